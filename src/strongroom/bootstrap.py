@@ -1,0 +1,226 @@
+"""The composition root: the only module that builds the parts and joins them.
+
+Four processes are composed here (preparation, front worker, job runner, and the supervisor that forks
+them); the boundary and the audit writer are programs of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import uvloop
+
+from strongroom.audit.client import AuditClient
+from strongroom.authorization.authorizer import Authorizer
+from strongroom.boundary.client import BoundaryClient
+from strongroom.clock import Clock, HostClock, MovableClock
+from strongroom.config import Settings
+from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
+from strongroom.identity.principal import PrincipalType
+from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
+from strongroom.jobs.runner import JobRunner
+from strongroom.operations.context import Rooms
+from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
+from strongroom.pipeline import Authenticator, Pipeline
+from strongroom.processes.channel import ControlChannel
+from strongroom.processes.contexts import (
+    CLOCK_WORD,
+    Children,
+    JobsContext,
+    PrepareContext,
+    WorkerContext,
+)
+from strongroom.processes.server import run_server as run_processes
+from strongroom.request_ids import RequestIds
+from strongroom.resources.identifiers import Region
+from strongroom.store.interface import AccessKey
+from strongroom.store.opening import open_store, prepare_database
+from strongroom.store.stamps import Stamps
+from strongroom.wire.app import build_app
+from strongroom.wire.aws_json import AwsJson11
+from strongroom.wire.aws_query import AwsQuery
+from strongroom.wire.dispatch import Dispatcher
+from strongroom.wire.http_front import HttpFront, TlsFiles
+from strongroom.wire.limits import Limits
+
+DATABASE_FILE = "strongroom.db"
+CHANNEL_SECONDS_MAX = 10.0
+
+
+def run_server(settings: Settings, root_secret_fd: int | None) -> None:
+    """Run a whole server until it is told to stop."""
+    children = Children(
+        preload=_preload, run_prepare=_run_prepare, run_worker=_run_worker, run_jobs=_run_jobs
+    )
+    run_processes(settings, children, root_secret_fd=root_secret_fd)
+
+
+def _preload() -> None:
+    """This module's imports are what the children need; importing it was the work."""
+
+
+def _run_prepare(context: PrepareContext) -> None:
+    assert context.settings.data_directory is not None  # noqa: S101  (a running server has one)
+    prepare_database(context.settings.data_directory / DATABASE_FILE)
+
+
+def _run_worker(context: WorkerContext) -> None:
+    _run(_serve_requests(context))
+
+
+def _run_jobs(context: JobsContext) -> None:
+    _run(_run_job_runner(context))
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    uvloop.run(main)
+
+
+class House:
+    """The rooms of one process, joined. Concurrency: built and used in one event loop."""
+
+    def __init__(self, settings: Settings, shared_words: memoryview) -> None:
+        assert settings.data_directory is not None  # noqa: S101
+        loop = asyncio.get_running_loop()
+        self.settings = settings
+        self.movable_clock = (
+            MovableClock(shared_words[CLOCK_WORD : CLOCK_WORD + 1]) if settings.mode == "dev" else None
+        )
+        clock: Clock = self.movable_clock or HostClock()
+        self.store = open_store(settings.data_directory / DATABASE_FILE, Stamps(shared_words), clock)
+        self.boundary = BoundaryClient(loop, self.store)
+        self.audit = AuditClient(loop, durable=settings.audit == "durable")
+        self.request_ids = RequestIds()
+        self.rooms = Rooms(self.store, self.boundary, Authorizer(), clock)
+        self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
+        self._attached: set[str] = set()
+        self._all_attached = asyncio.Event()
+
+    def on_channel(self, name: str, stream: socket.socket) -> None:
+        """A channel to the boundary or the audit writer came from the supervisor."""
+        if name == "boundary":
+            self.boundary.attach(stream)
+        elif name == "audit":
+            self.audit.attach(stream)
+        else:
+            stream.close()
+            return
+        self._attached.add(name)
+        if len(self._attached) == 2:
+            self._all_attached.set()
+
+    async def open(self) -> None:
+        """Wait for both channels, and take the clock that was kept with the data."""
+        await asyncio.wait_for(self._all_attached.wait(), CHANNEL_SECONDS_MAX)
+        if self.movable_clock is not None:
+            kept = int(await self.store.find_setting(CLOCK_SETTING) or "0")
+            self.movable_clock.set_offset(max(kept, self.movable_clock.offset_milliseconds))
+
+    async def is_ready(self) -> bool:
+        """Whether requests will be answered: store, boundary and audit trail all work."""
+        await self.store.ping()
+        return self.audit.is_accepting() and await self.boundary.is_ready()
+
+    async def close(self) -> None:
+        """Write what is still to be recorded, and give everything back."""
+        await self.audit.close()
+        self.boundary.close()
+        self.store.close()
+
+
+def _build_authenticator(house: House) -> Authenticator:
+    settings = house.settings
+    if settings.auth == "open":
+        return OpenAuthenticator(settings.account_id)
+    return StrictAuthenticator(
+        house.store, house.boundary, HostClock(), settings.signature_skew_seconds, ("kms", "sts")
+    )
+
+
+async def _put_root_access_key(house: House) -> None:
+    """Make the root access key of the environment known. Its secret is in the boundary only."""
+    settings = house.settings
+    access_key_id = settings.root_access_key_id
+    if settings.auth != "strict" or access_key_id is None:
+        return
+    token = await house.boundary.wrap_root_secret(access_key_id, settings.account_id)
+    await house.store.put_access_key(
+        AccessKey(
+            access_key_id=access_key_id,
+            account_id=settings.account_id,
+            principal_arn=f"arn:aws:iam::{settings.account_id}:root",
+            principal_id=settings.account_id,
+            principal_type=PrincipalType.ROOT,
+            secret_token=token,
+            active=True,
+            created_at=house.rooms.clock.now(),
+        )
+    )
+
+
+def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
+    settings = house.settings
+    pipeline = Pipeline(
+        authenticator=_build_authenticator(house),
+        rooms=house.rooms,
+        audit=house.audit,
+        request_ids=house.request_ids,
+        operations=[*KMS_OPERATIONS.values(), *STS_OPERATIONS.values()],
+        not_built=[("kms", name) for name in NOT_BUILT],
+        regions=None if settings.regions is None else frozenset(map(Region, settings.regions)),
+    )
+    dispatcher = Dispatcher(pipeline, AwsJson11(), AwsQuery("sts"), house.request_ids)
+    controls = None
+    if house.movable_clock is not None:
+        controls = DevelopmentControls(house.movable_clock, house.store, house.jobs)
+    app = build_app(is_ready=house.is_ready, other=dispatcher.refuse, controls=controls)
+    tls = None
+    if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
+        tls = TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
+    limits = Limits(
+        body_bytes_max=settings.body_bytes_max,
+        header_bytes_max=settings.header_bytes_max,
+        connections_max=settings.connections_max,
+        request_seconds_max=settings.request_timeout_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
+    )
+    return HttpFront(dispatcher, app, limits, tls=tls, on_ready=on_ready)
+
+
+async def _serve_requests(context: WorkerContext) -> None:
+    house = House(context.settings, context.shared_words)
+    control = ControlChannel(context.control, house.on_channel)
+    control.start()
+    await house.open()
+    if context.index == 1:
+        await _put_root_access_key(house)
+    front = _build_front(house, control.send_ready)
+    _on_stop_signals(front.stop)
+    await front.serve(sockets=[context.listening])
+    await house.close()
+
+
+async def _run_job_runner(context: JobsContext) -> None:
+    house = House(context.settings, context.shared_words)
+    control = ControlChannel(context.control, house.on_channel)
+    control.start()
+    await house.open()
+    stopped = asyncio.Event()
+    _on_stop_signals(stopped.set)
+    control.send_ready()
+    await house.jobs.run_until(stopped)
+    await house.close()
+
+
+def _on_stop_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError):
+            loop.add_signal_handler(number, stop)

@@ -1,0 +1,320 @@
+"""Settings of the server: read once at start, from four places, the nearer one winning.
+
+    flag  >  environment STRONGROOM_*  >  TOML file  >  default of the mode
+
+A setting that nobody knows, or a value out of its range, refuses to start: a server that guesses
+what its operator meant about security guesses wrong. The root user's secret access key is not a
+setting: see cli/root_secret.py.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeAlias
+
+from strongroom.resources.identifiers import ACCOUNT_ID, REGION, AccessKeyId, AccountId, Region
+
+Mode: TypeAlias = Literal["dev", "serve"]
+Auth: TypeAlias = Literal["open", "strict"]
+AuditMode: TypeAlias = Literal["durable", "batched"]
+
+ROOT_SECRET_VARIABLE = "STRONGROOM_ROOT_SECRET_ACCESS_KEY"  # noqa: S105  the name, not the secret
+ROOT_SECRET_FD_VARIABLE = "STRONGROOM_ROOT_SECRET_FD"  # noqa: S105
+ENVIRONMENT_PREFIX = "STRONGROOM_"
+FILE_BYTES_MAX = 1 << 20
+DEFAULT_ACCOUNT_ID = AccountId("000000000000")
+
+
+class ConfigurationError(Exception):
+    """A setting is unknown, malformed, or does not go with another. One sentence, fit to be printed."""
+
+    exit_code = 253
+
+
+class FlagError(ConfigurationError):
+    """The same, when the value came from the command line."""
+
+    exit_code = 252
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How this server runs. No member holds a secret, so a repr of it may be logged."""
+
+    mode: Mode
+    host: str = "127.0.0.1"
+    port: int = 8080
+    """0: any free port."""
+    data_directory: Path | None
+    """None: a temporary directory that is removed at exit (development only)."""
+    seal_key_file: Path | None
+    """Opens the root key. None only while `data_directory` is None: it will be inside."""
+    auth: Auth
+    """`open` takes every signature for that of the account's root user (development only)."""
+    account_id: AccountId = DEFAULT_ACCOUNT_ID
+    workers: int
+    audit: AuditMode
+    """`durable`: no answer before its record is on disk. `batched`: on disk within 5 ms."""
+    regions: tuple[Region, ...] | None = None
+    """The Regions that are served; None: every Region."""
+    root_access_key_id: AccessKeyId | None = None
+    signature_skew_seconds: int = 300
+    body_bytes_max: int = 262_144
+    header_bytes_max: int = 32_768
+    connections_max: int = 1024
+    """Open connections of one worker."""
+    request_timeout_seconds: int = 30
+    keep_alive_seconds: int = 75
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+
+    def in_directory(self, data_directory: Path) -> Settings:
+        """The same settings once the data directory is known."""
+        seal_key_file = self.seal_key_file or data_directory / "seal.key"
+        return replace(self, data_directory=data_directory, seal_key_file=seal_key_file)
+
+    @property
+    def secure(self) -> bool:
+        """Whether the server speaks TLS."""
+        return self.tls_certificate_file is not None
+
+
+def _parse_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    if not value or any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ValueError("must be text without control characters, and not empty")
+    return value
+
+
+def _whole_number(least: int, most: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value, re.ASCII):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return value
+
+    return parse
+
+
+def _one_of(*words: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise ValueError("must be " + " or ".join(f'"{word}"' for word in words))
+        return value
+
+    return parse
+
+
+def _matching(pattern: re.Pattern[str], description: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or pattern.fullmatch(value) is None:
+            raise ValueError(f"must be {description}")
+        return value
+
+    return parse
+
+
+def _parse_path(value: object) -> Path:
+    return Path(os.path.abspath(os.path.expanduser(_parse_text(value))))
+
+
+def _parse_regions(value: object) -> tuple[Region, ...]:
+    names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+    description = "must be a list of Region names such as eu-central-1"
+    if not isinstance(names, list) or not names:
+        raise ValueError(description)
+    for name in names:
+        if not isinstance(name, str) or REGION.fullmatch(name) is None:
+            raise ValueError(description)
+    return tuple(dict.fromkeys(names))
+
+
+PARSERS: Mapping[str, Callable[[object], Any]] = {
+    "host": _parse_text,
+    "port": _whole_number(0, 65_535),
+    "data_directory": _parse_path,
+    "seal_key_file": _parse_path,
+    "auth": _one_of("open", "strict"),
+    "account_id": _matching(ACCOUNT_ID, "12 decimal digits"),
+    "workers": _whole_number(1, 64),
+    "audit": _one_of("durable", "batched"),
+    "regions": _parse_regions,
+    "root_access_key_id": _matching(
+        re.compile(r"[A-Za-z0-9_]{3,128}", re.ASCII), "3 to 128 letters, digits or underscores"
+    ),
+    "signature_skew_seconds": _whole_number(1, 900),
+    "body_bytes_max": _whole_number(16_384, 16_777_216),
+    "header_bytes_max": _whole_number(4_096, 1_048_576),
+    "connections_max": _whole_number(1, 65_536),
+    "request_timeout_seconds": _whole_number(1, 600),
+    "keep_alive_seconds": _whole_number(1, 3_600),
+    "tls_certificate_file": _parse_path,
+    "tls_key_file": _parse_path,
+}
+"""Every setting but `mode`, with what turns text or a TOML value into it. ValueError says what it must be."""
+
+
+def _defaults(mode: Mode) -> dict[str, Any]:
+    if mode == "dev":
+        return {"data_directory": None, "auth": "open", "workers": 1, "audit": "batched"}
+    return {
+        "data_directory": Path("/var/lib/strongroom"),
+        "seal_key_file": Path("/etc/strongroom/seal.key"),
+        "auth": "strict",
+        "workers": min(64, len(os.sched_getaffinity(0))),
+        "audit": "durable",
+    }
+
+
+def load_settings(
+    mode: Mode,
+    *,
+    flags: Mapping[str, str],
+    environment: Mapping[str, str],
+    file: Path | None,
+    root_secret_given: bool = False,
+) -> Settings:
+    """Read the settings of a server.
+
+    Shape: `flags` maps names of settings to the text that was given on the command line.
+    Raises: ConfigurationError, with a sentence that names the setting and where its value came from.
+    """
+    values = _defaults(mode)
+    values.update(_from_file(file) if file is not None else {})
+    if mode == "dev" and "PORT" in environment:  # what launchers of development servers set
+        values["port"] = _parse("port", environment["PORT"], "environment variable PORT")
+    values.update(_from_environment(environment))
+    for name, text in flags.items():
+        values[name] = _parse(name, text, f"flag {_flag(name)}", FlagError)
+    if values["data_directory"] is not None:
+        values.setdefault("seal_key_file", values["data_directory"] / "seal.key")
+    values.setdefault("seal_key_file", None)
+    settings = Settings(mode=mode, **values)
+    _require_consistent(settings, root_secret_given)
+    return settings
+
+
+FLAG_NAMES = {"data_directory": "--data-dir", "account_id": "--account"}
+
+
+def _flag(name: str) -> str:
+    return FLAG_NAMES.get(name, "--" + name.replace("_", "-"))
+
+
+def _parse(
+    name: str, value: object, source: str, error: type[ConfigurationError] = ConfigurationError
+) -> Any:
+    try:
+        return PARSERS[name](value)
+    except ValueError as reason:
+        # INVARIANT C1: whoever mixes up the two root variables must not find the secret in a log.
+        shown = "" if name == "root_access_key_id" else f", not {_quoted(value)}"
+        raise error(f"Setting {name} ({source}) {reason}{shown}.") from None
+
+
+def _quoted(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable in sorted(environment):
+        if not variable.startswith(ENVIRONMENT_PREFIX):
+            continue
+        if variable in (ROOT_SECRET_VARIABLE, ROOT_SECRET_FD_VARIABLE):
+            continue
+        name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+        if name not in PARSERS or variable != ENVIRONMENT_PREFIX + name.upper():
+            known = [ENVIRONMENT_PREFIX + known.upper() for known in PARSERS] + [ROOT_SECRET_VARIABLE]
+            _refuse_unknown("environment variable", variable, known)
+        values[name] = _parse(name, environment[variable], f"environment variable {variable}")
+    return values
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(FILE_BYTES_MAX + 1)
+        if len(content) > FILE_BYTES_MAX:
+            raise ConfigurationError(f"The configuration file {file} is larger than {FILE_BYTES_MAX} bytes.")
+        table = tomllib.loads(content.decode())
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read the configuration file {file}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"The configuration file {file} is not TOML: {error}.") from None
+    for name in table:
+        if name == "root_secret_access_key":
+            raise ConfigurationError(
+                f"The root user's secret access key must not be in a file: take it out of {file} and set "
+                f"the environment variable {ROOT_SECRET_VARIABLE}."
+            )
+        if name not in PARSERS:
+            _refuse_unknown(f"setting in {file}:", name, list(PARSERS))
+    return {name: _parse(name, value, f"in {file}") for name, value in table.items()}
+
+
+def _refuse_unknown(kind: str, name: str, known: Sequence[str]) -> NoReturn:
+    import difflib  # late: only a refusal needs it
+
+    closest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    raise ConfigurationError(f"Unknown {kind} {name}; the closest one there is is {closest[0]}.")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _require_consistent(settings: Settings, root_secret_given: bool) -> None:
+    """INVARIANT C2: `serve` starts only with verified signatures, TLS and a seal key kept apart."""
+    if (settings.tls_certificate_file is None) != (settings.tls_key_file is None):
+        raise ConfigurationError(
+            "Settings tls_certificate_file and tls_key_file go together: give both or none."
+        )
+    has_root_id = settings.root_access_key_id is not None
+    if has_root_id != root_secret_given:
+        raise ConfigurationError(
+            f"STRONGROOM_ROOT_ACCESS_KEY_ID and {ROOT_SECRET_VARIABLE} go together: give both or none."
+        )
+    if settings.mode == "dev":
+        if settings.auth == "strict" and not has_root_id:
+            raise ConfigurationError(
+                "Strict authentication needs someone who may come in: set STRONGROOM_ROOT_ACCESS_KEY_ID "
+                f"and {ROOT_SECRET_VARIABLE} in the environment."
+            )
+        return
+    if settings.auth != "strict":
+        raise ConfigurationError(
+            'strongroom serve verifies every signature: auth must be "strict" (strongroom dev may be open).'
+        )
+    if not settings.secure and not is_loopback(settings.host):
+        raise ConfigurationError(
+            f"strongroom serve does not answer plain HTTP on {settings.host}, where others could listen: "
+            "set tls_certificate_file and tls_key_file, or host to 127.0.0.1."
+        )
+    if settings.seal_key_file is not None and settings.data_directory is not None:
+        require_apart(settings.seal_key_file, settings.data_directory)
+
+
+def require_apart(seal_key_file: Path, data_directory: Path) -> None:
+    """The seal key must not lie in the data directory: who copies the one must not get the other.
+
+    Raises: ConfigurationError.
+    """
+    if Path(os.path.realpath(seal_key_file)).is_relative_to(os.path.realpath(data_directory)):
+        raise ConfigurationError(
+            f"The seal key file {seal_key_file} is inside the data directory {data_directory}: "
+            "whoever copies the data would hold the key to it. Set seal_key_file to a place outside."
+        )

@@ -1,0 +1,44 @@
+"""What an operation's `run` is handed: the call, and the parts of the house it may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strongroom.authorization.authorizer import Authorizer
+from strongroom.boundary.interface import Boundary
+from strongroom.clock import Clock
+from strongroom.identity.principal import AuthenticatedPrincipal
+from strongroom.resources.identifiers import AccountId, Region
+from strongroom.resources.key import Key
+from strongroom.store.interface import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The parts that operations work with; built once by bootstrap."""
+
+    store: Store
+    boundary: Boundary
+    authorizer: Authorizer
+    clock: Clock
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on the road, after everything that its operation declared was checked."""
+
+    principal: AuthenticatedPrincipal
+    region: Region
+    keys: tuple[Key, ...]
+    """The resolved keys, in the order of the operation's key targets."""
+    rooms: Rooms
+
+    @property
+    def account_id(self) -> AccountId:
+        """The caller's account."""
+        return self.principal.account_id
+
+    @property
+    def key(self) -> Key:
+        """The one key of an operation with one key target."""
+        return self.keys[0]

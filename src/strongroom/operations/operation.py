@@ -1,0 +1,111 @@
+"""What an operation declares. The road (pipeline.py) does everything that is declared here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+
+from strongroom.aws.generated.enums import KeyUsageType
+from strongroom.resources.key_state import StateRule
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTarget:
+    """A KMS key that the road resolves, authorizes and whose state it checks before `run`.
+
+    `member` is the input's attribute that names the key. Where it may be absent, `ciphertext` is the
+    attribute whose header names it instead. `aliases` says whether an alias may stand for the key,
+    `cross_account` whether a caller of another account may use it at all (each operation's page in
+    the API reference says so under "Cross-account use").
+    """
+
+    action: str
+    member: str
+    aliases: bool
+    ciphertext: str | None
+    cross_account: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AliasTarget:
+    """An alias that must be allowed as a resource of its own; `member` names it."""
+
+    action: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class AliasedKeyTarget:
+    """The KMS key that an existing alias points to now; `member` names the alias."""
+
+    action: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTarget:
+    """An action that no key policy governs: CreateKey, ListKeys, ListAliases, GenerateRandom."""
+
+    action: str
+
+
+Target: TypeAlias = KeyTarget | AliasTarget | AliasedKeyTarget | AccountTarget
+Access: TypeAlias = tuple[Target, ...]
+
+NO_PERMISSION_NEEDED: Access = ()
+"""Only sts:GetCallerIdentity: it works even where a policy denies it (STS API reference)."""
+
+
+def on_key(
+    action: str, *, member: str = "key_id", aliases: bool = False, cross_account: bool = False
+) -> Access:
+    """One key, named by `member`."""
+    return (KeyTarget(action, member, aliases, None, cross_account),)
+
+
+def on_account(action: str) -> Access:
+    """An action on the account itself, governed by identity policies only."""
+    return (AccountTarget(action),)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A member that may stand in the audit record, with what it means when it is absent."""
+
+    member: str
+    absent: str | None = None
+
+
+def records(*members: str, **absent: str) -> tuple[Recorded, ...]:
+    """An allow-list for the audit record: `records("key_id", encryption_algorithm="SYMMETRIC_DEFAULT")`."""
+    return tuple(Recorded(member) for member in members) + tuple(
+        Recorded(member, value) for member, value in absent.items()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation, declared. There are no defaults: leaving a line out is a type error."""
+
+    service: str
+    name: str
+    input: type[msgspec.Struct]
+    output: type[msgspec.Struct] | None
+    check: Callable[[Any], object] | None
+    """What the request alone can be wrong about, beyond its shape: judged before any key is looked up."""
+    access: Access
+    states: StateRule | None
+    """Which states the key targets may be in (resources/key_state.py); None where there is no key."""
+    usage: KeyUsageType | None
+    """What the key targets must be for; None where any usage will do."""
+    read_only: bool
+    """CloudTrail's readOnly. A request that is not read-only always waits for its durable record."""
+    records: tuple[Recorded, ...]
+    """Input members that may stand in the audit record. All others are left out."""
+    response_records: tuple[str, ...]
+    """Output members that may stand in the record's responseElements; () gives null, as AWS does."""
+    run: Callable[[Any, Any], Awaitable[msgspec.Struct | None]]
+    """run(call: strongroom.operations.context.Call, request) -> response."""

@@ -1,0 +1,94 @@
+"""What the road works out of an operation's declaration once, at start, and what the record shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from strongroom.operations.operation import AliasedKeyTarget, KeyTarget, Operation
+
+
+class Plan:
+    """An operation with the answers to questions that never change."""
+
+    __slots__ = (
+        "key_is_judged",
+        "operation",
+        "recorded",
+        "response_recorded",
+        "takes_dry_run",
+        "takes_dry_run_modifiers",
+        "takes_grant_tokens",
+    )
+
+    def __init__(self, operation: Operation) -> None:
+        wire_names = {field.name: field.encode_name for field in msgspec.structs.fields(operation.input)}
+        self.operation = operation
+        self.takes_dry_run = "dry_run" in wire_names
+        self.takes_dry_run_modifiers = "dry_run_modifiers" in wire_names
+        self.takes_grant_tokens = "grant_tokens" in wire_names
+        self.key_is_judged = tuple(
+            isinstance(target, KeyTarget)
+            for target in operation.access
+            if isinstance(target, KeyTarget | AliasedKeyTarget)
+        )
+        self.recorded = tuple(
+            (recorded.member, lower_camel(wire_names[recorded.member]), recorded.absent)
+            for recorded in operation.records
+        )
+        self.response_recorded = operation.response_records
+
+
+def lower_camel(wire_name: str) -> str:
+    """CloudTrail's spelling of a member: KeyId becomes keyId, AWSAccountId becomes aWSAccountId."""
+    return wire_name[0].lower() + wire_name[1:]
+
+
+def record_request(plan: Plan, request: Any) -> Mapping[str, object] | None:
+    """The allow-listed members of a request (INVARIANT A2: nothing else of it is recorded)."""
+    shown: dict[str, object] = {}
+    for member, name, absent in plan.recorded:
+        value = getattr(request, member)
+        if value is None:
+            if absent is not None:
+                shown[name] = absent
+        elif type(value) is list:
+            shown[name] = [_shown(item) for item in value]
+        else:
+            shown[name] = value
+    return shown or None
+
+
+def record_response(plan: Plan, response: msgspec.Struct) -> Mapping[str, object] | None:
+    """The allow-listed members of a response; None where AWS records null."""
+    if not plan.response_recorded:
+        return None
+    whole = _shown(response)
+    assert isinstance(whole, dict)  # noqa: S101
+    wanted = {
+        lower_camel(field.encode_name)
+        for field in msgspec.structs.fields(type(response))
+        if field.name in plan.response_recorded
+    }
+    return {name: value for name, value in whole.items() if name in wanted}
+
+
+def _shown(value: object) -> object:
+    if not isinstance(value, msgspec.Struct):
+        return value
+    shown: dict[str, object] = {}
+    for field in msgspec.structs.fields(type(value)):
+        member = getattr(value, field.name)
+        if member is None:
+            continue
+        if field.name.endswith("_date") or field.name == "valid_to":
+            member = datetime.fromtimestamp(member, UTC)
+        elif isinstance(member, list):
+            member = [_shown(item) for item in member]
+        else:
+            member = _shown(member)
+        shown[lower_camel(field.encode_name)] = member
+    return shown

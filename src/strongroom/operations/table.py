@@ -1,0 +1,27 @@
+"""All operations there are. What AWS's model has and this table has not, answers as not built."""
+
+from __future__ import annotations
+
+from strongroom.aws.generated.constraints import OPERATIONS as KMS_MODEL
+from strongroom.operations.kms import (
+    aliases,
+    data_keys,
+    encryption,
+    key_deletion,
+    key_lifecycle,
+    key_policies,
+    tags,
+)
+from strongroom.operations.operation import Operation
+from strongroom.operations.sts import caller_identity
+
+KMS_OPERATIONS: dict[str, Operation] = {
+    operation.name: operation
+    for family in (encryption, data_keys, key_lifecycle, key_deletion, aliases, tags, key_policies)
+    for operation in family.OPERATIONS
+}
+
+STS_OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in caller_identity.OPERATIONS}
+
+NOT_BUILT: frozenset[str] = frozenset(KMS_MODEL) - KMS_OPERATIONS.keys()
+"""Operations of AWS KMS that answer UnsupportedOperationException; docs/divergences.md lists them."""

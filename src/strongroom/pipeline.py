@@ -1,0 +1,348 @@
+"""The road that every request takes, and nothing else:
+
+    authenticate -> decode -> validate -> resolve the key -> authorize -> check the key usage and state
+    -> dry run -> run -> record
+
+Each step works from what the operation declares (operations/operation.py), so no operation can
+forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
+
+    P1  no operation runs before its caller is authenticated and every one of its targets is allowed
+    P2  refusals come in the order of the steps above
+    P3  every answer, refused ones included, has exactly one record, accepted before the answer leaves
+    P4  an error that is not an ApiError becomes KMSInternalException, and no text of it leaves
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from strongroom.audit.cloudtrail import render_event, render_user_identity
+from strongroom.audit.interface import AuditTrail, AuditUnavailable
+from strongroom.authorization.decision import denial
+from strongroom.aws import refusals, signature_refusals
+from strongroom.aws.errors import ApiError
+from strongroom.aws.generated.enums import DryRunModifierType
+from strongroom.boundary.interface import CiphertextRefused
+from strongroom.identity.http_request import HttpRequest
+from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
+from strongroom.operations.context import Call, Rooms
+from strongroom.operations.key_lookup import resolve_aliased_key, resolve_key_target
+from strongroom.operations.operation import (
+    AccountTarget,
+    AliasedKeyTarget,
+    AliasTarget,
+    KeyTarget,
+    Operation,
+)
+from strongroom.operations.plan import Plan, record_request, record_response
+from strongroom.request_ids import RequestIds
+from strongroom.resources.identifiers import Region, alias_arn
+from strongroom.resources.key import Key
+from strongroom.resources.key_state import StateRule, require_state
+from strongroom.store.interface import ConcurrentChange
+
+logger = logging.getLogger("strongroom.pipeline")
+
+TRIES_MAX = 8
+"""How often a request takes the road again because another changed its key meanwhile."""
+
+_UNKNOWN_CALLER = render_user_identity(type="Unknown")
+
+
+@dataclass(slots=True)
+class Answer:
+    """What goes back over HTTP."""
+
+    status: int
+    content_type: bytes
+    body: bytes
+    request_id: str
+
+
+class Codec(Protocol):
+    """One wire protocol of AWS: bytes to shapes and back. Implemented in wire/."""
+
+    content_type: bytes
+
+    def decode(self, operation: Operation, body: bytes) -> msgspec.Struct:
+        """Raises ApiError: SerializationException, or ValidationException naming every error."""
+        ...
+
+    def encode(self, operation: Operation, response: msgspec.Struct | None, request_id: str) -> bytes: ...
+
+    def encode_error(self, error: ApiError, request_id: str) -> bytes: ...
+
+
+class Authenticator(Protocol):
+    """Proves who is calling. Raises ApiError."""
+
+    async def authenticate(self, request: HttpRequest) -> AuthenticatedRequest: ...
+
+
+class Trip:
+    """What is known of one request so far; the record is made of it."""
+
+    __slots__ = (
+        "authenticated",
+        "error",
+        "http",
+        "keys",
+        "name",
+        "plan",
+        "request",
+        "request_id",
+        "response",
+    )
+
+    def __init__(self, http: HttpRequest, name: str, plan: Plan | None, request_id: str) -> None:
+        self.http = http
+        self.name = name
+        self.plan = plan
+        self.request_id = request_id
+        self.authenticated: AuthenticatedRequest | None = None
+        self.request: Any = None
+        self.keys: tuple[Key, ...] = ()
+        self.response: msgspec.Struct | None = None
+        self.error: ApiError | None = None
+
+
+class Pipeline:
+    """The road, built once by bootstrap. Concurrency: one event loop."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        rooms: Rooms,
+        audit: AuditTrail,
+        request_ids: RequestIds,
+        operations: Iterable[Operation],
+        not_built: Iterable[tuple[str, str]],
+        regions: frozenset[Region] | None,
+    ) -> None:
+        self._authenticator = authenticator
+        self._rooms = rooms
+        self._audit = audit
+        self._ids = request_ids
+        self._plans = {(operation.service, operation.name): Plan(operation) for operation in operations}
+        self._not_built = frozenset(not_built)
+        self._regions = regions
+        self._identities: dict[str, tuple[AuthenticatedPrincipal, bytes]] = {}
+
+    async def answer(self, http: HttpRequest, codec: Codec, service: str, name: str) -> Answer:
+        """Take one request down the road and back. Never raises an Exception (P4)."""
+        trip = Trip(http, name, self._plans.get((service, name)), self._ids.next())
+        body = b""
+        try:
+            plan = await self._travel(trip, codec, service)
+            body = codec.encode(plan.operation, trip.response, trip.request_id)
+        except Exception as raised:
+            trip.error = translate(raised)
+        try:
+            await self._record(trip, service)
+        except AuditUnavailable:  # INVARIANT P3: no record, no answer
+            trip.error = refusals.internal()
+        if trip.error is not None:
+            return Answer(
+                trip.error.status,
+                codec.content_type,
+                codec.encode_error(trip.error, trip.request_id),
+                trip.request_id,
+            )
+        return Answer(200, codec.content_type, body, trip.request_id)
+
+    async def _travel(self, trip: Trip, codec: Codec, service: str) -> Plan:
+        authenticated = await self._authenticator.authenticate(trip.http)
+        trip.authenticated = authenticated
+        plan = trip.plan
+        if plan is None:
+            if (service, trip.name) in self._not_built:
+                raise refusals.not_built(trip.name)
+            raise refusals.unknown_operation()
+        if self._regions is not None and authenticated.region not in self._regions:
+            raise signature_refusals.wrong_scope([signature_refusals.region_sentence()])
+        if authenticated.service != service:
+            raise signature_refusals.wrong_scope([signature_refusals.service_sentence(service)])
+        request: Any = codec.decode(plan.operation, trip.http.body)
+        trip.request = request
+        if plan.operation.check is not None:
+            plan.operation.check(request)
+        if plan.takes_grant_tokens and request.grant_tokens:
+            raise refusals.invalid_grant_token()  # no grant exists yet, so no token can be one
+        if not plan.operation.read_only and not self._audit.is_accepting():
+            raise refusals.internal()  # nothing is changed that could not be recorded
+        for _ in range(TRIES_MAX):
+            try:
+                trip.response = await self._run(trip, plan, authenticated, request)
+            except ConcurrentChange:
+                continue
+            return plan
+        raise refusals.internal()
+
+    async def _run(
+        self, trip: Trip, plan: Plan, authenticated: AuthenticatedRequest, request: Any
+    ) -> msgspec.Struct | None:
+        rooms = self._rooms
+        principal = authenticated.principal
+        region = authenticated.region
+        operation = plan.operation
+        keys: list[Key] = []
+        for target in operation.access:
+            if isinstance(target, KeyTarget):
+                keys.append(await resolve_key_target(rooms.store, target, request, principal, region))
+            elif isinstance(target, AliasedKeyTarget):
+                keys.append(
+                    await resolve_aliased_key(rooms.store, target, request, principal.account_id, region)
+                )
+        trip.keys = call_keys = tuple(keys)
+        self._authorize(operation, request, authenticated, call_keys)  # INVARIANT P1
+        if operation.usage is not None:  # AWS judges the usage before the state
+            for key in call_keys:
+                if key.key_usage is not operation.usage:
+                    raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
+        if operation.states is not None:
+            require_states(operation.states, plan, call_keys)
+        call = Call(principal, region, call_keys, rooms)
+        if plan.takes_dry_run and request.dry_run:
+            await self._rehearse(plan, call, request)
+            raise refusals.dry_run_succeeded()
+        return await operation.run(call, request)
+
+    async def _rehearse(self, plan: Plan, call: Call, request: Any) -> None:
+        """What a dry run still checks: a read-only operation runs and its result is thrown away."""
+        if plan.takes_dry_run_modifiers and DryRunModifierType.IGNORE_CIPHERTEXT in (
+            request.dry_run_modifiers or ()
+        ):
+            return
+        if plan.operation.read_only:
+            await plan.operation.run(call, request)
+
+    def _authorize(
+        self,
+        operation: Operation,
+        request: Any,
+        authenticated: AuthenticatedRequest,
+        keys: tuple[Key, ...],
+    ) -> None:
+        authorizer = self._rooms.authorizer
+        principal = authenticated.principal
+        at = 0
+        for target in operation.access:
+            if isinstance(target, KeyTarget):
+                key = keys[at]
+                at += 1
+                decision = authorizer.authorize_key(principal, target.action, key, target.cross_account)
+                if not decision.allowed:
+                    if target.ciphertext is not None and getattr(request, target.member) is None:
+                        raise refusals.ciphertext_key_inaccessible()
+                    raise denial(decision, principal, target.action, key.arn)
+                continue
+            if isinstance(target, AccountTarget):
+                resource = "*"
+                decision = authorizer.authorize_account(
+                    principal, target.action, principal.account_id, resource
+                )
+            elif isinstance(target, AliasTarget):
+                name = getattr(request, target.member)
+                resource = alias_arn(authenticated.region, principal.account_id, name)
+                decision = authorizer.authorize_alias(
+                    principal, target.action, resource, principal.account_id
+                )
+            else:
+                key = keys[at]
+                at += 1
+                resource = key.arn
+                decision = authorizer.authorize_key(principal, target.action, key, cross_account=False)
+            if not decision.allowed:
+                raise denial(decision, principal, target.action, resource)
+
+    async def _record(self, trip: Trip, service: str) -> None:
+        plan = trip.plan
+        authenticated = trip.authenticated
+        error = trip.error
+        event = render_event(
+            user_identity=self._identity(authenticated),
+            event_time=self._rooms.clock.epoch_seconds(),
+            event_source=f"{service}.amazonaws.com",
+            event_name=trip.name,
+            region=authenticated.region if authenticated is not None else "",
+            source_ip=trip.http.source_ip,
+            user_agent=_header(trip.http, b"user-agent"),
+            error_code=None if error is None else error.code,
+            error_message=None if error is None else error.message,
+            request_parameters=(
+                None if plan is None or trip.request is None else record_request(plan, trip.request)
+            ),
+            response_elements=(
+                None if plan is None or trip.response is None else record_response(plan, trip.response)
+            ),
+            additional_event_data=None,
+            request_id=trip.request_id,
+            event_id=self._ids.next(),
+            read_only=plan is None or plan.operation.read_only,
+            resources=[(key.arn, key.account_id) for key in trip.keys],
+            recipient_account_id="" if authenticated is None else authenticated.principal.account_id,
+            tls_details=None,
+        )
+        # A change is acknowledged only when its record is on disk, whatever the setting says of reads.
+        if self._audit.durable or (plan is not None and not plan.operation.read_only):
+            await self._audit.durably(event)
+        else:
+            self._audit.soon(event)
+
+    def _identity(self, authenticated: AuthenticatedRequest | None) -> bytes:
+        if authenticated is None:
+            return _UNKNOWN_CALLER
+        principal = authenticated.principal
+        known = self._identities.get(principal.access_key_id)
+        if known is not None and known[0] is principal:
+            return known[1]
+        rendered = render_user_identity(
+            type=principal.type,
+            principal_id=principal.principal_id,
+            arn=principal.arn,
+            account_id=principal.account_id,
+            access_key_id=principal.access_key_id,
+        )
+        if len(self._identities) >= 1024:
+            self._identities.clear()
+        self._identities[principal.access_key_id] = (principal, rendered)
+        return rendered
+
+
+def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...]) -> None:
+    """Refuse a key in a state that the operation's row does not allow.
+
+    The key an alias points to now is never refused for its state: only a new target is.
+    """
+    for key, judged in zip(keys, plan.key_is_judged, strict=True):
+        if judged:
+            require_state(rule, key.key_state, key.arn)
+
+
+def translate(raised: Exception) -> ApiError:
+    """The one place where an exception becomes an answer (P4)."""
+    if isinstance(raised, ApiError):
+        return raised
+    if isinstance(raised, CiphertextRefused):
+        return refusals.invalid_ciphertext()
+    where = raised.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where is not None else "?"
+    logger.error(
+        "a request failed with %s at %s", type(raised).__name__, place
+    )  # no values: they may be secret
+    return refusals.internal()
+
+
+def _header(http: HttpRequest, name: bytes) -> str:
+    for key, value in http.headers:
+        if key == name:
+            return value.decode("latin-1")
+    return ""
