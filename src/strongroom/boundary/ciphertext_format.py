@@ -1,0 +1,81 @@
+"""The ciphertext blob of a symmetric KMS key: what it says in clear, and where each byte is.
+
+Pure bytes, no secrets: front workers read the header so that authorization comes before any
+cryptography. The table for readers is docs/formats/ciphertext.md.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import Final, NamedTuple
+
+MAGIC: Final = b"SR"
+VERSION: Final = 1
+FLAG_MULTI_REGION: Final = 0x01
+"""The key id is `mrk-` and 32 hex digits, not a UUID."""
+
+PREFIX_BYTES: Final = 52
+"""Magic, version, flags, key id, material id: the same for every blob of one key material."""
+KDF_NONCE_BYTES: Final = 16
+IV_BYTES: Final = 12
+TAG_BYTES: Final = 16
+HEADER_BYTES: Final = PREFIX_BYTES + KDF_NONCE_BYTES + IV_BYTES
+OVERHEAD_BYTES: Final = HEADER_BYTES + TAG_BYTES
+PLAINTEXT_BYTES_MAX: Final = 4096
+BLOB_BYTES_MIN: Final = OVERHEAD_BYTES + 1
+BLOB_BYTES_MAX: Final = OVERHEAD_BYTES + PLAINTEXT_BYTES_MAX
+
+_START = struct.Struct(">2sBB")
+_LENGTH = struct.Struct(">I")
+_KEY_ID = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32}", re.ASCII
+)
+
+
+class CiphertextHeader(NamedTuple):
+    """What a ciphertext blob says about itself. Not authenticated until the boundary opened the blob."""
+
+    version: int
+    key_id: str
+    material_id: str
+
+
+def parse_header(blob: bytes) -> CiphertextHeader:
+    """Read which KMS key and key material a ciphertext blob names.
+
+    Raises: ValueError for anything that is not a blob of this format; the message names no content.
+    Secrets: none are needed and none are read.
+    """
+    if not BLOB_BYTES_MIN <= len(blob) <= BLOB_BYTES_MAX:
+        raise ValueError("not a ciphertext blob: length")
+    magic, version, flags = _START.unpack_from(blob)
+    if magic != MAGIC or version != VERSION or flags > FLAG_MULTI_REGION:
+        raise ValueError("not a ciphertext blob: header")
+    digits = blob[4:20].hex()
+    if flags:
+        key_id = "mrk-" + digits
+    else:
+        key_id = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return CiphertextHeader(version, key_id, blob[20:52].hex())
+
+
+def render_key_id(key_id: str) -> bytes:
+    """A key id as 17 bytes: the flags byte, then 16 bytes. Raises ValueError for any other form of id."""
+    if _KEY_ID.fullmatch(key_id) is None:
+        raise ValueError("not a key id")
+    if key_id.startswith("mrk-"):
+        return bytes([FLAG_MULTI_REGION]) + bytes.fromhex(key_id[4:])
+    return b"\x00" + bytes.fromhex(key_id.replace("-", ""))
+
+
+def render_prefix(key_id: str, material_id: bytes) -> bytes:
+    """The first 52 bytes of every blob of one key material. Raises ValueError for a malformed id."""
+    if len(material_id) != 32:
+        raise ValueError("not a material id")
+    return MAGIC + bytes([VERSION]) + render_key_id(key_id) + material_id
+
+
+def render_authenticated_data(header: bytes, aad: bytes) -> bytes:
+    """What AES-GCM authenticates beside the plaintext: the whole header, then the context with its length."""
+    return header + _LENGTH.pack(len(aad)) + aad

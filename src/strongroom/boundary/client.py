@@ -1,0 +1,305 @@
+"""The boundary as a front worker calls it: every operation is one frame, its reply a `Reply`.
+
+Domain keys that a new boundary process has not loaded yet are fetched from the store and the call is asked
+again, unseen by the caller. How frames travel is channel.py; their format docs/formats/boundary-frames.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from strongroom.boundary.channel import Call, PipelinedChannel
+from strongroom.boundary.interface import (
+    BoundaryError,
+    BoundaryRefused,
+    BoundaryUnavailable,
+    CiphertextRefused,
+    GeneratedKey,
+    KeyBinding,
+    TokenRefused,
+)
+from strongroom.boundary.messages import (
+    DOMAIN_KEY_ID_BYTES,
+    MATERIAL_ID_BYTES,
+    MalformedFrame,
+    Opcode,
+    Status,
+    parse_fields,
+    render_fields,
+    render_number,
+)
+from strongroom.reply import Reply
+
+ATTEMPTS_MAX: Final = 3
+"""A re-encryption may miss two domain keys, one after the other."""
+_ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
+    Status.CIPHERTEXT_REFUSED: CiphertextRefused,
+    Status.TOKEN_REFUSED: TokenRefused,
+    Status.REFUSED: BoundaryRefused,
+}
+
+
+class DomainKeyStore(Protocol):
+    """The part of the store that keeps domain keys for the boundary, as opaque tokens."""
+
+    async def list_domain_key_tokens(self, region: str) -> Sequence[bytes]:
+        """All domain key tokens of a Region, the active one last."""
+        ...
+
+    async def insert_domain_key_token(self, region: str, domain_key_id: bytes, token: bytes) -> bool:
+        """Keep a Region's first active domain key; False if another worker was first."""
+        ...
+
+    async def find_domain_key_token(self, domain_key_id: bytes) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryStatus:
+    """What the boundary says of itself, by name: its module, its protections, what it holds in memory."""
+
+    facts: Mapping[str, str]
+
+    @property
+    def missing_protections(self) -> Mapping[str, str]:
+        """The protections that the host did not allow, each with the reason."""
+        prefix = "protection: "
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self.facts.items()
+            if name.startswith(prefix) and value != "held"
+        }
+
+
+class BoundaryClient:
+    """The boundary, called over a socket; satisfies `interface.Boundary`.
+
+    Concurrency: one event loop, its own thread. Secrets: holds tokens, plaintexts and blobs of the calls
+    under way, never key material.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, store: DomainKeyStore, timeout_seconds: float = 5.0
+    ) -> None:
+        self._loop = loop
+        self._store = store
+        self._timeout_seconds = timeout_seconds
+        self._channel = PipelinedChannel(loop, timeout_seconds, self._refuse)
+        self._waiting_for_domain_key: dict[bytes | str, list[Call]] = {}
+        self._recoveries: set[asyncio.Task[None]] = set()
+
+    def attach(self, stream: socket.socket) -> None:
+        """Use a new channel from now on; calls under way on an older one fail."""
+        self._channel.attach(stream)
+
+    def close(self) -> None:
+        """Give the channel up; every unanswered call fails with BoundaryUnavailable."""
+        for recovery in self._recoveries:
+            recovery.cancel()
+        self._channel.detach()
+
+    # the calls of interface.Boundary
+
+    def generate_key(self, binding: KeyBinding) -> Awaitable[GeneratedKey]:
+        texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
+        return self._call(Opcode.GENERATE_KEY, _parse_generated_key, *map(str.encode, texts))
+
+    def encrypt(self, token: bytes, key_id: str, plaintext: bytes, aad: bytes) -> Awaitable[bytes]:
+        return self._call(_ENCRYPT, None, token, key_id.encode(), plaintext, aad)
+
+    def decrypt(self, token: bytes, key_id: str, blob: bytes, aad: bytes) -> Awaitable[bytes]:
+        return self._call(_DECRYPT, None, token, key_id.encode(), blob, aad)
+
+    def re_encrypt(
+        self,
+        source_token: bytes,
+        source_key_id: str,
+        blob: bytes,
+        source_aad: bytes,
+        destination_token: bytes,
+        destination_key_id: str,
+        destination_aad: bytes,
+    ) -> Awaitable[bytes]:
+        return self._call(
+            Opcode.RE_ENCRYPT,
+            None,
+            source_token,
+            source_key_id.encode(),
+            blob,
+            source_aad,
+            destination_token,
+            destination_key_id.encode(),
+            destination_aad,
+        )
+
+    def generate_data_key(
+        self, token: bytes, key_id: str, number_of_bytes: int, aad: bytes
+    ) -> Awaitable[tuple[bytes, bytes]]:
+        def parse(body: bytes) -> tuple[bytes, bytes]:
+            return body[:number_of_bytes], body[number_of_bytes:]
+
+        return self._call(
+            _GENERATE_DATA_KEY, parse, token, key_id.encode(), _render_count(number_of_bytes), aad
+        )
+
+    def generate_data_key_without_plaintext(
+        self, token: bytes, key_id: str, number_of_bytes: int, aad: bytes
+    ) -> Awaitable[bytes]:
+        return self._call(
+            Opcode.GENERATE_DATA_KEY_WITHOUT_PLAINTEXT,
+            None,
+            token,
+            key_id.encode(),
+            _render_count(number_of_bytes),
+            aad,
+        )
+
+    def generate_random(self, number_of_bytes: int) -> Awaitable[bytes]:
+        return self._call(Opcode.GENERATE_RANDOM, None, _render_count(number_of_bytes))
+
+    def forget_key(self, key_id: str, region: str) -> Awaitable[None]:
+        return self._call(Opcode.FORGET_KEY, _parse_nothing, key_id.encode(), region.encode())
+
+    def derive_signing_key(
+        self, token: bytes, access_key_id: str, date: str, region: str, service: str
+    ) -> Awaitable[bytes]:
+        scope = map(str.encode, (access_key_id, date, region, service))
+        return self._call(Opcode.DERIVE_SIGNING_KEY, None, token, *scope)
+
+    async def is_ready(self) -> bool:
+        try:
+            await self.status()
+        except BoundaryError:
+            return False
+        return True
+
+    # calls beside the interface, for the composition root, IAM and the status page
+
+    def status(self) -> Awaitable[BoundaryStatus]:
+        """What the boundary says of itself."""
+        return self._call(Opcode.STATUS, _parse_status)
+
+    def wrap_root_secret(self, access_key_id: str, account_id: str) -> Awaitable[bytes]:
+        """The token of the root user's secret access key that the boundary was started with.
+
+        Raises BoundaryRefused when it was started without one.
+        """
+        return self._call(Opcode.WRAP_ROOT_SECRET, None, access_key_id.encode(), account_id.encode())
+
+    def wrap_secret(self, access_key_id: str, account_id: str) -> Awaitable[tuple[str, bytes]]:
+        """A new secret access key, told this once, and its token to keep."""
+        return self._call(
+            Opcode.WRAP_SECRET, _parse_wrapped_secret, access_key_id.encode(), account_id.encode()
+        )
+
+    # the road of one call
+
+    def _call(self, opcode: int, parse: Callable[[bytes], Any] | None, *fields: bytes) -> Reply[Any]:
+        try:
+            call = Call(self._loop, opcode, render_fields(*fields), parse)
+        except ValueError as error:
+            call = Call(self._loop, opcode, b"", parse)
+            call.fail(BoundaryRefused(str(error)))
+            return call
+        self._channel.send(call)
+        return call
+
+    def _refuse(self, call: Call, status: int, body: bytes) -> None:
+        error = _ERRORS.get(status)
+        if error is not None:
+            call.fail(error())
+        elif call.attempts >= ATTEMPTS_MAX:
+            call.fail(BoundaryUnavailable("the domain key could not be loaded"))
+        elif status == Status.DOMAIN_KEY_UNKNOWN:
+            self._recover(call, body)
+        elif status == Status.NO_ACTIVE_DOMAIN_KEY:
+            self._recover(call, body.decode("ascii", "replace"))
+        else:
+            call.fail(BoundaryRefused("unknown status"))
+
+    # domain keys, loaded when the boundary first misses one
+
+    def _recover(self, call: Call, missing: bytes | str) -> None:
+        """Have the domain key loaded, once for all calls that miss it, and ask again."""
+        waiting = self._waiting_for_domain_key.get(missing)
+        if waiting is not None:
+            waiting.append(call)
+            return
+        self._waiting_for_domain_key[missing] = [call]
+        recovery = self._loop.create_task(self._load_and_retry(missing))
+        self._recoveries.add(recovery)
+        recovery.add_done_callback(self._recoveries.discard)
+
+    async def _load_and_retry(self, missing: bytes | str) -> None:
+        error: BoundaryError | None = None
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                if isinstance(missing, bytes):
+                    await self._load_domain_key(missing)
+                else:
+                    await self._activate_domain_key(missing)
+        except BoundaryError as failure:
+            error = failure
+        except (Exception, asyncio.CancelledError) as failure:
+            error = BoundaryUnavailable(f"the domain key could not be had: {type(failure).__name__}")
+        # In a turn of its own, for the waiting callers must not run inside this task.
+        self._loop.call_soon(self._retry, missing, error)
+
+    def _retry(self, missing: bytes | str, error: BoundaryError | None) -> None:
+        for call in self._waiting_for_domain_key.pop(missing, ()):
+            if error is not None:
+                self._channel.fail(call, type(error)(*error.args))
+            else:
+                call.attempts += 1
+                self._channel.send(call)
+
+    async def _load_domain_key(self, domain_key_id: bytes) -> None:
+        token = await self._store.find_domain_key_token(domain_key_id)
+        if token is None:  # no key of ours: the exported key token was changed
+            raise TokenRefused
+        await self._call(Opcode.LOAD_DOMAIN_KEY, None, token, render_number(0))
+
+    async def _activate_domain_key(self, region: str) -> None:
+        tokens = await self._store.list_domain_key_tokens(region)
+        if not tokens:
+            created: bytes = await self._call(Opcode.CREATE_DOMAIN_KEY, None, region.encode())
+            domain_key_id, token = created[:DOMAIN_KEY_ID_BYTES], created[DOMAIN_KEY_ID_BYTES:]
+            if await self._store.insert_domain_key_token(region, domain_key_id, token):
+                tokens = [token]
+            else:  # another worker was first
+                tokens = await self._store.list_domain_key_tokens(region)
+        await self._call(Opcode.LOAD_DOMAIN_KEY, None, tokens[-1], render_number(1))
+
+
+_ENCRYPT: Final = int(Opcode.ENCRYPT)
+_DECRYPT: Final = int(Opcode.DECRYPT)
+_GENERATE_DATA_KEY: Final = int(Opcode.GENERATE_DATA_KEY)
+
+
+def _render_count(number_of_bytes: int) -> bytes:
+    try:
+        return render_number(number_of_bytes)
+    except ValueError as error:
+        raise BoundaryRefused(str(error)) from None
+
+
+def _parse_generated_key(body: bytes) -> GeneratedKey:
+    return GeneratedKey(body[MATERIAL_ID_BYTES:], body[:MATERIAL_ID_BYTES].hex())
+
+
+def _parse_wrapped_secret(body: bytes) -> tuple[str, bytes]:
+    secret, token = parse_fields(body, 2)
+    return secret.decode("ascii"), token
+
+
+def _parse_nothing(body: bytes) -> None:
+    if body:
+        raise MalformedFrame
+
+
+def _parse_status(body: bytes) -> BoundaryStatus:
+    lines = body.decode("utf-8").splitlines()
+    return BoundaryStatus(dict(line.split("\t", 1) for line in lines))

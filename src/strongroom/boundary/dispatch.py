@@ -1,0 +1,201 @@
+"""From a request's opcode and body to the module that does the work, and back to a status and body.
+
+INVARIANT B5: whatever arrives, the answer is one of the fixed statuses; an exception that nobody
+expected is answered REFUSED and logged by its type alone, for its text could hold a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from strongroom.boundary.interface import (
+    BoundaryRefused,
+    CiphertextRefused,
+    GeneratedKey,
+    KeyBinding,
+    TokenRefused,
+)
+from strongroom.boundary.messages import (
+    FIELD_COUNTS,
+    MalformedFrame,
+    Opcode,
+    Status,
+    parse_fields,
+    parse_four_fields,
+    parse_number,
+    render_fields,
+)
+
+
+class DomainKeyUnknown(Exception):
+    """The token names a domain key that is not in memory."""
+
+    def __init__(self, domain_key_id: bytes) -> None:
+        super().__init__(domain_key_id.hex())
+        self.domain_key_id = domain_key_id
+
+
+class NoActiveDomainKey(Exception):
+    """No domain key of the Region wraps yet in this process."""
+
+    def __init__(self, region: str) -> None:
+        super().__init__(region)
+        self.region = region
+
+
+class CryptographicModule(Protocol):
+    """What does the cryptography: the software module, later a PKCS #11 token.
+
+    Every call may raise TokenRefused, BoundaryRefused, DomainKeyUnknown, NoActiveDomainKey. A token whose
+    binding is not `key_id`, or whose spec or usage does not fit the call, is refused (INVARIANT B2).
+    """
+
+    def generate_key(self, binding: KeyBinding) -> GeneratedKey: ...
+
+    def encrypt(self, token: bytes, key_id: bytes, plaintext: bytes, aad: bytes) -> bytes: ...
+
+    def decrypt(self, token: bytes, key_id: bytes, blob: bytes, aad: bytes) -> bytes:
+        """Raises CiphertextRefused."""
+        ...
+
+    def generate_data_key(
+        self, token: bytes, key_id: bytes, number_of_bytes: int, aad: bytes
+    ) -> tuple[bytes, bytes]: ...
+
+    def generate_random(self, number_of_bytes: int) -> bytes: ...
+
+    def forget_key(self, key_id: bytes, region: str) -> None: ...
+
+    def wrap_root_secret(self, access_key_id: str, account_id: str) -> bytes: ...
+
+    def wrap_secret(self, access_key_id: str, account_id: str) -> tuple[bytes, bytes]: ...
+
+    def derive_signing_key(
+        self, token: bytes, access_key_id: str, date: bytes, region: bytes, service: bytes
+    ) -> bytes: ...
+
+    def create_domain_key(self, region: str) -> tuple[bytes, bytes]: ...
+
+    def load_domain_key(self, token: bytes, activate: bool) -> None: ...
+
+    def describe(self) -> Mapping[str, str]:
+        """Facts for the status, by name; no secrets."""
+        ...
+
+
+class Dispatcher:
+    """Answers requests, one at a time. Concurrency: one thread."""
+
+    def __init__(
+        self,
+        module: CryptographicModule,
+        facts: Mapping[str, str],
+        log: Callable[[str], None],
+    ) -> None:
+        """`facts` are what the process itself has to say in the status, by name."""
+        self._module = module
+        self._facts = facts
+        self._log = log
+        self._handlers: dict[int, Callable[[bytes], bytes]] = {
+            Opcode.STATUS: self._status,
+            Opcode.GENERATE_KEY: self._generate_key,
+            Opcode.ENCRYPT: self._encrypt,
+            Opcode.DECRYPT: self._decrypt,
+            Opcode.RE_ENCRYPT: self._re_encrypt,
+            Opcode.GENERATE_DATA_KEY: self._generate_data_key,
+            Opcode.GENERATE_DATA_KEY_WITHOUT_PLAINTEXT: self._generate_data_key_without_plaintext,
+            Opcode.GENERATE_RANDOM: self._generate_random,
+            Opcode.FORGET_KEY: self._forget_key,
+            Opcode.WRAP_ROOT_SECRET: self._wrap_root_secret,
+            Opcode.WRAP_SECRET: self._wrap_secret,
+            Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
+            Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
+            Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
+        }
+
+    def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:  # noqa: PLR0911  one return a status
+        """The status and body of the reply. Raises MalformedFrame only, when `body` has not its fields."""
+        handler = self._handlers.get(opcode)
+        if handler is None:
+            return Status.REFUSED, b""
+        try:
+            return 0, handler(body)
+        except CiphertextRefused:
+            return Status.CIPHERTEXT_REFUSED, b""
+        except TokenRefused:
+            return Status.TOKEN_REFUSED, b""
+        except (BoundaryRefused, UnicodeDecodeError):
+            return Status.REFUSED, b""
+        except DomainKeyUnknown as unknown:
+            return Status.DOMAIN_KEY_UNKNOWN, unknown.domain_key_id
+        except NoActiveDomainKey as missing:
+            return Status.NO_ACTIVE_DOMAIN_KEY, missing.region.encode("ascii")
+        except MalformedFrame:
+            raise
+        except Exception as error:
+            self._log(f"opcode {opcode} ended in an unexpected {type(error).__name__}; answered refused")
+            return Status.REFUSED, b""
+
+    def _encrypt(self, body: bytes) -> bytes:
+        token, key_id, plaintext, aad = parse_four_fields(body)
+        return self._module.encrypt(token, key_id, plaintext, aad)
+
+    def _decrypt(self, body: bytes) -> bytes:
+        token, key_id, blob, aad = parse_four_fields(body)
+        return self._module.decrypt(token, key_id, blob, aad)
+
+    def _re_encrypt(self, body: bytes) -> bytes:
+        fields = parse_fields(body, FIELD_COUNTS[Opcode.RE_ENCRYPT])
+        plaintext = self._module.decrypt(*fields[:4])
+        token, key_id, aad = fields[4:]
+        return self._module.encrypt(token, key_id, plaintext, aad)
+
+    def _generate_data_key(self, body: bytes) -> bytes:
+        token, key_id, number, aad = parse_four_fields(body)
+        return b"".join(self._module.generate_data_key(token, key_id, parse_number(number), aad))
+
+    def _generate_data_key_without_plaintext(self, body: bytes) -> bytes:
+        token, key_id, number, aad = parse_four_fields(body)
+        return self._module.generate_data_key(token, key_id, parse_number(number), aad)[1]
+
+    def _generate_random(self, body: bytes) -> bytes:
+        (number,) = parse_fields(body, 1)
+        return self._module.generate_random(parse_number(number))
+
+    def _generate_key(self, body: bytes) -> bytes:
+        fields = parse_fields(body, FIELD_COUNTS[Opcode.GENERATE_KEY])
+        key = self._module.generate_key(KeyBinding(*(field.decode("ascii") for field in fields)))
+        return bytes.fromhex(key.material_id) + key.exported_token
+
+    def _forget_key(self, body: bytes) -> bytes:
+        key_id, region = parse_fields(body, 2)
+        self._module.forget_key(key_id, region.decode("ascii"))
+        return b""
+
+    def _wrap_root_secret(self, body: bytes) -> bytes:
+        access_key_id, account_id = parse_fields(body, 2)
+        return self._module.wrap_root_secret(access_key_id.decode("ascii"), account_id.decode("ascii"))
+
+    def _wrap_secret(self, body: bytes) -> bytes:
+        access_key_id, account_id = parse_fields(body, 2)
+        secret, token = self._module.wrap_secret(access_key_id.decode("ascii"), account_id.decode("ascii"))
+        return render_fields(secret, token)
+
+    def _derive_signing_key(self, body: bytes) -> bytes:
+        token, access_key_id, date, region, service = parse_fields(body, 5)
+        return self._module.derive_signing_key(token, access_key_id.decode("ascii"), date, region, service)
+
+    def _create_domain_key(self, body: bytes) -> bytes:
+        (region,) = parse_fields(body, 1)
+        return b"".join(self._module.create_domain_key(region.decode("ascii")))
+
+    def _load_domain_key(self, body: bytes) -> bytes:
+        token, activate = parse_fields(body, 2)
+        self._module.load_domain_key(token, activate=parse_number(activate) == 1)
+        return b""
+
+    def _status(self, body: bytes) -> bytes:
+        parse_fields(body, 0)
+        facts = {**self._facts, **self._module.describe()}
+        return "".join(f"{name}\t{value}\n" for name, value in facts.items()).encode("utf-8")

@@ -1,0 +1,135 @@
+"""Exported key tokens: how a wrapped key looks outside the boundary.
+
+Seal slot -> root key -> domain keys -> exported key tokens. One layout serves the three kinds of token;
+its header is in clear and is the AAD of the wrapping, so that a token moved to another key, Region or
+account does not open (INVARIANT B2). No cryptography here: software/ wraps and unwraps.
+The table for readers is docs/formats/exported-key-token.md.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+VERSION: Final = 1
+WRAPPING_KEY_ID_BYTES: Final = 16
+MATERIAL_ID_BYTES: Final = 32
+IV_BYTES: Final = 12
+TAG_BYTES: Final = 16
+TOKEN_BYTES_MAX: Final = 8192
+"""An RSA-4096 private key in PKCS #8 takes about 2,400."""
+
+GLOBAL_REGION: Final = "aws-global"
+"""The Region name under which secret access keys are wrapped: IAM knows no Regions."""
+
+LABEL_MESSAGE_KEY: Final = b"strongroom message key"
+LABEL_MATERIAL_ID: Final = b"strongroom material id"
+LABEL_ROOT_KEY_ID: Final = b"strongroom root key id"
+LABEL_KEY_FILE_SLOT: Final = b"strongroom key file slot"
+
+_START = struct.Struct(">BB16s32s5B")
+_ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
+_REGION = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+
+
+class TokenKind(IntEnum):
+    """What a token wraps, and so which key it is wrapped under."""
+
+    BACKING_KEY = 1
+    """Under the Region's domain key."""
+    DOMAIN_KEY = 2
+    """Under the root key."""
+    SECRET_ACCESS_KEY = 3
+    """Under the domain key of GLOBAL_REGION."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHeader:
+    """What a token says in clear and is bound to; fields that do not apply to its kind are empty."""
+
+    kind: TokenKind
+    wrapping_key_id: bytes
+    material_id: bytes
+    account_id: str
+    region: str
+    key_id: str
+    """A KMS key id, a domain key id in hex, or an access key id."""
+    key_spec: str
+    key_usage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token taken apart; nothing in it is authenticated yet."""
+
+    header: TokenHeader
+    header_bytes: bytes
+    iv: bytes
+    wrapped: bytes
+
+
+def render_header(header: TokenHeader) -> bytes:
+    """The header's one byte form. Raises ValueError when a field cannot be in a token of that kind."""
+    _require_fields(header)
+    texts = [
+        text.encode("ascii")
+        for text in (header.account_id, header.region, header.key_id, header.key_spec, header.key_usage)
+    ]
+    start = _START.pack(
+        VERSION, header.kind, header.wrapping_key_id, header.material_id, *(len(text) for text in texts)
+    )
+    return start + b"".join(texts)
+
+
+def parse_token(token: bytes) -> Token:
+    """Take a token apart. Raises ValueError for anything that this version did not write."""
+    if not _START.size < len(token) <= TOKEN_BYTES_MAX:
+        raise ValueError("not a token: length")
+    version, kind, wrapping_key_id, material_id, *lengths = _START.unpack_from(token)
+    if version != VERSION:
+        raise ValueError("not a token: version")
+    texts: list[str] = []
+    position = _START.size
+    for length in lengths:
+        texts.append(token[position : position + length].decode("ascii"))
+        position += length
+    if len(token) <= position + IV_BYTES + TAG_BYTES:
+        raise ValueError("not a token: length")
+    header = TokenHeader(TokenKind(kind), wrapping_key_id, material_id, *texts)
+    _require_fields(header)
+    return Token(
+        header, token[:position], token[position : position + IV_BYTES], token[position + IV_BYTES :]
+    )
+
+
+def _require_fields(header: TokenHeader) -> None:
+    if len(header.wrapping_key_id) != WRAPPING_KEY_ID_BYTES or len(header.material_id) != MATERIAL_ID_BYTES:
+        raise ValueError("not a token: ids")
+    has_account = header.kind is not TokenKind.DOMAIN_KEY
+    has_spec = header.kind is TokenKind.BACKING_KEY
+    require_region(header.region)
+    if has_account:
+        require_account_id(header.account_id)
+    elif header.account_id:
+        raise ValueError("not a token: account")
+    if _NAME.fullmatch(header.key_id) is None:
+        raise ValueError("not a token: key id")
+    for text in (header.key_spec, header.key_usage):
+        if (_NAME.fullmatch(text) is None) if has_spec else text:
+            raise ValueError("not a token: spec or usage")
+
+
+def require_region(region: str) -> None:
+    """Raises ValueError unless `region` has the form of a Region name."""
+    if _REGION.fullmatch(region) is None:
+        raise ValueError("not a Region")
+
+
+def require_account_id(account_id: str) -> None:
+    """Raises ValueError unless `account_id` is 12 digits."""
+    if _ACCOUNT_ID.fullmatch(account_id) is None:
+        raise ValueError("not an account id")

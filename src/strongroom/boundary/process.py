@@ -1,0 +1,311 @@
+"""The boundary process: one thread, one loop, no files, no network, no database.
+
+Started by the supervisor as `python -I -m strongroom.boundary.process --control-fd N`. The control socket
+brings the seal record and the key file, then the client channels; when it ends, so does this process.
+Clients are served in turn: all whole frames that have arrived, then one write of all their replies.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from types import TracebackType
+from typing import Final, NoReturn
+
+from setproctitle import setproctitle
+
+from strongroom.boundary.dispatch import Dispatcher
+from strongroom.boundary.interface import KeyBinding
+from strongroom.boundary.key_file import SealRefused, load_key_file
+from strongroom.boundary.key_hierarchy import GLOBAL_REGION
+from strongroom.boundary.messages import (
+    FRAME_BYTES_MAX,
+    HEAD,
+    HEAD_BYTES,
+    LENGTH_COUNTS,
+    MalformedFrame,
+    Opcode,
+    render_fields,
+    render_number,
+)
+from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
+from strongroom.boundary.software.module import SoftwareModule
+from strongroom.boundary.software.seal import open_or_create_seal
+
+READ_BYTES: Final = 65536
+STALLED_SECONDS: Final = 10.0
+"""A client that takes none of its replies for so long loses its channel."""
+_CONTROL_PACKET_BYTES: Final = 65536
+_ROOT_SECRET_BYTES_MAX: Final = 4096
+
+
+def log(line: str) -> None:
+    """One line to standard error. Secrets: callers pass fixed words, numbers and type names only."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"strongroom boundary: {line}\n".encode("utf-8", "replace"))
+
+
+class Channel:
+    """One client's stream socket and what is under way on it."""
+
+    __slots__ = ("blocked_since", "name", "socket", "unparsed", "unsent")
+
+    def __init__(self, name: str, stream: socket.socket) -> None:
+        self.name = name
+        self.socket = stream
+        self.unparsed = b""
+        self.unsent = b""
+        self.blocked_since = 0.0
+
+
+class Server:
+    """Serves all client channels and the control socket. Concurrency: one thread."""
+
+    def __init__(
+        self, control: socket.socket, dispatcher: Dispatcher, stalled_seconds: float = STALLED_SECONDS
+    ) -> None:
+        self._control = control
+        self._control_fd = control.fileno()
+        self._dispatcher = dispatcher
+        self._stalled_seconds = stalled_seconds
+        self._epoll = select.epoll()
+        self._epoll.register(self._control_fd, select.EPOLLIN)
+        self._channels: dict[int, Channel] = {}
+        self._blocked: set[int] = set()
+
+    def run(self) -> None:
+        """Serve until the control socket ends."""
+        while True:
+            for fd, events in self._epoll.poll(self._stalled_seconds / 4 if self._blocked else -1.0):
+                channel = self._channels.get(fd)
+                if channel is not None:
+                    if channel.unsent:
+                        self._send(channel, b"")
+                    elif events:
+                        self._serve(channel)
+                elif fd == self._control_fd and not self._take_control_packet():
+                    return
+            if self._blocked:
+                self._drop_stalled()
+
+    def _serve(self, channel: Channel) -> None:
+        try:
+            received = channel.socket.recv(READ_BYTES, socket.MSG_DONTWAIT)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            received = b""
+        if not received:
+            self._drop(channel, "")
+            return
+        try:
+            replies = self._answer_frames(channel, received)
+        except MalformedFrame:
+            # INVARIANT B6: a malformed frame ends its own channel and no other.
+            self._drop(channel, "sent a malformed frame; channel closed")
+            return
+        if replies:
+            self._send(channel, replies)
+
+    def _answer_frames(self, channel: Channel, received: bytes) -> bytes:
+        frames = channel.unparsed + received if channel.unparsed else received
+        answer = self._dispatcher.answer
+        replies: list[bytes] = []
+        position, end = 0, len(frames)
+        while end - position >= HEAD_BYTES:
+            length, call_id, opcode = HEAD.unpack_from(frames, position)
+            if not LENGTH_COUNTS <= length <= FRAME_BYTES_MAX:
+                raise MalformedFrame
+            end_of_frame = position + 4 + length
+            if end_of_frame > end:
+                break
+            status, body = answer(opcode, frames[position + HEAD_BYTES : end_of_frame])
+            replies.append(HEAD.pack(LENGTH_COUNTS + len(body), call_id, status))
+            replies.append(body)
+            position = end_of_frame
+        channel.unparsed = frames[position:]
+        return b"".join(replies)
+
+    def _send(self, channel: Channel, replies: bytes) -> None:
+        """Send, and keep what the socket did not take; nothing more is read from a client meanwhile."""
+        waiting = channel.unsent + replies if channel.unsent else replies
+        fd = channel.socket.fileno()
+        try:
+            sent = channel.socket.send(waiting, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self._drop(channel, "")
+            return
+        if sent == len(waiting):
+            if channel.unsent:
+                channel.unsent = b""
+                self._blocked.discard(fd)
+                self._epoll.modify(fd, select.EPOLLIN)
+            return
+        if not channel.unsent:
+            self._blocked.add(fd)
+            self._epoll.modify(fd, select.EPOLLOUT)
+        if sent or not channel.unsent:
+            channel.blocked_since = time.monotonic()
+        channel.unsent = waiting[sent:]
+
+    def _drop_stalled(self) -> None:
+        deadline = time.monotonic() - self._stalled_seconds
+        for fd in list(self._blocked):
+            channel = self._channels[fd]
+            if channel.blocked_since < deadline:
+                self._drop(channel, f"took no replies for {self._stalled_seconds:g} seconds; channel closed")
+
+    def _drop(self, channel: Channel, reason: str) -> None:
+        fd = channel.socket.fileno()
+        self._epoll.unregister(fd)
+        self._blocked.discard(fd)
+        del self._channels[fd]
+        channel.socket.close()
+        if reason:
+            log(f"client {channel.name} {reason}")
+
+    def _take_control_packet(self) -> bool:
+        """False when the supervisor is gone."""
+        try:
+            packet, fds = receive_packet(self._control)
+        except OSError:
+            return False
+        if not packet:
+            return False
+        if packet[:1] != b"C" or len(fds) != 1:
+            log("a control packet of an unknown kind; ignored")
+            close_all(fds)
+            return True
+        stream = socket.socket(fileno=fds[0])
+        name = packet[1:].decode("ascii", "replace")
+        self._channels[stream.fileno()] = Channel(name, stream)
+        self._epoll.register(stream.fileno(), select.EPOLLIN)
+        return True
+
+
+def receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
+    """One packet of the control socket with the file descriptors that came along; b"" at its end."""
+    packet, ancillary, _, _ = control.recvmsg(_CONTROL_PACKET_BYTES, socket.CMSG_SPACE(4 * 4))
+    fds: array.array[int] = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return packet, fds.tolist()
+
+
+def close_all(fds: list[int]) -> None:
+    """Close descriptors that are of no use here."""
+    for fd in fds:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+
+def initialise(packet: bytes, fds: list[int]) -> tuple[SoftwareModule, bytes]:
+    """The module with its root key, and the seal record to keep. Raises SealRefused with a sentence."""
+    if packet[:1] != b"I" or len(fds) not in (1, 2):
+        raise SealRefused("The boundary was started without a key file; this is a fault of the supervisor.")
+    record = packet[1:]
+    key_file = load_key_file(fds[0], may_fill=not record)
+    root_secret = _read_root_secret(fds[1]) if len(fds) == 2 else None
+    root_key, record = open_or_create_seal(record, key_file)
+    try:
+        return SoftwareModule(root_key, root_secret), record
+    except ValueError:
+        raise SealRefused(
+            "The root user's secret access key must be 1 to 128 printable ASCII characters without blanks:"
+            " set another one."
+        ) from None
+
+
+def _read_root_secret(fd: int) -> bytes:
+    secret = b""
+    while chunk := os.read(fd, _ROOT_SECRET_BYTES_MAX):
+        secret += chunk
+        if len(secret) > _ROOT_SECRET_BYTES_MAX:
+            break
+    return secret.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def warm_up() -> None:
+    """Use every part once: what Python or OpenSSL load late could not be opened any more afterwards."""
+    module = SoftwareModule(os.urandom(32), b"warm-up")
+    dispatcher = Dispatcher(module, {}, lambda line: None)
+    for region in ("warm-up", GLOBAL_REGION):
+        _, token = module.create_domain_key(region)
+        module.load_domain_key(token, activate=True)
+    key_id = "00000000-0000-0000-0000-000000000000"
+    binding = KeyBinding("0" * 12, "warm-up", key_id, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
+    key = module.generate_key(binding).exported_token
+    blob = module.encrypt(key, key_id.encode(), b"warm-up", b"")
+    for body in (blob, blob[:-1] + b"?"):
+        dispatcher.answer(Opcode.DECRYPT, render_fields(key, key_id.encode(), body, b""))
+    dispatcher.answer(Opcode.GENERATE_DATA_KEY, render_fields(key, key_id.encode(), render_number(32), b""))
+    secret = module.wrap_root_secret("WARMUP", "0" * 12)
+    module.derive_signing_key(secret, "WARMUP", b"20200101", b"warm-up", b"kms")
+    with contextlib.suppress(MalformedFrame):
+        dispatcher.answer(Opcode.GENERATE_RANDOM, b"")
+    dispatcher.answer(Opcode.STATUS, b"")
+
+
+def _log_type_only(
+    kind: type[BaseException], _value: BaseException, _traceback: TracebackType | None
+) -> None:
+    log(f"ended by an unexpected {kind.__name__}")
+
+
+def run(control_fd: int) -> int:
+    """The whole life of the process; returns its exit code."""
+    sys.excepthook = _log_type_only
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # workers drain first; the control socket ends this process
+    setproctitle("strongroom: boundary")
+    end_with_parent()
+    protections: list[Protection] = list(protect_memory())
+    warm_up()
+    control = socket.socket(fileno=control_fd)
+    packet, fds = receive_packet(control)
+    if not packet:
+        return 0
+    try:
+        module, record = initialise(packet, fds)
+    except SealRefused as refused:
+        control.send(b"E" + str(refused).encode("utf-8"))
+        return 1
+    finally:
+        close_all(fds)
+    del packet
+    gc.collect()
+    gc.freeze()
+    facts: dict[str, str] = {}
+    server = Server(control, Dispatcher(module, facts, log))  # its epoll is opened before the doors close
+    protections += close_doors()
+    facts.update({f"protection: {protection.name}": str(protection) for protection in protections})
+    control.send(b"R" + record)
+    server.run()
+    return 0
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """`--control-fd N`; ends the process without running anything after the loop."""
+    if len(arguments) != 2 or arguments[0] != "--control-fd" or not arguments[1].isdecimal():
+        log("usage: --control-fd N")
+        os._exit(2)
+    code = 3
+    try:
+        code = run(int(arguments[1]))
+    except BaseException as error:
+        log(f"ended by an unexpected {type(error).__name__}")
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,135 @@
+"""Wrapping keys under keys: the root key over domain keys, domain keys over everything else."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from strongroom.boundary.dispatch import DomainKeyUnknown, NoActiveDomainKey
+from strongroom.boundary.interface import TokenRefused
+from strongroom.boundary.key_hierarchy import (
+    IV_BYTES,
+    LABEL_ROOT_KEY_ID,
+    MATERIAL_ID_BYTES,
+    WRAPPING_KEY_ID_BYTES,
+    Token,
+    TokenHeader,
+    TokenKind,
+    parse_token,
+    render_header,
+    require_region,
+)
+from strongroom.boundary.software.key_derivation import derive_key
+
+KEY_BYTES: Final = 32
+DOMAIN_KEYS_MAX: Final = 4096
+NO_MATERIAL: Final = bytes(MATERIAL_ID_BYTES)
+
+
+def root_key_id(root_key: bytes) -> bytes:
+    """The root key's name: 16 bytes that only this key gives, and that do not give it away."""
+    return derive_key(root_key, LABEL_ROOT_KEY_ID, b"")[:WRAPPING_KEY_ID_BYTES]
+
+
+class WrappingKey:
+    """A root or domain key, usable but not readable.
+
+    Secrets: only the cipher context is kept; no attribute or repr shows the key.
+    Invariant: at most 2**32 wrappings under one key, for IVs are random 96-bit values
+    (SP 800-38D, section 8.3); see docs/formats/exported-key-token.md.
+    """
+
+    __slots__ = ("_cipher", "key_id", "region")
+
+    def __init__(self, key_id: bytes, region: str, key: bytes) -> None:
+        self.key_id = key_id
+        self.region = region
+        self._cipher = AESGCM(key)
+
+    def __repr__(self) -> str:
+        return f"<WrappingKey {self.key_id.hex()}>"
+
+    def wrap(self, header: TokenHeader, secret: bytes) -> bytes:
+        """The token that holds `secret`, bound to `header` (INVARIANT B2)."""
+        header_bytes = render_header(replace(header, wrapping_key_id=self.key_id))
+        iv = os.urandom(IV_BYTES)
+        return header_bytes + iv + self._cipher.encrypt(iv, secret, header_bytes)
+
+    def unwrap(self, token: Token) -> bytes:
+        """What `token` holds. Raises TokenRefused."""
+        try:
+            return self._cipher.decrypt(token.iv, token.wrapped, token.header_bytes)
+        except InvalidTag:
+            raise TokenRefused from None
+
+
+class DomainKeyRing:
+    """The domain keys in memory: for each Region at most one wraps, all unwrap.
+
+    Concurrency: one thread. Bounded: the oldest loaded key is dropped first and loaded again on demand.
+    """
+
+    __slots__ = ("_active", "_keys", "_root")
+
+    def __init__(self, root_key: bytes) -> None:
+        self._root = WrappingKey(root_key_id(root_key), "", root_key)
+        self._keys: OrderedDict[bytes, WrappingKey] = OrderedDict()
+        self._active: dict[str, bytes] = {}
+
+    def create(self, region: str) -> tuple[bytes, bytes]:
+        """A new domain key's id and token. It is not in use before `load`."""
+        require_region(region)
+        domain_key_id = os.urandom(WRAPPING_KEY_ID_BYTES)
+        header = TokenHeader(TokenKind.DOMAIN_KEY, b"", NO_MATERIAL, "", region, domain_key_id.hex(), "", "")
+        return domain_key_id, self._root.wrap(header, os.urandom(KEY_BYTES))
+
+    def load(self, token_bytes: bytes, activate: bool) -> None:
+        """Take a domain key in; with `activate` it is the one that wraps from now on. Raises TokenRefused."""
+        token = require_token(token_bytes, TokenKind.DOMAIN_KEY)
+        if token.header.wrapping_key_id != self._root.key_id:
+            raise TokenRefused
+        key = self._root.unwrap(token)
+        domain_key_id = bytes.fromhex(token.header.key_id)
+        region = token.header.region
+        self._keys[domain_key_id] = WrappingKey(domain_key_id, region, key)
+        if activate:
+            self._active[region] = domain_key_id
+        while len(self._keys) > DOMAIN_KEYS_MAX:
+            dropped_id, dropped = self._keys.popitem(last=False)
+            if self._active.get(dropped.region) == dropped_id:
+                del self._active[dropped.region]
+
+    def wrap(self, header: TokenHeader, secret: bytes) -> bytes:
+        """Wrap under the active domain key of the header's Region. Raises NoActiveDomainKey."""
+        domain_key_id = self._active.get(header.region)
+        if domain_key_id is None:
+            raise NoActiveDomainKey(header.region)
+        return self._keys[domain_key_id].wrap(header, secret)
+
+    def unwrap(self, token: Token) -> bytes:
+        """Unwrap what a domain key wrapped. Raises TokenRefused, DomainKeyUnknown."""
+        domain_key = self._keys.get(token.header.wrapping_key_id)
+        if domain_key is None:
+            raise DomainKeyUnknown(token.header.wrapping_key_id)
+        if domain_key.region != token.header.region:
+            raise TokenRefused
+        return domain_key.unwrap(token)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def require_token(token_bytes: bytes, kind: TokenKind) -> Token:
+    """Take a token of one kind apart. Raises TokenRefused."""
+    try:
+        token = parse_token(token_bytes)
+    except ValueError:
+        raise TokenRefused from None
+    if token.header.kind is not kind:
+        raise TokenRefused
+    return token

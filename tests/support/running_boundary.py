@@ -1,0 +1,174 @@
+"""A real boundary process for tests, started as the supervisor starts it, and a store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import strongroom
+from strongroom.boundary.client import BoundaryClient
+from strongroom.boundary.interface import KeyBinding
+
+T = TypeVar("T")
+
+ACCOUNT = "111122223333"
+REGION = "eu-central-1"
+KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+OTHER_KEY_ID = "99999999-12ab-34cd-56ef-1234567890ab"
+MULTI_REGION_KEY_ID = "mrk-0123456789abcdef0123456789abcdef"
+ROOT_SECRET = b"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+
+_SOURCE = str(Path(strongroom.__file__).parent.parent)
+# -I keeps PYTHONPATH out, so a source tree that is not installed is put on the path by hand.
+_START = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1));"
+    " runpy.run_module('strongroom.boundary.process', run_name='__main__')"
+)
+
+
+class Refused(Exception):
+    """The boundary answered INIT with E and this sentence."""
+
+
+class RunningBoundary:
+    """One boundary process; `with` ends it."""
+
+    def __init__(
+        self, key_file: Path | None, seal_record: bytes = b"", root_secret: bytes | None = ROOT_SECRET
+    ) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _START, _SOURCE, "--control-fd", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+        self.control.settimeout(20)
+        try:
+            self.seal_record = self._initialise(key_file, seal_record, root_secret)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _initialise(self, key_file: Path | None, seal_record: bytes, root_secret: bytes | None) -> bytes:
+        fds = []
+        if key_file is not None:
+            fds.append(os.open(key_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        if root_secret is not None:
+            reader, writer = os.pipe()
+            os.write(writer, root_secret)
+            os.close(writer)
+            fds.append(reader)
+        socket.send_fds(self.control, [b"I" + seal_record], fds)
+        for fd in fds:
+            os.close(fd)
+        answer = self.control.recv(65536)
+        if answer[:1] == b"E":
+            assert self.process.wait(10) != 0
+            raise Refused(answer[1:].decode())
+        assert answer[:1] == b"R", answer
+        return answer[1:]
+
+    def new_channel(self, name: str = "worker 1") -> socket.socket:
+        """The worker's end of a new client channel."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            socket.send_fds(self.control, [b"C" + name.encode()], [theirs.fileno()])
+        ours.settimeout(10)
+        return ours
+
+    def kill(self) -> None:
+        """SIGKILL, as the out-of-memory killer would."""
+        self.process.send_signal(signal.SIGKILL)
+
+    def stop(self) -> bytes:
+        """End the process by closing its control socket; returns what it logged."""
+        self.control.close()
+        try:
+            _, logged = self.process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+            raise
+        return logged or b""
+
+    def __enter__(self) -> RunningBoundary:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.process.returncode is None or not self.process.stderr or not self.process.stderr.closed:
+            self.stop()
+
+
+class MemoryDomainKeyStore:
+    """A DomainKeyStore in memory. `reads` and `inserts` count the calls."""
+
+    def __init__(self) -> None:
+        self.tokens: dict[str, list[tuple[bytes, bytes]]] = {}
+        self.reads = 0
+        self.inserts = 0
+
+    async def list_domain_key_tokens(self, region: str) -> Sequence[bytes]:
+        await asyncio.sleep(0)
+        return [token for _, token in self.tokens.get(region, [])]
+
+    async def insert_domain_key_token(self, region: str, domain_key_id: bytes, token: bytes) -> bool:
+        await asyncio.sleep(0)
+        self.inserts += 1
+        if self.tokens.get(region):
+            return False
+        self.tokens[region] = [(domain_key_id, token)]
+        return True
+
+    async def find_domain_key_token(self, domain_key_id: bytes) -> bytes | None:
+        await asyncio.sleep(0)
+        self.reads += 1
+        for rows in self.tokens.values():
+            for known_id, token in rows:
+                if known_id == domain_key_id:
+                    return token
+        return None
+
+
+def binding(key_id: str = KEY_ID, region: str = REGION) -> KeyBinding:
+    """A symmetric key of the test account."""
+    return KeyBinding(ACCOUNT, region, key_id, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
+
+
+def attached_client(
+    boundary: RunningBoundary, store: MemoryDomainKeyStore, timeout_seconds: float = 5.0
+) -> BoundaryClient:
+    """A client on the running loop, on a channel of its own."""
+    client = BoundaryClient(asyncio.get_running_loop(), store, timeout_seconds)
+    client.attach(boundary.new_channel())
+    return client
+
+
+async def together(calls: Iterable[Awaitable[T]]) -> list[T | BaseException]:
+    """The outcomes of calls made in one turn. (asyncio.gather itself takes a bare Reply for a future.)"""
+
+    async def wait(call: Awaitable[T]) -> T:
+        return await call
+
+    return await asyncio.gather(*(wait(call) for call in list(calls)), return_exceptions=True)
+
+
+async def all_answered(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """The answers of calls made in one turn; raises the first error."""
+    answers: list[T] = []
+    for outcome in await together(calls):
+        if isinstance(outcome, BaseException):
+            raise outcome
+        answers.append(outcome)
+    return answers

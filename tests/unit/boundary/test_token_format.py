@@ -1,0 +1,109 @@
+"""Exported key tokens as bytes: every field is bound, nothing malformed parses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.running_boundary import ACCOUNT, KEY_ID, REGION
+
+from strongroom.boundary.key_hierarchy import (
+    TOKEN_BYTES_MAX,
+    TokenHeader,
+    TokenKind,
+    parse_token,
+    render_header,
+)
+
+HEADER = TokenHeader(
+    TokenKind.BACKING_KEY,
+    bytes(range(16)),
+    bytes(range(32)),
+    ACCOUNT,
+    REGION,
+    KEY_ID,
+    "SYMMETRIC_DEFAULT",
+    "ENCRYPT_DECRYPT",
+)
+DOMAIN_HEADER = TokenHeader(TokenKind.DOMAIN_KEY, bytes(16), bytes(32), "", REGION, "00" * 16, "", "")
+SECRET_HEADER = TokenHeader(
+    TokenKind.SECRET_ACCESS_KEY, bytes(16), bytes(32), ACCOUNT, "aws-global", "AKIAIOSFODNN7EXAMPLE", "", ""
+)
+REST = bytes(12) + bytes(48)
+
+
+@pytest.mark.parametrize(
+    "header", [HEADER, DOMAIN_HEADER, SECRET_HEADER], ids=lambda header: header.kind.name
+)
+def test_parse_token_of_a_rendered_header_gives_it_back(header: TokenHeader) -> None:
+    header_bytes = render_header(header)
+    token = parse_token(header_bytes + REST)
+    assert token.header == header
+    assert (token.header_bytes, token.iv, token.wrapped) == (header_bytes, REST[:12], REST[12:])
+
+
+def test_render_header_is_laid_out_as_the_document_says() -> None:
+    header = render_header(HEADER)
+    assert header[:2] == b"\x01\x01"
+    assert header[2:18] == HEADER.wrapping_key_id
+    assert header[18:50] == HEADER.material_id
+    assert header[50:55] == bytes([12, len(REGION), 36, 17, 15])
+    assert header[55:] == f"{ACCOUNT}{REGION}{KEY_ID}SYMMETRIC_DEFAULTENCRYPT_DECRYPT".encode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        replace(HEADER, account_id="1111"),
+        replace(HEADER, account_id="１" * 12),
+        replace(HEADER, region=""),
+        replace(HEADER, region="EU"),
+        replace(HEADER, key_id=""),
+        replace(HEADER, key_id="a b"),
+        replace(HEADER, key_id="x" * 129),
+        replace(HEADER, key_spec=""),
+        replace(HEADER, key_usage="ENCRYPT\n"),
+        replace(HEADER, material_id=b""),
+        replace(HEADER, wrapping_key_id=bytes(15)),
+        replace(DOMAIN_HEADER, account_id=ACCOUNT),
+        replace(DOMAIN_HEADER, key_spec="AES_256"),
+        replace(SECRET_HEADER, account_id=""),
+        replace(SECRET_HEADER, key_usage="SIGN_VERIFY"),
+    ],
+)
+def test_render_header_with_a_field_that_does_not_fit_is_refused(header: TokenHeader) -> None:
+    with pytest.raises(ValueError, match="not a"):
+        render_header(header)
+
+
+def test_parse_token_of_every_truncation_is_refused() -> None:
+    token = render_header(HEADER) + bytes(12) + bytes(17)
+    parse_token(token)
+    for length in range(len(token)):
+        with pytest.raises(ValueError):
+            parse_token(token[:length])
+
+
+def test_parse_token_of_a_later_version_or_unknown_kind_is_refused() -> None:
+    token = render_header(HEADER) + REST
+    for changed in (b"\x02" + token[1:], token[:1] + b"\x04" + token[2:], token[:1] + b"\x00" + token[2:]):
+        with pytest.raises(ValueError):
+            parse_token(changed)
+
+
+def test_parse_token_beyond_the_longest_is_refused() -> None:
+    header = render_header(HEADER)
+    parse_token(header + bytes(TOKEN_BYTES_MAX - len(header)))
+    with pytest.raises(ValueError, match="length"):
+        parse_token(header + bytes(TOKEN_BYTES_MAX - len(header) + 1))
+
+
+@given(st.binary(max_size=200).map(lambda rest: b"\x01" + rest))
+def test_parse_token_of_random_bytes_raises_value_error_or_renders_back(garbage: bytes) -> None:
+    try:
+        token = parse_token(garbage)
+    except ValueError:
+        return
+    assert render_header(token.header) == token.header_bytes
