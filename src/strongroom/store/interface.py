@@ -1,0 +1,156 @@
+"""What the rooms may ask of the store. It keeps rows; it knows no rule of KMS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
+from strongroom.resources.key import Alias, Key
+
+
+class StoreError(Exception):
+    """Drawn as a tree:
+
+    StoreError
+     ├─ ConcurrentChange   the row was changed since it was read: take the road again
+     ├─ AlreadyExists      a row of that identity is there
+     └─ StoreUnavailable   not acknowledged; disk full, read-only, locked too long
+    """
+
+
+class ConcurrentChange(StoreError):
+    """Another request changed the record first; nothing was written."""
+
+
+class AlreadyExists(StoreError):
+    """The identity is taken; nothing was written."""
+
+
+class StoreUnavailable(StoreError):
+    """The database did not take or give the rows.
+
+    Nothing was acknowledged. Where the disk failed in the middle of a commit, the outcome is unknown.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """A long-term credential of a principal. The secret is a token that only the boundary opens."""
+
+    access_key_id: AccessKeyId
+    account_id: AccountId
+    principal_arn: str
+    principal_id: str
+    principal_type: str
+    secret_token: bytes
+    active: bool
+    created_at: datetime
+
+
+class Store(Protocol):
+    """INVARIANT S1: a write is on disk when its coroutine returns.
+    INVARIANT S2: after a write returned, no worker of this server answers from the older row.
+    INVARIANT S3: a write whose `version` is not the stored one raises ConcurrentChange.
+
+    Reads are cheap and may be answered from this worker's memory, S2 permitting.
+    """
+
+    # keys
+    async def find_key(self, region: Region, key_id: KeyId) -> Key | None:
+        """The key record, of whatever account, in this Region."""
+        ...
+
+    async def insert_key(self, key: Key) -> None:
+        """Store a new key with its materials and tags (version 1). Raises AlreadyExists."""
+        ...
+
+    async def update_key(self, key: Key) -> Key:
+        """Replace the record of `key.version` by `key`; returns it with its new version.
+
+        Tags and materials are replaced too. Raises ConcurrentChange.
+        """
+        ...
+
+    async def destroy_key(self, key: Key) -> None:
+        """Remove the key, its materials, tags and aliases, and note its id in the ledger of
+        destroyed keys, in one transaction. Raises ConcurrentChange."""
+        ...
+
+    async def list_key_ids(
+        self, account_id: AccountId, region: Region, after: KeyId | None, limit: int
+    ) -> Sequence[KeyId]:
+        """Up to `limit` key ids in ascending order, beginning after `after`."""
+        ...
+
+    async def count_keys(self, account_id: AccountId, region: Region) -> int:
+        """How many customer managed keys the account has in the Region, in any state."""
+        ...
+
+    async def list_keys_due_for_deletion(self, until: datetime, limit: int) -> Sequence[Key]:
+        """Keys of all accounts and Regions whose deletion_at has come."""
+        ...
+
+    # aliases
+    async def find_alias(self, account_id: AccountId, region: Region, name: AliasName) -> Alias | None: ...
+
+    async def insert_alias(self, alias: Alias) -> None:
+        """Raises AlreadyExists, or ConcurrentChange when the key is gone."""
+        ...
+
+    async def update_alias(self, alias: Alias) -> None:
+        """Point an existing alias at another key. Raises ConcurrentChange when either is gone."""
+        ...
+
+    async def delete_alias(self, account_id: AccountId, region: Region, name: AliasName) -> None:
+        """Raises ConcurrentChange when it is gone."""
+        ...
+
+    async def list_aliases(
+        self,
+        account_id: AccountId,
+        region: Region,
+        key_id: KeyId | None,
+        after: AliasName | None,
+        limit: int,
+    ) -> Sequence[Alias]:
+        """Aliases in ascending order of name, of one key if `key_id` is given."""
+        ...
+
+    async def count_aliases_of(self, region: Region, key_id: KeyId) -> int: ...
+
+    # identities
+    async def find_access_key(self, access_key_id: AccessKeyId) -> AccessKey | None: ...
+
+    async def put_access_key(self, access_key: AccessKey) -> None:
+        """Insert or replace."""
+        ...
+
+    # the boundary's own records: opaque tokens kept for it
+    async def list_domain_key_tokens(self, region: str) -> Sequence[bytes]:
+        """All domain key tokens of a Region, the active one last; empty if there is none yet."""
+        ...
+
+    async def insert_domain_key_token(self, region: str, domain_key_id: bytes, token: bytes) -> bool:
+        """Keep a Region's first active domain key. False (and nothing written) if another worker
+        was first; then list again."""
+        ...
+
+    async def find_domain_key_token(self, domain_key_id: bytes) -> bytes | None: ...
+
+    async def find_setting(self, name: str) -> str | None:
+        """A server-wide setting kept with the data (the moved clock of development, say)."""
+        ...
+
+    async def put_setting(self, name: str, value: str) -> None: ...
+
+    # the whole
+    async def empty(self) -> None:
+        """Remove all keys, aliases and tags of all accounts (development only)."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable when requests could not be answered."""
+        ...

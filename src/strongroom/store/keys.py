@@ -1,0 +1,170 @@
+"""The SQL of keys, their materials and tags, and the ledger of destroyed keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, select, update
+
+from strongroom.aws.generated.enums import KeyManagerType
+from strongroom.resources.identifiers import AccountId, KeyId, Region
+from strongroom.resources.key import Key
+from strongroom.store.interface import ConcurrentChange
+from strongroom.store.rows import (
+    parse_key,
+    render_instant,
+    render_key,
+    render_ledger_entry,
+    render_materials,
+    render_tags,
+)
+from strongroom.store.schema import ACCOUNTS, ALIASES, DESTROYED_KEYS, KEY_MATERIALS, KEY_TAGS, KEYS
+
+_KEY = select(KEYS).where(KEYS.c.region == bindparam("region"), KEYS.c.key_id == bindparam("key_id"))
+_MATERIALS = (
+    select(KEY_MATERIALS.c.material_id, KEY_MATERIALS.c.exported_token, KEY_MATERIALS.c.created_at)
+    .where(KEY_MATERIALS.c.region == bindparam("region"), KEY_MATERIALS.c.key_id == bindparam("key_id"))
+    .order_by(KEY_MATERIALS.c.position)
+)
+_TAGS = (
+    select(KEY_TAGS.c.tag_key, KEY_TAGS.c.tag_value)
+    .where(KEY_TAGS.c.region == bindparam("region"), KEY_TAGS.c.key_id == bindparam("key_id"))
+    .order_by(KEY_TAGS.c.position)
+)
+_PAGE = (
+    select(KEYS.c.key_id)
+    .where(
+        KEYS.c.account_id == bindparam("account_id"),
+        KEYS.c.region == bindparam("region"),
+        KEYS.c.key_id > bindparam("after"),
+    )
+    .order_by(KEYS.c.key_id)
+    .limit(bindparam("limit"))
+)
+_DUE = (
+    select(KEYS.c.region, KEYS.c.key_id)
+    .where(KEYS.c.deletion_at <= bindparam("until"))
+    .order_by(KEYS.c.deletion_at)
+    .limit(bindparam("limit"))
+)
+_COUNT = (
+    select(func.count())
+    .select_from(KEYS)
+    .where(
+        KEYS.c.account_id == bindparam("account_id"),
+        KEYS.c.region == bindparam("region"),
+        KEYS.c.key_manager == KeyManagerType.CUSTOMER.value,
+    )
+)
+_UPDATE = update(KEYS).where(
+    KEYS.c.region == bindparam("of_region"),
+    KEYS.c.key_id == bindparam("of_key_id"),
+    KEYS.c.account_id == bindparam("of_account_id"),
+    KEYS.c.version == bindparam("of_version"),
+)
+
+
+def select_key(connection: Connection, region: Region, key_id: KeyId) -> Key | None:
+    """The record, put together from three tables of one snapshot."""
+    identity = {"region": region, "key_id": key_id}
+    row = connection.execute(_KEY, identity).one_or_none()
+    if row is None:
+        return None
+    materials = connection.execute(_MATERIALS, identity).all()
+    return parse_key(row, materials, connection.execute(_TAGS, identity).all())
+
+
+def insert_keys(connection: Connection, keys: Sequence[Key]) -> None:
+    """New keys, as version 1, with materials and tags. An account is made known by its first key."""
+    for account_id, created_at in {key.account_id: key.created_at for key in reversed(keys)}.items():
+        insert_account_if_new(connection, account_id, created_at)
+    connection.execute(insert(KEYS), [render_key(key) | {"version": 1} for key in keys])
+    _insert_parts(connection, keys)
+
+
+def update_key(connection: Connection, key: Key) -> Key:
+    """Replace the record of `key.version`. Raises ConcurrentChange."""
+    changed = replace(key, version=key.version + 1)
+    identity = {
+        "of_region": key.region,
+        "of_key_id": key.key_id,
+        "of_account_id": key.account_id,
+        "of_version": key.version,
+    }
+    # INVARIANT S3: no row has that version, so another request was first, or the key is gone.
+    if connection.execute(_UPDATE, render_key(changed) | identity).rowcount != 1:
+        raise ConcurrentChange("the key was changed since it was read")
+    _delete_parts(connection, key)
+    _insert_parts(connection, (changed,))
+    return changed
+
+
+def destroy_key(connection: Connection, key: Key, destroyed_at: datetime) -> list[str]:
+    """Remove the key with all that hangs on it and enter it in the ledger; the names of its aliases."""
+    of_key = (ALIASES.c.region == key.region) & (ALIASES.c.target_key_id == key.key_id)
+    alias_names = list(connection.execute(select(ALIASES.c.alias_name).where(of_key)).scalars())
+    connection.execute(delete(ALIASES).where(of_key))
+    _delete_parts(connection, key)
+    of_version = (
+        (KEYS.c.region == key.region)
+        & (KEYS.c.key_id == key.key_id)
+        & (KEYS.c.account_id == key.account_id)
+        & (KEYS.c.version == key.version)
+    )
+    # INVARIANT S3: nothing of the above stays when the version is not the stored one.
+    if connection.execute(delete(KEYS).where(of_version)).rowcount != 1:
+        raise ConcurrentChange("the key was changed since it was read")
+    entry = render_ledger_entry(key, destroyed_at)
+    in_ledger = (DESTROYED_KEYS.c.region == key.region) & (DESTROYED_KEYS.c.key_id == key.key_id)
+    connection.execute(delete(DESTROYED_KEYS).where(in_ledger))  # an id that was restored and destroyed again
+    connection.execute(insert(DESTROYED_KEYS), entry)
+    return alias_names
+
+
+def select_key_ids(
+    connection: Connection, account_id: AccountId, region: Region, after: KeyId | None, limit: int
+) -> list[KeyId]:
+    """One page, in ascending order."""
+    page = {"account_id": account_id, "region": region, "after": after or "", "limit": limit}
+    return [KeyId(key_id) for key_id in connection.execute(_PAGE, page).scalars()]
+
+
+def count_keys(connection: Connection, account_id: AccountId, region: Region) -> int:
+    """How many customer managed keys there are, in any state."""
+    return connection.execute(_COUNT, {"account_id": account_id, "region": region}).scalar_one()
+
+
+def select_keys_due(connection: Connection, until: datetime, limit: int) -> list[Key]:
+    """Keys whose deletion_at has come, the longest due first."""
+    due = connection.execute(_DUE, {"until": render_instant(until), "limit": limit}).all()
+    found = (select_key(connection, row.region, row.key_id) for row in due)
+    return [key for key in found if key is not None]
+
+
+def delete_all_keys(connection: Connection) -> None:
+    """Remove keys, aliases, tags and the ledger of all accounts."""
+    for table in (ALIASES, KEY_TAGS, KEY_MATERIALS, KEYS, DESTROYED_KEYS):
+        connection.execute(delete(table))
+
+
+def insert_account_if_new(connection: Connection, account_id: AccountId, created_at: datetime) -> None:
+    """Make an account known, if it is not."""
+    known = exists().where(ACCOUNTS.c.account_id == account_id)
+    new = select(literal(account_id), literal(render_instant(created_at))).where(~known)
+    connection.execute(insert(ACCOUNTS).from_select(["account_id", "created_at"], new))
+
+
+def _insert_parts(connection: Connection, keys: Iterable[Key]) -> None:
+    materials = [row for key in keys for row in render_materials(key)]
+    if materials:
+        connection.execute(insert(KEY_MATERIALS), materials)
+    tags = [row for key in keys for row in render_tags(key)]
+    if tags:
+        connection.execute(insert(KEY_TAGS), tags)
+
+
+def _delete_parts(connection: Connection, key: Key) -> None:
+    for table in (KEY_MATERIALS, KEY_TAGS):
+        connection.execute(delete(table).where(table.c.region == key.region, table.c.key_id == key.key_id))
