@@ -1,0 +1,64 @@
+"""Patterns with * and ?, matched without backtracking.
+
+A pattern is cut at its stars. The first piece must begin the text, the last must end it, and each
+piece between is taken at its leftmost place, which is always right for stars. No step is ever taken
+back, so a pattern such as a*a*a*a*b costs no more than its length times the text's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Glob:
+    """A compiled pattern: `*` is any run of characters (also : and /), `?` is exactly one."""
+
+    first: str
+    between: tuple[str, ...]
+    last: str | None
+    """None when the pattern has no star: then `first` is the whole."""
+    length_min: int
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole `text` fits. Case counts."""
+        if len(text) < self.length_min:
+            return False
+        if self.last is None:
+            return len(text) == len(self.first) and _is_at(self.first, text, 0)
+        end = len(text) - len(self.last)
+        if not _is_at(self.first, text, 0) or not _is_at(self.last, text, end):
+            return False
+        position = len(self.first)
+        for piece in self.between:
+            found = _find(piece, text, position, end)
+            if found < 0:
+                return False
+            position = found + len(piece)
+        return True
+
+
+def compile_glob(pattern: str) -> Glob:
+    """Take a pattern apart; every text is a valid pattern."""
+    pieces = pattern.split("*")
+    length_min = sum(map(len, pieces))
+    if len(pieces) == 1:
+        return Glob(pattern, (), None, length_min)
+    return Glob(pieces[0], tuple(piece for piece in pieces[1:-1] if piece), pieces[-1], length_min)
+
+
+def _is_at(piece: str, text: str, start: int) -> bool:
+    """Whether `piece` fits at `start`; the caller has made sure that it does not run over the end."""
+    if "?" not in piece:
+        return text.startswith(piece, start)
+    return all(wanted in ("?", text[start + offset]) for offset, wanted in enumerate(piece))
+
+
+def _find(piece: str, text: str, start: int, end: int) -> int:
+    """The leftmost place of `piece` in text[start:end], or -1."""
+    if "?" not in piece:
+        return text.find(piece, start, end)
+    for place in range(start, end - len(piece) + 1):
+        if _is_at(piece, text, place):
+            return place
+    return -1

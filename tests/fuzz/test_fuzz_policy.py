@@ -1,0 +1,102 @@
+"""Any text at all as a key policy: it is read or refused, and nothing else happens."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tests.unit.authorization.policies import KEY_ARN, OWNER, key, policy, root, statement
+
+from strongroom.authorization.authorizer import Authorizer
+from strongroom.authorization.key_policy import check_lockout, parse_policy
+from strongroom.authorization.policy_document import Effect
+from strongroom.aws.errors import ApiError
+
+CODES = {"MalformedPolicyDocumentException", "LimitExceededException"}
+NAMES = st.sampled_from(
+    [
+        *("Version", "Id", "Statement", "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction"),
+        *("Resource", "NotResource", "Condition", "AWS", "Service", "StringEquals", "Null", "aws:x"),
+        *("ForAllValues:StringLike", "kms:ViaService"),
+    ]
+)
+VALUES = st.sampled_from(
+    [
+        "*",
+        "Allow",
+        "Deny",
+        "2012-10-17",
+        "kms:*",
+        "kms:Enc*",
+        OWNER,
+        KEY_ARN,
+        "s3.amazonaws.com",
+        "",
+        "\ud800",
+        "\x00",
+    ]
+)
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), VALUES, st.text(max_size=8))
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.one_of(NAMES, st.text(max_size=6)), inner, max_size=6),
+    ),
+    max_leaves=20,
+)
+
+
+def refusal(text: str) -> ApiError | None:
+    try:
+        parse_policy(text)
+    except ApiError as error:
+        return error
+    return None
+
+
+def must_be_read_or_refused(text: str) -> None:
+    error = refusal(text)
+    decision = Authorizer().authorize_key(root(), "kms:PutKeyPolicy", key(text), False)
+    if error is not None:
+        assert error.code in CODES
+        assert error.status == 400
+        assert error.message is not None
+        assert len(error.message) < 200
+        # A policy that is refused when put must allow nothing if it is found in the store.
+        assert not decision.allowed
+    elif decision.allowed:
+        assert any(one.effect is Effect.ALLOW for one in parse_policy(text).statements)
+        check_lockout(root(), text, KEY_ARN, OWNER)
+
+
+@given(st.text(max_size=200))
+@example("")
+@example("[" * 32_000)
+@example('{"a":' * 6_000)
+@example("9" * 32_000)
+@example('{"Statement":' + "1" * 30_000 + "}")
+@example('"' + "\\" * 31_000)
+@example("\ud800")
+def test_fuzz_policy_any_text(text: str) -> None:
+    must_be_read_or_refused(text)
+
+
+@given(JSON)
+def test_fuzz_policy_any_json(value: Any) -> None:
+    must_be_read_or_refused(json.dumps(value))
+
+
+@given(st.dictionaries(NAMES, JSON, max_size=7), st.lists(JSON, max_size=2))
+def test_fuzz_policy_any_statement_elements(elements: dict[str, Any], more: list[Any]) -> None:
+    must_be_read_or_refused(json.dumps({"Statement": [statement() | elements, *more]}))
+
+
+@given(st.data())
+def test_fuzz_policy_damaged_text(data: st.DataObject) -> None:
+    text = policy(statement("Deny", Sid="x", Condition={"Bool": {"aws:a": "true"}}), statement())
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 12)))
+    must_be_read_or_refused(text[:start] + data.draw(st.text(max_size=6)) + text[end:])

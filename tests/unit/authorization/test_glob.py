@@ -1,0 +1,100 @@
+"""Patterns against a slow matcher written another way."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from strongroom.authorization.glob import compile_glob
+
+
+def matches_slowly(pattern: str, text: str) -> bool:
+    """The textbook table: reachable[i] says whether the pattern so far fits the first i characters."""
+    reachable = [True] + [False] * len(text)
+    for wanted in pattern:
+        if wanted == "*":
+            for i in range(1, len(text) + 1):
+                reachable[i] = reachable[i] or reachable[i - 1]
+        else:
+            fits = [wanted in ("?", character) for character in text]
+            reachable = [False] + [reachable[i] and fits[i] for i in range(len(text))]
+    return reachable[len(text)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        ("", "", True),
+        ("", "a", False),
+        ("*", "", True),
+        ("*", "arn:aws:kms:x:1:key/2", True),
+        ("?", "", False),
+        ("?", "a", True),
+        ("?", "ab", False),
+        ("a", "A", False),
+        ("kms:*", "kms:encrypt", True),
+        ("kms:*", "kms:", True),
+        ("kms:*", "s3:kms:x", False),
+        ("kms:*key*", "kms:generatedatakeypair", True),
+        ("kms:?ncrypt", "kms:encrypt", True),
+        ("kms:?ncrypt", "kms:reencrypt", False),
+        ("*encrypt", "kms:reencrypt", True),
+        ("a*a", "a", False),
+        ("a*a", "aa", True),
+        ("*ab*ab", "abab", True),
+        ("*ab*ab", "aab", False),
+        ("*b*b", "ab", False),
+        ("*aa*ab*", "aabb", False),
+        ("*?b*?b", "abb", False),
+        ("*a?c*", "xxabcxx", True),
+        ("**a**", "a", True),
+        ("arn:aws:kms:*:111122223333:key/*", "arn:aws:kms:eu-west-1:111122223333:key/a:b/c", True),
+        ("a.c", "abc", False),
+        ("[a-z]", "a", False),
+        ("a\\*", "a\\", True),
+        ("é*", "épée", True),
+    ],
+)
+def test_glob_known_pattern_gives_expected(pattern: str, text: str, expected: bool) -> None:
+    assert compile_glob(pattern).matches(text) is expected
+
+
+ALPHABET = "ab:?"
+
+
+@settings(max_examples=300)
+@given(st.text("ab?**", max_size=8), st.text("ab", max_size=8))
+@example("*?b*", "ab")
+@example("?*?*?", "ab")
+@example("*ab?*b", "abab")
+def test_glob_any_pattern_agrees_with_the_table(pattern: str, text: str) -> None:
+    assert compile_glob(pattern).matches(text) is matches_slowly(pattern, text)
+
+
+@given(st.text(max_size=8), st.text(max_size=12))
+def test_glob_any_unicode_agrees_with_the_table(pattern: str, text: str) -> None:
+    assert compile_glob(pattern).matches(text) is matches_slowly(pattern, text)
+
+
+@given(st.text(ALPHABET, max_size=20))
+def test_glob_text_without_wildcards_matches_itself_only(text: str) -> None:
+    literal = text.replace("?", "")
+    assert compile_glob(literal).matches(literal)
+    assert not compile_glob(literal).matches(literal + "a")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["a*" * 4000 + "b", "*a" * 4000 + "*b", "a?*" * 4000 + "b", "*" * 16000 + "b", "?*" * 30 + "b"],
+    ids=["a-star", "star-a", "a-any-star", "stars", "any-star"],
+)
+def test_glob_pattern_that_makes_others_backtrack_is_quick(pattern: str) -> None:
+    """INVARIANT Z6: no pattern costs more than its length times the text's."""
+    glob = compile_glob(pattern)
+    text = "a" * 8192
+    started = time.process_time()
+    assert not glob.matches(text)
+    assert time.process_time() - started < 1.0
