@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
 from urllib.parse import parse_qs
 
 from strongroom.identity.http_request import HttpRequest
@@ -25,20 +27,21 @@ class Dispatcher:
         self._query_codec = query_codec
         self._ids = request_ids
 
-    async def __call__(self, http: HttpRequest) -> Answer:
+    def __call__(self, http: HttpRequest) -> Coroutine[Any, Any, Answer]:
         """Answer one request: KMS by X-Amz-Target, STS by Action and Version; the rest is refused in
         the protocol of the service that it was meant for."""
-        for name, value in http.headers:
-            if name == b"x-amz-target":
-                if value.startswith(KMS_TARGET_PREFIX):
-                    operation = value[len(KMS_TARGET_PREFIX) :][:OPERATION_NAME_CHARACTERS_MAX]
-                    return await self._pipeline.answer(
-                        http, self._kms_codec, "kms", operation.decode("latin-1")
-                    )
-                return self.refuse(http)
+        target = http.fields.get(b"x-amz-target")
+        if target is not None:
+            if not target.startswith(KMS_TARGET_PREFIX):
+                return self._refuse(http)
+            operation = target[len(KMS_TARGET_PREFIX) :][:OPERATION_NAME_CHARACTERS_MAX]
+            return self._pipeline.answer(http, self._kms_codec, "kms", operation.decode("latin-1"))
         action = sts_action(http)
         if action is not None:
-            return await self._pipeline.answer(http, self._query_codec, "sts", action)
+            return self._pipeline.answer(http, self._query_codec, "sts", action)
+        return self._refuse(http)
+
+    async def _refuse(self, http: HttpRequest) -> Answer:
         return self.refuse(http)
 
     def refuse(self, http: HttpRequest) -> Answer:
@@ -50,12 +53,7 @@ def sts_action(http: HttpRequest) -> str | None:
     """The Action of an STS request in AWS's Query protocol; None when it is none."""
     if http.method != "POST" or len(http.body) > 65_536:
         return None
-    for name, value in http.headers:
-        if name == b"content-type":
-            if not value.startswith(b"application/x-www-form-urlencoded"):
-                return None
-            break
-    else:
+    if not http.fields.get(b"content-type", b"").startswith(b"application/x-www-form-urlencoded"):
         return None
     try:
         fields = parse_qs(http.body.decode("ascii"), max_num_fields=100)
