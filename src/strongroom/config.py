@@ -65,8 +65,9 @@ class Settings:
     """The Regions that are served; None: every Region."""
     root_access_key_id: AccessKeyId | None = None
     signature_skew_seconds: int = 300
-    body_bytes_max: int = 262_144
-    header_bytes_max: int = 32_768
+    body_bytes_max: int = 524_288
+    """The largest legal request carries an attestation document of 349,528 bytes in base64."""
+    header_bytes_max: int = 65_536
     connections_max: int = 1024
     """Open connections of one worker."""
     request_timeout_seconds: int = 30

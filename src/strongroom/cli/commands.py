@@ -1,0 +1,73 @@
+"""What each command does. Heavy rooms are imported late, so that `strongroom --version` is quick."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from strongroom.cli.root_secret import take_root_secret
+
+if TYPE_CHECKING:
+    from strongroom.config import Mode
+
+
+class AuditTrailUnsound(Exception):
+    """A record was changed, removed or added."""
+
+    exit_code = 1
+
+
+class AuditTrailUnreadable(Exception):
+    """Whether the trail holds could not be told."""
+
+    exit_code = 255
+
+
+def run_dev(config: Path | None, **flags: str) -> int:
+    """`strongroom dev`."""
+    return _run_server("dev", config, flags)
+
+
+def run_serve(config: Path | None, **flags: str) -> int:
+    """`strongroom serve`."""
+    return _run_server("serve", config, flags)
+
+
+def _run_server(mode: Mode, config: Path | None, flags: dict[str, str]) -> int:
+    from strongroom.config import load_settings
+
+    root_secret_fd = take_root_secret()
+    settings = load_settings(
+        mode,
+        flags=flags,
+        environment=os.environ,
+        file=config,
+        root_secret_given=root_secret_fd is not None,
+    )
+    from strongroom import bootstrap
+
+    bootstrap.run_server(settings, root_secret_fd)
+    return 0
+
+
+def verify_audit(data_directory: Path) -> int:
+    """`strongroom audit verify`. Raises: AuditTrailUnreadable, AuditTrailUnsound."""
+    from strongroom.audit.verify import verify
+
+    directory = data_directory / "audit"
+    try:
+        report = verify(directory)
+    except OSError as error:
+        raise AuditTrailUnreadable(f"Cannot read the audit trail in {directory}: {error.strerror}.") from None
+    if report.problem is not None:
+        place = (
+            "" if report.problem_file is None else f" ({report.problem_file}, byte {report.problem_offset})"
+        )
+        raise AuditTrailUnsound(f"The audit trail in {directory} does not hold: {report.problem}{place}")
+    print(f"The audit trail holds: {report.records} records in {report.blocks} blocks.")
+    if report.head_hash is not None:
+        print(f"Hash of the last block, written {report.last_time}: {report.head_hash}")
+    if report.first_block > 1:
+        print(f"It begins with block {report.first_block}: what came before was not checked.")
+    return 0

@@ -1,0 +1,74 @@
+"""What a process of the server is given to begin with."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from strongroom.config import Settings
+
+SHARED_WORDS: Final = 65_536
+EPOCH_WORD: Final = 0
+"""Changes whenever a worker or the job runner died: what others remember may be stale."""
+CLOCK_WORD: Final = 1
+FIRST_STAMP_WORD: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """A worker answers requests. Its channels to the services come over `control`."""
+
+    settings: Settings
+    index: int
+    """From 1."""
+    control: socket.socket
+    listening: socket.socket
+    shared_words: memoryview
+    """SHARED_WORDS unsigned 64-bit words that all workers and the job runner see."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobsContext:
+    """The job runner does what falls due by the clock."""
+
+    settings: Settings
+    control: socket.socket
+    shared_words: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareContext:
+    """Runs once, before any worker: brings the stored data to the form this version reads."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """What the forked processes do. Each callable runs in its own process; when it returns, that ends.
+
+    An exception with an `exit_code` is shown as its sentence; any other keeps its traceback.
+    `preload` runs in the supervisor while the services start: it imports what the children will need,
+    and must start no thread and open no file.
+    """
+
+    preload: Callable[[], None]
+    run_prepare: Callable[[PrepareContext], None]
+    run_worker: Callable[[WorkerContext], None]
+    run_jobs: Callable[[JobsContext], None]
+
+
+def service_command(module: str) -> tuple[str, ...]:
+    """How to start a service of ours: isolated from the environment and the working directory."""
+    return (sys.executable, "-I", "-m", module)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCommands:
+    """The programs that are started afresh instead of forked; `--control-fd N` is appended."""
+
+    boundary: tuple[str, ...] = service_command("strongroom.boundary.process")
+    audit: tuple[str, ...] = service_command("strongroom.audit.process")

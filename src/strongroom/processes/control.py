@@ -1,0 +1,78 @@
+"""Packets between the supervisor and each of its children, over a SOCK_SEQPACKET socket pair.
+
+A packet is one letter and a payload; open files travel beside it. The kernel keeps packets whole,
+so there is no length to parse:
+
+    I  supervisor → service   begin: what the service needs to know (and its key files)
+    R  child → supervisor     ready
+    E  child → supervisor     not possible: a sentence for the operator
+    C  supervisor → child     a channel: the name of the other end, and one stream socket
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import socket
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+PACKET_BYTES_MAX: Final = 64 * 1024
+FILES_MAX: Final = 4
+
+
+class Packet(NamedTuple):
+    """One packet. Whoever receives it owns the files and closes them."""
+
+    letter: bytes
+    payload: bytes
+    files: tuple[int, ...]
+
+    def close_files(self) -> None:
+        """Close what came along."""
+        for fd in self.files:
+            os.close(fd)
+
+
+class PacketRefused(Exception):
+    """The packet was too long, or carried what it should not."""
+
+
+def control_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a control socket: the supervisor's (which never blocks), and the child's."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def send_packet(
+    control: socket.socket, letter: bytes, payload: bytes = b"", files: Sequence[int] = ()
+) -> None:
+    """Send one packet whole, or raise OSError. The files stay open here."""
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))] if files else []
+    control.sendmsg([letter + payload], ancillary, socket.MSG_NOSIGNAL)
+
+
+def receive_packet(control: socket.socket) -> Packet | None:
+    """The next packet; None at the end, when the other side is gone.
+
+    Raises: PacketRefused; BlockingIOError when there is none yet and the socket does not block.
+    """
+    room = socket.CMSG_SPACE(FILES_MAX * array.array("i").itemsize)
+    try:
+        data, ancillary, flags, _ = control.recvmsg(PACKET_BYTES_MAX, room, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:
+        return None
+    files = array.array("i")
+    for level, kind, content in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            files.frombytes(content[: len(content) - len(content) % files.itemsize])
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        for fd in files:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        raise PacketRefused("a control packet was cut off")
+    if not data:
+        return None
+    return Packet(data[:1], data[1:], tuple(files))

@@ -1,0 +1,193 @@
+"""The directory that holds a server's data: who may use it, and the two files that open the seal."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from pathlib import Path
+
+from strongroom.config import ConfigurationError, Settings, require_apart
+from strongroom.processes.errors import StartRefused
+
+LOCK_WAIT_SECONDS = 2.0
+SEAL_RECORD_BYTES_MAX = 32 * 1024
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class DataDirectory:
+    """An open, locked data directory. One server at a time: INVARIANT P1."""
+
+    def __init__(self, path: Path, lock_fd: int) -> None:
+        self.path = path
+        self._lock_fd = lock_fd
+
+    def close(self) -> None:
+        """Let another server have the directory."""
+        os.close(self._lock_fd)
+
+    def load_seal_record(self) -> bytes:
+        """What the boundary sealed its root key into; empty when the directory is new.
+
+        Raises: StartRefused.
+        """
+        path = self.path / "seal.record"
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise StartRefused(f"Cannot read the seal record {path}: {error.strerror}.") from None
+        with open(fd, "rb") as stream:
+            record = stream.read(SEAL_RECORD_BYTES_MAX + 1)
+        if not 0 < len(record) <= SEAL_RECORD_BYTES_MAX:
+            raise StartRefused(f"The seal record {path} is damaged: put it back from a backup.")
+        return record
+
+    def save_seal_record(self, record: bytes) -> None:
+        """Replace the seal record; it is on disk when this returns. Raises: OSError."""
+        target, draft = self.path / "seal.record", self.path / "seal.record.new"
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(fd, "wb") as stream:
+            stream.write(record)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(draft, target)
+        _sync_directory(self.path)
+
+
+def open_data_directory(path: Path, wait_seconds: float = LOCK_WAIT_SECONDS) -> DataDirectory:
+    """Create the directory if needed and take its lock, waiting a moment for a server that is ending.
+
+    Raises: StartRefused when it is not ours alone, or another server has it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(mode=0o700)
+            _sync_directory(path.parent)
+        except FileExistsError:
+            pass
+        _require_ours(path)
+        lock_fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartRefused(f"Cannot use the data directory {path}: {error.strerror}.") from None
+    try:
+        _take_lock(lock_fd, path, wait_seconds)
+        (path / "audit").mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        os.close(lock_fd)
+        raise StartRefused(f"Cannot use the data directory {path}: {error.strerror}.") from None
+    except StartRefused:
+        os.close(lock_fd)
+        raise
+    return DataDirectory(path, lock_fd)
+
+
+def _require_ours(path: Path) -> None:
+    status = path.stat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if status.st_uid != os.geteuid():
+        raise StartRefused(f"The data directory {path} belongs to another user: this one must own it.")
+    if status.st_mode & 0o022:
+        raise StartRefused(
+            f"Others may write in the data directory {path}: take that right away (chmod 700)."
+        )
+
+
+def _take_lock(lock_fd: int, path: Path, wait_seconds: float) -> None:
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                holder = os.pread(lock_fd, 20, 0).decode("ascii", "replace").strip()
+                raise StartRefused(
+                    f"Another server (process {holder or 'unknown'}) is using the data directory {path}."
+                ) from None
+            time.sleep(0.02)
+    os.ftruncate(lock_fd, 0)
+    os.pwrite(lock_fd, f"{os.getpid()}\n".encode(), 0)
+
+
+def open_seal_key_file(settings: Settings, has_seal_record: bool) -> int:
+    """Open the file whose content opens the seal, or make an empty one for the boundary to fill.
+
+    Secrets: it is opened, never read here. Raises: StartRefused.
+    """
+    path, data_directory = settings.seal_key_file, settings.data_directory
+    if path is None or data_directory is None:
+        raise StartRefused("The data directory must be known before its seal is opened.")
+    if settings.mode == "serve":
+        try:
+            require_apart(path, data_directory)
+        except ConfigurationError as error:
+            raise StartRefused(str(error)) from None
+    try:
+        fd = _open_existing(path)
+    except FileNotFoundError:
+        if has_seal_record:
+            raise StartRefused(
+                f"The seal key file {path} is missing, and without it the keys in {data_directory} "
+                "cannot be used: put it back."
+            ) from None
+        return _create_seal_key_file(path)
+    except OSError as error:
+        raise StartRefused(f"Cannot open the seal key file {path}: {error.strerror}.") from None
+    try:
+        _require_private_file(fd, path)
+        if has_seal_record and os.fstat(fd).st_size == 0:
+            raise StartRefused(
+                f"The seal key file {path} is empty: put back the one that sealed {data_directory}."
+            )
+    except StartRefused:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _open_existing(path: Path) -> int:
+    flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        return os.open(path, os.O_RDWR | flags)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EROFS):
+            raise
+        return os.open(path, os.O_RDONLY | flags)  # mode 0400, or a read-only mount: enough once it is filled
+
+
+def _create_seal_key_file(path: Path) -> int:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise StartRefused(f"Cannot create the seal key file {path}: {error.strerror}.") from None
+    return fd
+
+
+def _require_private_file(fd: int, path: Path) -> None:
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise StartRefused(f"The seal key file {path} is not a regular file.")
+    if status.st_uid != os.geteuid():
+        raise StartRefused(f"The seal key file {path} belongs to another user: this one must own it.")
+    if status.st_mode & 0o077:
+        raise StartRefused(
+            f"Others may read or change the seal key file {path}: take that right away (chmod 600)."
+        )
+    if status.st_nlink != 1:
+        raise StartRefused(f"The seal key file {path} has a second name (hard link): remove it.")
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, _DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

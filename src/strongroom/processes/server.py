@@ -1,0 +1,82 @@
+"""A whole server: takes what it needs from the machine, runs the supervisor, and gives it back."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from strongroom import __version__
+from strongroom.config import Settings, is_loopback
+from strongroom.processes.contexts import EPOCH_WORD, SHARED_WORDS, Children, ServiceCommands
+from strongroom.processes.data_directory import open_data_directory, open_seal_key_file
+from strongroom.processes.listening import open_listening_sockets, render_url
+from strongroom.processes.supervisor import Holdings, Supervisor
+
+
+def run_server(
+    settings: Settings,
+    children: Children,
+    *,
+    root_secret_fd: int | None = None,
+    commands: ServiceCommands | None = None,
+) -> None:
+    """Run a server until it is told to stop (SIGTERM, SIGINT or SIGHUP).
+
+    Raises: StartRefused, ServerFailed. Secrets: `root_secret_fd` is passed on to the boundary unread.
+    """
+    os.umask(0o077)
+    with contextlib.ExitStack() as held:
+        if settings.data_directory is None:
+            temporary = tempfile.mkdtemp(prefix="strongroom-")
+            held.callback(shutil.rmtree, temporary, ignore_errors=True)
+            settings = settings.in_directory(Path(temporary))
+        assert settings.data_directory is not None  # noqa: S101  set just above
+        data_directory = open_data_directory(settings.data_directory)
+        held.callback(data_directory.close)
+        seal_key_fd = open_seal_key_file(settings, bool(data_directory.load_seal_record()))
+        held.callback(os.close, seal_key_fd)
+        listening = open_listening_sockets(settings.host, settings.port, settings.workers)
+        for one in listening:
+            held.enter_context(one)
+        holdings = Holdings(data_directory, seal_key_fd, root_secret_fd, listening, make_shared_words())
+        block = render_ready_block(settings, render_url(listening[0], settings.secure))
+        _name_process()
+        supervisor = Supervisor(settings, children, holdings, commands or ServiceCommands())
+        supervisor.run(lambda: _print(block))
+
+
+def make_shared_words() -> memoryview:
+    """Words that this process and all that it forks see alike. Shape: SHARED_WORDS of 64 bits."""
+    words = memoryview(mmap.mmap(-1, SHARED_WORDS * 8)).cast("Q")
+    words[EPOCH_WORD] = int.from_bytes(os.urandom(8), "little")
+    return words
+
+
+def render_ready_block(settings: Settings, url: str) -> str:
+    """What the operator sees when requests are answered: lines to copy, and `Ready.` as the last."""
+    lines = [f"strongroom {__version__} {settings.mode}: data in {settings.data_directory}"]
+    if settings.mode == "dev" and settings.auth == "open" and not is_loopback(settings.host):
+        lines.append("Whoever can reach this port can use and delete every key: authentication is open.")
+    lines.append(f"export AWS_ENDPOINT_URL_KMS={url}")
+    if settings.auth == "open":
+        lines.append("export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test")
+        lines.append("export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1")
+    lines.append("Ready.")
+    return "\n".join(lines) + "\n"
+
+
+def _name_process() -> None:
+    from setproctitle import setproctitle  # late: config errors come sooner
+
+    setproctitle("strongroom: supervisor")
+
+
+def _print(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more: no reason to stop
+        sys.stdout.write(text)
+        sys.stdout.flush()

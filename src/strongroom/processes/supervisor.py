@@ -1,0 +1,373 @@
+"""The supervisor: starts the processes of a server in order, keeps them running, and stops them.
+
+    supervisor ─┬─ boundary   (exec)  holds all key material
+                ├─ spare      (exec)  becomes the boundary when that dies; holds nothing yet
+                ├─ audit      (exec)  writes the record
+                ├─ prepare    (fork)  once, at start
+                ├─ worker 1…N (fork)  answer requests
+                └─ jobs       (fork)  does what falls due
+
+It speaks to no network and holds no secret: it passes open files on, and never reads them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from strongroom.config import Settings
+from strongroom.processes.child import END_SECONDS, START_SECONDS, Child, render_ending
+from strongroom.processes.contexts import (
+    EPOCH_WORD,
+    Children,
+    JobsContext,
+    PrepareContext,
+    ServiceCommands,
+    WorkerContext,
+)
+from strongroom.processes.control import Packet, PacketRefused, control_pair, receive_packet, send_packet
+from strongroom.processes.data_directory import DataDirectory
+from strongroom.processes.errors import ServerFailed, StartRefused
+from strongroom.processes.operator_log import write_line
+from strongroom.processes.signals import SignalInbox
+from strongroom.processes.spawn import exec_service, fork_child
+
+DRAIN_SECONDS = 10.0
+"""What workers get to finish their requests."""
+SERVICE_END_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What the supervisor holds for its children. Whoever made it closes it, after `run`."""
+
+    data_directory: DataDirectory
+    seal_key_fd: int
+    root_secret_fd: int | None
+    listening: Sequence[socket.socket]
+    shared_words: memoryview
+
+
+class _StopRequested(Exception):
+    """Somebody asked the server to stop before it had started."""
+
+
+class Supervisor:
+    """Runs one server from start to end.
+
+    Concurrency: one thread, no event loop; `run` blocks and must be called in the main thread.
+    """
+
+    def __init__(
+        self, settings: Settings, children: Children, holdings: Holdings, commands: ServiceCommands
+    ) -> None:
+        self._settings = settings
+        self._children = children
+        self._holdings = holdings
+        self._boundary = Child("boundary", lambda control: exec_service(commands.boundary, control.fileno()))
+        # A boundary that has imported everything and waits for its `I` packet, so that the next one
+        # is there in milliseconds however busy the machine is.
+        self._spare = Child("spare boundary", self._boundary.spawn)
+        self._audit = Child("audit", lambda control: exec_service(commands.audit, control.fileno()))
+        self._services = (self._boundary, self._audit)
+        self._prepare = Child("prepare", self._fork_prepare)
+        workers = [self._worker(index) for index in range(1, settings.workers + 1)]
+        self._clients = (*workers, Child("jobs", self._fork_jobs))
+        self._all = (*self._services, self._spare, self._prepare, *self._clients)
+        self._prepared = self._started = self._stopping = False
+        self._selector = selectors.DefaultSelector()
+        self._inbox = SignalInbox()
+        self._selector.register(self._inbox, selectors.EVENT_READ, None)
+
+    def run(self, announce: Callable[[], None]) -> None:
+        """Start, call `announce` when requests are answered, and return when told to stop.
+
+        Raises: StartRefused, ServerFailed. No process is left in any case.
+        """
+        try:
+            with contextlib.suppress(_StopRequested):
+                self._start()
+                announce()
+                while not self._inbox.stops:
+                    self._turn()
+        finally:
+            try:
+                self._stop()
+            finally:
+                self._inbox.close()
+                self._selector.close()
+
+    # --- the life of a server
+
+    def _start(self) -> None:
+        for service in self._services:
+            self._spawn(service)
+        self._children.preload()  # while the services start, on another processor
+        self._spawn(self._prepare)
+        self._turn_until(lambda: self._prepared and all(service.ready for service in self._services))
+        gc.collect()
+        gc.freeze()  # what is here now is shared with the children, and stays unwritten
+        for client in self._clients:
+            self._spawn(client)
+        self._turn_until(lambda: all(client.ready for client in self._clients))
+        self._started = True
+        self._spawn(self._spare)
+
+    def _stop(self) -> None:
+        """Clients first, then the services they depend on."""
+        self._stopping = True
+        for listening in self._holdings.listening:
+            listening.close()
+        self._drop_control(self._spare)
+        for client in (*self._clients, self._prepare):
+            client.send_signal(signal.SIGTERM)
+        self._wait_for_end((*self._clients, self._prepare, self._spare), DRAIN_SECONDS)
+        for service in (self._audit, self._boundary):
+            self._drop_control(service)  # its end is the signal
+            self._wait_for_end((service,), SERVICE_END_SECONDS)
+
+    def _wait_for_end(self, children: Sequence[Child], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        for child in children:
+            child.deadline_at = deadline
+        while any(child.pid is not None for child in children):
+            if self._inbox.stops > 1:
+                for child in children:
+                    child.send_signal(signal.SIGKILL)
+            self._turn()
+
+    # --- one turn of the loop
+
+    def _turn_until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            if self._inbox.stops:
+                raise _StopRequested
+            self._turn()
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(self._seconds_to_wait()):
+            if key.data is None:
+                self._inbox.take()
+            else:
+                self._read_control(key.data)
+        for child in self._all:
+            exit_code = child.reap()
+            if exit_code is not None:
+                self._note_end(child, exit_code)
+        now = time.monotonic()
+        for child in self._all:
+            if child.deadline_at is not None and child.deadline_at <= now:
+                child.deadline_at = None
+                child.send_signal(signal.SIGKILL)
+            if child.respawn_at is not None and child.respawn_at <= now and not self._stopping:
+                self._spawn(child)
+
+    def _seconds_to_wait(self) -> float | None:
+        instants = [child.deadline_at for child in self._all if child.deadline_at is not None]
+        if not self._stopping:
+            instants += [child.respawn_at for child in self._all if child.respawn_at is not None]
+        return max(0.0, min(instants) - time.monotonic()) if instants else None
+
+    def _note_end(self, child: Child, exit_code: int) -> None:
+        self._read_control(child)  # it may have said why
+        self._drop_control(child)
+        if child is self._prepare and exit_code == 0 and not self._stopping:
+            child.pid = None
+            self._prepared = True
+            return
+        self._note_death(child, f"The {child.name} process {render_ending(exit_code)}")
+        if child in self._clients and not self._stopping:
+            # INVARIANT P4: before its successor begins. It may have died between writing a row and
+            # telling the others; a changed epoch makes them forget what they remember.
+            self._change_epoch()
+
+    def _note_death(self, child: Child, ending: str) -> None:
+        """Settle when the child comes back. Raises: StartRefused, ServerFailed when it does not."""
+        child.note_death()
+        if self._stopping:
+            return
+        if child is self._spare:
+            if child.is_crash_looping():
+                child.respawn_at = None  # without one, the next boundary takes a little longer
+            return
+        if not self._started:
+            raise StartRefused(child.refusal or f"{ending} before it was ready.")
+        if child.is_crash_looping():
+            reason = f" It said: {child.refusal}" if child.refusal else ""
+            raise ServerFailed(f"{ending}, as it has again and again: the server stops.{reason}")
+        _say(f"{ending} and is started again.")
+
+    def _change_epoch(self) -> None:
+        words = self._holdings.shared_words
+        epoch = words[EPOCH_WORD]
+        while epoch == words[EPOCH_WORD]:
+            epoch = int.from_bytes(os.urandom(8), "little")
+        words[EPOCH_WORD] = epoch
+
+    # --- children
+
+    def _spawn(self, child: Child) -> None:
+        """Have a process for the child. Raises: StartRefused, ServerFailed."""
+        try:
+            if child is not self._boundary or not self._take_spare():
+                self._start_process(child)
+        except OSError as error:  # no process or no file to be had: perhaps a moment later
+            self._note_death(child, f"The {child.name} process could not be started ({error.strerror})")
+            return
+        child.refusal = None
+        child.respawn_at = None
+        is_awaited = child not in (self._prepare, self._spare)
+        child.deadline_at = time.monotonic() + START_SECONDS if is_awaited else None
+        if child is self._boundary:
+            self._begin_boundary()
+        elif child is self._audit:
+            self._send(child, b"I", os.fsencode(self._holdings.data_directory.path / "audit"))
+        elif child in self._clients:
+            for service in self._services:
+                self._connect(child, service)
+
+    def _start_process(self, child: Child) -> None:
+        ours, theirs = control_pair()
+        with theirs:
+            try:
+                child.pid = child.spawn(theirs)
+            except OSError:
+                ours.close()
+                raise
+        child.control = ours
+        self._selector.register(ours, selectors.EVENT_READ, child)
+
+    def _take_spare(self) -> bool:
+        """Make the spare the boundary, if there is one."""
+        control = self._spare.control
+        if control is None:
+            return False
+        self._boundary.take_process_of(self._spare)
+        self._selector.modify(control, selectors.EVENT_READ, self._boundary)
+        return True
+
+    def _worker(self, index: int) -> Child:
+        listening = self._holdings.listening[index - 1]
+
+        def spawn(control: socket.socket) -> int:
+            context = WorkerContext(self._settings, index, control, listening, self._holdings.shared_words)
+            return self._fork(
+                f"worker {index}", lambda: self._children.run_worker(context), control, listening
+            )
+
+        return Child(f"worker {index}", spawn)
+
+    def _fork_jobs(self, control: socket.socket) -> int:
+        context = JobsContext(self._settings, control, self._holdings.shared_words)
+        return self._fork("jobs", lambda: self._children.run_jobs(context), control)
+
+    def _fork_prepare(self, control: socket.socket) -> int:
+        return self._fork(
+            "prepare", lambda: self._children.run_prepare(PrepareContext(self._settings)), control
+        )
+
+    def _fork(self, name: str, run: Callable[[], None], control: socket.socket, *more: socket.socket) -> int:
+        def run_or_refuse() -> None:
+            try:
+                run()
+            except Exception as error:
+                exit_code = getattr(error, "exit_code", None)
+                if not isinstance(exit_code, int):
+                    raise
+                send_packet(control, b"E", str(error).encode()[:4096])
+                raise SystemExit(exit_code) from None
+
+        return fork_child(f"strongroom: {name}", run_or_refuse, [file.fileno() for file in (control, *more)])
+
+    # --- control packets
+
+    def _begin_boundary(self) -> None:
+        """The boundary gets the seal record, the seal key file, and the root user's secret if there is one.
+
+        Secrets: only descriptors pass through here. Each is opened from its start by its reader.
+        """
+        files = [self._holdings.seal_key_fd]
+        if self._holdings.root_secret_fd is not None:
+            files.append(self._holdings.root_secret_fd)
+        for fd in files:
+            os.lseek(fd, 0, os.SEEK_SET)
+        self._send(self._boundary, b"I", self._holdings.data_directory.load_seal_record(), files)
+
+    def _read_control(self, child: Child) -> None:
+        while child.control is not None:
+            try:
+                packet = receive_packet(child.control)
+            except BlockingIOError:
+                return
+            except PacketRefused:
+                packet = None
+            if packet is None:
+                self._drop_control(child)
+                child.deadline_at = time.monotonic() + END_SECONDS
+                return
+            packet.close_files()  # no child has any to give
+            if not self._stopping:
+                self._take_packet(child, packet)
+
+    def _take_packet(self, child: Child, packet: Packet) -> None:
+        if packet.letter == b"E":
+            child.refusal = packet.payload.decode("utf-8", "replace")
+        elif packet.letter == b"R" and not child.ready:
+            if child is self._boundary:
+                self._keep_seal_record(packet.payload)
+            child.ready = True
+            child.deadline_at = None
+            if child in self._services:
+                for client in self._clients:
+                    self._connect(client, child)
+            if child is self._boundary and self._started and self._spare.pid is None:
+                self._spawn(self._spare)
+
+    def _keep_seal_record(self, record: bytes) -> None:
+        """INVARIANT P5: on disk before any client reaches this boundary, or its keys could be lost."""
+        directory = self._holdings.data_directory
+        failure = ServerFailed if self._started else StartRefused
+        if not record:
+            raise failure("The boundary gave no seal record; without one its keys would be lost.")
+        try:
+            if record != directory.load_seal_record():
+                directory.save_seal_record(record)
+        except OSError as error:
+            raise failure(f"Cannot write the seal record in {directory.path}: {error.strerror}.") from None
+
+    def _connect(self, client: Child, service: Child) -> None:
+        """Give both a new channel to each other. A dead one gets its own when it is back."""
+        if client.control is None or service.control is None or not service.ready:
+            return
+        of_client, of_service = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with of_client, of_service:
+            self._send(service, b"C", client.name.encode(), [of_service.fileno()])
+            self._send(client, b"C", service.name.encode(), [of_client.fileno()])
+
+    def _send(self, child: Child, letter: bytes, payload: bytes, files: Sequence[int] = ()) -> None:
+        if child.control is None:
+            return
+        try:
+            send_packet(child.control, letter, payload, files)
+        except BlockingIOError:
+            child.send_signal(signal.SIGKILL)  # it has stopped reading
+        except OSError:
+            pass  # it is ending: the next turn notices
+
+    def _drop_control(self, child: Child) -> None:
+        if child.control is not None:
+            self._selector.unregister(child.control)
+            child.control.close()
+            child.control = None
+
+
+def _say(sentence: str) -> None:
+    """Tell the operator. Whoever let the log fill up must not stop the supervisor."""
+    write_line(f"strongroom: {sentence}")

@@ -1,0 +1,121 @@
+"""The import contracts hold, and each of them would notice what it forbids."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
+
+ONE_WAY = "One way through the house"
+CYCLES = "No cycles inside a room"
+CRYPTOGRAPHY = "Only the boundary touches cryptography"
+KEY_MATERIAL = "Key material only through the boundary's process"
+BOUNDARY_ALONE = "The boundary knows nothing of the service"
+SMALL = "The boundary's process and the audit writer stay small"
+DATABASE = "Only the store opens a database"
+HTTP = "Only the wire speaks HTTP"
+PORTS = "Rooms meet the boundary, the store and the audit trail at their interfaces"
+FRONT_DOOR = "The wire speaks only to the pipeline"
+PURE = "Authorization decides from what it is given"
+FAMILIES = "Operation families do not call each other"
+SUPERVISOR = "The supervisor has no event loop and knows no room"
+
+VIOLATIONS = [
+    # (file, what is written into it, the contract that must break)
+    ("operations/kms/encryption.py", "import cryptography.fernet", CRYPTOGRAPHY),
+    ("cli/commands.py", "from cryptography.hazmat.primitives import hashes", CRYPTOGRAPHY),
+    ("boundary/process.py", "import cryptography", CRYPTOGRAPHY),
+    ("boundary/dispatch.py", "import strongroom.store.interface", BOUNDARY_ALONE),
+    ("boundary/software/symmetric.py", "import strongroom.clock", BOUNDARY_ALONE),
+    ("boundary/messages.py", "import msgspec", BOUNDARY_ALONE),
+    ("boundary/dispatch.py", "import strongroom.reply", SMALL),
+    ("boundary/key_file.py", "import pickle", SMALL),
+    ("audit/trail.py", "import msgspec", SMALL),
+    ("pipeline.py", "from strongroom.boundary.software import module", KEY_MATERIAL),
+    ("boundary/client.py", "import strongroom.boundary.software.key_wrapping", KEY_MATERIAL),
+    ("operations/kms/tags.py", "import sqlite3", DATABASE),
+    ("audit/trail.py", "import sqlalchemy.orm", DATABASE),
+    ("identity/sigv4.py", "import httptools", HTTP),
+    ("operations/kms/tags.py", "import strongroom.store.engine", PORTS),
+    ("identity/authenticate.py", "import strongroom.boundary.client", PORTS),
+    ("pipeline.py", "import strongroom.store.sql_store", PORTS),
+    ("jobs/runner.py", "import strongroom.audit.client", PORTS),
+    ("operations/kms/aliases.py", "import strongroom.operations.kms.tags", FAMILIES),
+    ("operations/sts/caller_identity.py", "from strongroom.operations.kms import aliases", FAMILIES),
+    ("aws/errors.py", "import strongroom.operations.table", ONE_WAY),
+    ("identity/sigv4.py", "import strongroom.authorization.decision", ONE_WAY),
+    ("store/engine.py", "import strongroom.audit.interface", ONE_WAY),
+    ("resources/key.py", "import strongroom.config", ONE_WAY),
+    ("wire/aws_json.py", "import strongroom.jobs", ONE_WAY),
+    ("helpers_of_all_kinds.py", "", ONE_WAY),
+    ("newroom/__init__.py", "", ONE_WAY),
+    ("authorization/decision.py", "import strongroom.authorization.evaluation", CYCLES),
+    ("wire/dispatch.py", "import strongroom.boundary.client", FRONT_DOOR),
+    ("wire/aws_json.py", "import strongroom.operations.kms.encryption", FRONT_DOOR),
+    ("authorization/evaluation.py", "import strongroom.store.interface", PURE),
+    ("processes/supervisor.py", "import threading", SUPERVISOR),
+    ("processes/child.py", "import asyncio", SUPERVISOR),
+    ("processes/contexts.py", "import strongroom.boundary.interface", SUPERVISOR),
+]
+
+
+def _broken_contracts(source: Path) -> set[str]:
+    """The names of the contracts that a package tree breaks."""
+    result = subprocess.run(
+        [LINT_IMPORTS, "--no-cache", "--config", ROOT / ".importlinter"],
+        cwd=source,
+        env={"PATH": os.defpath, "PYTHONPATH": str(source), "COLUMNS": "200", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    summary = re.search(r"Contracts: \d+ kept, (\d+) broken", result.stdout)
+    assert summary is not None, result.stdout + result.stderr
+    broken = set(re.findall(r"^(.+) BROKEN", result.stdout, re.MULTILINE))
+    assert len(broken) == int(summary[1]), result.stdout
+    assert result.returncode == (1 if broken else 0)
+    return broken
+
+
+def _copy_package(to: Path) -> Path:
+    shutil.copytree(
+        ROOT / "src" / "strongroom",
+        to / "strongroom",
+        ignore=shutil.ignore_patterns("__pycache__", "README.md"),
+    )
+    return to
+
+
+def test_house_as_it_stands_breaks_no_contract(tmp_path: Path) -> None:
+    assert _broken_contracts(_copy_package(tmp_path)) == set()
+
+
+@pytest.mark.parametrize(("file", "planted", "contract"), VIOLATIONS)
+def test_planted_violation_breaks_its_contract(
+    tmp_path: Path, file: str, planted: str, contract: str
+) -> None:
+    target = _copy_package(tmp_path) / "strongroom" / file
+    if planted:
+        assert target.exists(), "the file was renamed: plant the violation elsewhere"
+        text = target.read_text()
+        future = "from __future__ import annotations\n"
+        assert future in text
+        target.write_text(text.replace(future, f"{future}{planted}\n", 1))
+    else:
+        target.parent.mkdir(exist_ok=True)
+        target.touch()
+    assert contract in _broken_contracts(tmp_path)
+
+
+def test_every_contract_has_a_planted_violation() -> None:
+    names = set(re.findall(r"^name = (.+)$", (ROOT / ".importlinter").read_text(), re.MULTILINE))
+    assert names == {contract for _, _, contract in VIOLATIONS}
