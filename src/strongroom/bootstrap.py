@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -36,6 +37,7 @@ from strongroom.processes.contexts import (
     PrepareContext,
     WorkerContext,
 )
+from strongroom.processes.operator_log import OperatorLog
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import Region
@@ -79,7 +81,10 @@ def _run_jobs(context: JobsContext) -> None:
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log = OperatorLog()
+    log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[log])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     uvloop.run(main)
 
 
@@ -202,6 +207,9 @@ async def _serve_requests(context: WorkerContext) -> None:
     if context.index == 1:
         await _put_root_access_key(house)
     front = _build_front(house, control.send_ready)
+    # What is built now lives as long as the process: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     _on_stop_signals(front.stop)
     await front.serve(sockets=[context.listening])
     await house.close()

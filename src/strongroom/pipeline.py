@@ -15,13 +15,13 @@ forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
-from strongroom.audit.cloudtrail import render_event, render_user_identity
+from strongroom.audit.cloudtrail import Envelope, render_envelope, render_event, render_user_identity
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.authorization.decision import denial
 from strongroom.aws import refusals, signature_refusals
@@ -39,7 +39,7 @@ from strongroom.operations.operation import (
     KeyTarget,
     Operation,
 )
-from strongroom.operations.plan import Plan, record_request, record_response
+from strongroom.operations.plan import Plan, record_material, record_request, record_response
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import Region, alias_arn
 from strongroom.resources.key import Key
@@ -50,6 +50,10 @@ logger = logging.getLogger("strongroom.pipeline")
 
 TRIES_MAX = 8
 """How often a request takes the road again because another changed its key meanwhile."""
+
+KEPT_ENVELOPES_MAX = 2048
+KEPT_USER_AGENT_BYTES_MAX = 512
+"""Callers choose their user agents: what is kept of them is bounded."""
 
 _UNKNOWN_CALLER = render_user_identity(type="Unknown")
 
@@ -132,7 +136,7 @@ class Pipeline:
         self._plans = {(operation.service, operation.name): Plan(operation) for operation in operations}
         self._not_built = frozenset(not_built)
         self._regions = regions
-        self._identities: dict[str, tuple[AuthenticatedPrincipal, bytes]] = {}
+        self._envelopes: dict[tuple[Plan, str, str, bytes], tuple[AuthenticatedRequest, Envelope]] = {}
 
     async def answer(self, http: HttpRequest, codec: Codec, service: str, name: str) -> Answer:
         """Take one request down the road and back. Never raises an Exception (P4)."""
@@ -142,9 +146,12 @@ class Pipeline:
             plan = await self._travel(trip, codec, service)
             body = codec.encode(plan.operation, trip.response, trip.request_id)
         except Exception as raised:
-            trip.error = translate(raised)
+            error = translate(raised)
+            trip.error = error if service == "kms" else signature_refusals.as_query_error(error)
         try:
-            await self._record(trip, service)
+            recorded = self._record(trip, service)
+            if recorded is not None:
+                await recorded
         except AuditUnavailable:  # INVARIANT P3: no record, no answer
             trip.error = refusals.internal()
         if trip.error is not None:
@@ -261,58 +268,67 @@ class Pipeline:
             if not decision.allowed:
                 raise denial(decision, principal, target.action, resource)
 
-    async def _record(self, trip: Trip, service: str) -> None:
-        plan = trip.plan
-        authenticated = trip.authenticated
-        error = trip.error
+    def _record(self, trip: Trip, service: str) -> Awaitable[None] | None:
+        """Hand over the record; what comes back, if anything, is to be waited for."""
+        plan, error, response = trip.plan, trip.error, trip.response
         event = render_event(
-            user_identity=self._identity(authenticated),
-            event_time=self._rooms.clock.epoch_seconds(),
+            self._envelope(trip, service),
+            self._rooms.clock.epoch_seconds(),
+            None if error is None else error.code,
+            None if error is None else error.message,
+            None if plan is None or trip.request is None else record_request(plan, trip.request),
+            None if plan is None or response is None else record_response(plan, response),
+            None if plan is None or response is None else record_material(plan, response, trip.keys),
+            trip.request_id,
+            self._ids.next(),
+        )
+        # A change is acknowledged only when its record is on disk, whatever the setting says of reads.
+        if self._audit.durable or (plan is not None and not plan.operation.read_only):
+            return self._audit.durably(event)
+        self._audit.soon(event)
+        return None
+
+    def _envelope(self, trip: Trip, service: str) -> Envelope:
+        """What of the record is the same for the same caller, operation and key; kept for the next one."""
+        authenticated, plan, keys, http = trip.authenticated, trip.plan, trip.keys, trip.http
+        if authenticated is None or plan is None or len(keys) != 1:
+            return self._render_envelope(trip, service)
+        key = keys[0]
+        user_agent = http.fields.get(b"user-agent", b"")
+        known = self._envelopes.get((plan, key.arn, http.source_ip, user_agent))
+        if known is not None and known[0] is authenticated:
+            return known[1]
+        envelope = self._render_envelope(trip, service)
+        if len(user_agent) <= KEPT_USER_AGENT_BYTES_MAX:
+            if len(self._envelopes) >= KEPT_ENVELOPES_MAX:
+                self._envelopes.clear()
+            self._envelopes[plan, key.arn, http.source_ip, user_agent] = (authenticated, envelope)
+        return envelope
+
+    def _render_envelope(self, trip: Trip, service: str) -> Envelope:
+        plan, authenticated, http = trip.plan, trip.authenticated, trip.http
+        return render_envelope(
+            user_identity=_UNKNOWN_CALLER if authenticated is None else _identity(authenticated.principal),
             event_source=f"{service}.amazonaws.com",
             event_name=trip.name,
-            region=authenticated.region if authenticated is not None else "",
-            source_ip=trip.http.source_ip,
-            user_agent=_header(trip.http, b"user-agent"),
-            error_code=None if error is None else error.code,
-            error_message=None if error is None else error.message,
-            request_parameters=(
-                None if plan is None or trip.request is None else record_request(plan, trip.request)
-            ),
-            response_elements=(
-                None if plan is None or trip.response is None else record_response(plan, trip.response)
-            ),
-            additional_event_data=None,
-            request_id=trip.request_id,
-            event_id=self._ids.next(),
+            region="" if authenticated is None else authenticated.region,
+            source_ip=http.source_ip,
+            user_agent=http.fields.get(b"user-agent", b"").decode("latin-1"),
             read_only=plan is None or plan.operation.read_only,
             resources=[(key.arn, key.account_id) for key in trip.keys],
             recipient_account_id="" if authenticated is None else authenticated.principal.account_id,
             tls_details=None,
         )
-        # A change is acknowledged only when its record is on disk, whatever the setting says of reads.
-        if self._audit.durable or (plan is not None and not plan.operation.read_only):
-            await self._audit.durably(event)
-        else:
-            self._audit.soon(event)
 
-    def _identity(self, authenticated: AuthenticatedRequest | None) -> bytes:
-        if authenticated is None:
-            return _UNKNOWN_CALLER
-        principal = authenticated.principal
-        known = self._identities.get(principal.access_key_id)
-        if known is not None and known[0] is principal:
-            return known[1]
-        rendered = render_user_identity(
-            type=principal.type,
-            principal_id=principal.principal_id,
-            arn=principal.arn,
-            account_id=principal.account_id,
-            access_key_id=principal.access_key_id,
-        )
-        if len(self._identities) >= 1024:
-            self._identities.clear()
-        self._identities[principal.access_key_id] = (principal, rendered)
-        return rendered
+
+def _identity(principal: AuthenticatedPrincipal) -> bytes:
+    return render_user_identity(
+        type=principal.type,
+        principal_id=principal.principal_id,
+        arn=principal.arn,
+        account_id=principal.account_id,
+        access_key_id=principal.access_key_id,
+    )
 
 
 def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...]) -> None:
@@ -339,10 +355,3 @@ def translate(raised: Exception) -> ApiError:
         "a request failed with %s at %s", type(raised).__name__, place
     )  # no values: they may be secret
     return refusals.internal()
-
-
-def _header(http: HttpRequest, name: bytes) -> str:
-    for key, value in http.headers:
-        if key == name:
-            return value.decode("latin-1")
-    return ""

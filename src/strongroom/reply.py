@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -53,6 +53,14 @@ class Reply(Generic[T]):
             callback, self._callback = self._callback, None
             if callback is not None:
                 callback(self)
+
+    def cancelled(self) -> bool:
+        """Whether it was given up before there was an answer."""
+        return isinstance(self._error, asyncio.CancelledError)
+
+    def exception(self) -> BaseException | None:
+        """The error given instead of an answer, if any."""
+        return self._error
 
     def done(self) -> bool:
         """Whether the answer is there."""
@@ -98,20 +106,47 @@ class Reply(Generic[T]):
         return True
 
 
-def drive(
-    coroutine: Coroutine[Any, Any, T], finish: Callable[[T | None, BaseException | None], None]
-) -> None:
-    """Run `coroutine` now, and on as its answers come; call `finish(result, error)` exactly once."""
+Finish: TypeAlias = Callable[[T | None, BaseException | None], None]
+"""What becomes of a driven coroutine: (result, None) or (None, error). Called exactly once."""
 
-    def step(_: Any) -> None:
+
+class _Driven(Generic[T]):
+    """The rest of a coroutine that waits. A class and not a closure: a closure that names itself is a
+    cycle, and every request would leave one for the garbage collector."""
+
+    __slots__ = ("_coroutine", "_finish")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T], finish: Finish[T]) -> None:
+        self._coroutine = coroutine
+        self._finish = finish
+
+    def wait_for(self, waiting: Any) -> None:
+        """Go on when `waiting` has its answer."""
+        if not getattr(waiting, "_asyncio_future_blocking", False):
+            self._coroutine.close()
+            self._finish(None, RuntimeError(f"cannot wait for a {type(waiting).__name__} without a task"))
+            return
+        waiting._asyncio_future_blocking = False
+        waiting.add_done_callback(self)
+
+    def __call__(self, _: Any) -> None:
         try:
-            waiting = coroutine.send(None)
+            waiting = self._coroutine.send(None)
         except StopIteration as stop:
-            finish(stop.value, None)
+            self._finish(stop.value, None)
         except BaseException as error:  # the caller decides; nothing is swallowed
-            finish(None, error)
+            self._finish(None, error)
         else:
-            waiting._asyncio_future_blocking = False
-            waiting.add_done_callback(step)
+            self.wait_for(waiting)
 
-    step(None)
+
+def drive(coroutine: Coroutine[Any, Any, T], finish: Finish[T]) -> None:
+    """Run `coroutine` now, and on as its answers come; call `finish(result, error)` exactly once."""
+    try:
+        waiting = coroutine.send(None)
+    except StopIteration as stop:
+        finish(stop.value, None)
+    except BaseException as error:  # the caller decides; nothing is swallowed
+        finish(None, error)
+    else:
+        _Driven(coroutine, finish).wait_for(waiting)

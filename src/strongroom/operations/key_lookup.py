@@ -26,6 +26,7 @@ from strongroom.resources.key import Key
 from strongroom.store.interface import Store
 
 ALIAS_PREFIX = "alias/"
+KEY_ID_CHARACTERS = 36
 
 
 async def resolve_key_target(
@@ -34,6 +35,10 @@ async def resolve_key_target(
     """The key that a request names by its member, or by its ciphertext's header."""
     named: str | None = getattr(request, target.member)
     if named is not None:
+        if len(named) == KEY_ID_CHARACTERS:  # nearly always a bare key id of the caller's own account
+            key = await store.find_key(region, KeyId(named))
+            if key is not None and key.account_id == principal.account_id:
+                return key
         return await find_named_key(store, named, principal, region, target.aliases, target.action)
     if target.ciphertext is None:
         raise refusals.null_member(target.member)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from strongroom.operations.operation import AliasedKeyTarget, KeyTarget, Operation
+from strongroom.resources.key import Key
 
 
 class Plan:
@@ -16,6 +17,7 @@ class Plan:
 
     __slots__ = (
         "key_is_judged",
+        "material_members",
         "operation",
         "recorded",
         "response_recorded",
@@ -40,6 +42,12 @@ class Plan:
             for recorded in operation.records
         )
         self.response_recorded = operation.response_records
+        self.material_members = tuple(
+            (field.name, lower_camel(field.encode_name))
+            for field in (() if operation.output is None else msgspec.structs.fields(operation.output))
+            if field.name.endswith("key_material_id") and not field.name.startswith("current")
+        )
+        """Members of the output that name the key material used: CloudTrail's additionalEventData."""
 
 
 def lower_camel(wire_name: str) -> str:
@@ -60,6 +68,18 @@ def record_request(plan: Plan, request: Any) -> Mapping[str, object] | None:
         else:
             shown[name] = value
     return shown or None
+
+
+def record_material(plan: Plan, response: Any, keys: tuple[Key, ...]) -> Mapping[str, object] | None:
+    """Which key material a cryptographic operation used, as CloudTrail's additionalEventData tells.
+
+    Source: AWS KMS Developer Guide, ct-decrypt and ct-encrypt examples: `keyMaterialId`.
+    """
+    if plan.material_members:
+        return {name: getattr(response, member) for member, name in plan.material_members}
+    if plan.operation.usage is not None and len(keys) == 1:  # Encrypt: not in its answer
+        return {"keyMaterialId": keys[0].current_material_id}
+    return None
 
 
 def record_response(plan: Plan, response: msgspec.Struct) -> Mapping[str, object] | None:

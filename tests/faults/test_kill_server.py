@@ -1,0 +1,199 @@
+"""kill -9 of the whole server under load: nothing acknowledged is lost, and the audit chain holds.
+
+Each client thread owns its keys, so it knows the state that each must have after the restart: that of
+its last acknowledged call, or of the one call that was under way when the server died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import sqlite3
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from tests.support.server import STRONGROOM, Server
+
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "25"))
+CLIENTS = 6
+KEYS_MAX = 8
+ALIASES_MAX = 30
+"""Of one client, and of one key: what a round checks must not grow with the rounds."""
+RESTART_SECONDS_MAX = 2.0
+
+
+@dataclass
+class KeyLedger:
+    """What one key must look like after a restart."""
+
+    key_id: str
+    states: set[str] = field(default_factory=lambda: {"Enabled"})
+    descriptions: set[str] = field(default_factory=lambda: {""})
+    aliases: dict[str, bool] = field(default_factory=dict)
+    """Acknowledged aliases: True is there, False is gone."""
+    aliases_named: int = 0
+    """Also those whose creation nobody acknowledged: such a name is not tried again."""
+    blobs: list[bytes] = field(default_factory=list)
+
+
+@dataclass
+class Ledger:
+    """All that the server acknowledged to one client."""
+
+    keys: list[KeyLedger] = field(default_factory=list)
+    request_ids: set[str] = field(default_factory=set)
+    """Of acknowledged changes."""
+
+
+class Client(threading.Thread):
+    """Works until the server dies, noting what was acknowledged."""
+
+    def __init__(self, server: Server, ledger: Ledger, seed: int, killing: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.kms = server.client()
+        self.ledger = ledger
+        self.random = random.Random(seed)
+        self.killing = killing
+        self.unexpected: list[str] = []
+
+    def run(self) -> None:
+        try:
+            while True:
+                self.work()
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500 or not self.killing.is_set():
+                self.unexpected.append(str(error))
+        except BotoCoreError as error:
+            if not self.killing.is_set():
+                self.unexpected.append(str(error))
+
+    def change(self, call: Callable[..., Any], **parameters: Any) -> Any:
+        answer = call(**parameters)
+        self.ledger.request_ids.add(answer["ResponseMetadata"]["RequestId"])
+        return answer
+
+    def work(self) -> None:
+        if len(self.ledger.keys) < KEYS_MAX and (not self.ledger.keys or self.random.random() < 0.1):
+            made = self.change(self.kms.create_key)
+            self.ledger.keys.append(KeyLedger(made["KeyMetadata"]["KeyId"]))
+        key = self.random.choice(self.ledger.keys)
+        what = self.random.choice(("seal", "disable", "describe", "alias", "unalias"))
+        if what == "seal" and key.states == {"Enabled"}:
+            key.blobs.append(self.kms.encrypt(KeyId=key.key_id, Plaintext=b"kept")["CiphertextBlob"])
+        elif what == "disable":
+            self.flip(key)
+        elif what == "describe":
+            text = str(self.random.random())
+            key.descriptions.add(text)
+            self.change(self.kms.update_key_description, KeyId=key.key_id, Description=text)
+            key.descriptions = {text}
+        elif what == "alias" and key.aliases_named < ALIASES_MAX:
+            name = f"alias/{key.key_id}-{key.aliases_named}"
+            key.aliases_named += 1
+            self.change(self.kms.create_alias, AliasName=name, TargetKeyId=key.key_id)
+            key.aliases[name] = True
+        elif what == "unalias":
+            for name in [name for name, there in key.aliases.items() if there][:1]:
+                del key.aliases[name]  # unknown until acknowledged
+                self.change(self.kms.delete_alias, AliasName=name)
+                key.aliases[name] = False
+
+    def flip(self, key: KeyLedger) -> None:
+        after = "Disabled" if key.states == {"Enabled"} else "Enabled"
+        key.states.add(after)
+        self.change(self.kms.disable_key if after == "Disabled" else self.kms.enable_key, KeyId=key.key_id)
+        key.states = {after}
+
+
+def check_ledger(kms: Any, ledger: Ledger) -> None:
+    """Every acknowledged fact holds after the restart; what was under way is settled either way."""
+    for key in ledger.keys:
+        metadata = kms.describe_key(KeyId=key.key_id)["KeyMetadata"]
+        assert metadata["KeyState"] in key.states
+        assert metadata["Description"] in key.descriptions
+        key.states, key.descriptions = {metadata["KeyState"]}, {metadata["Description"]}
+        if key.aliases:
+            listed = {alias["AliasName"] for alias in kms.list_aliases(KeyId=key.key_id)["Aliases"]}
+            for name, there in key.aliases.items():
+                assert (name in listed) is there, name
+        if metadata["KeyState"] == "Enabled":
+            for blob in key.blobs[-3:]:
+                assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"kept"
+
+
+def kill_one_round(server: Server, ledgers: list[Ledger], seed: int) -> None:
+    """Load it, kill all of it at some moment, and see every client end for that reason alone."""
+    killing = threading.Event()
+    clients = [Client(server, ledger, seed + at, killing) for at, ledger in enumerate(ledgers)]
+    for client in clients:
+        client.start()
+    time.sleep(random.uniform(0.2, 0.9))
+    killing.set()
+    server.kill()
+    for client in clients:
+        client.join(30)
+        assert not client.is_alive()
+        assert client.unexpected == []
+
+
+def count_records(data_dir: Path) -> Counter[str]:
+    """How often each request is in the audit trail."""
+    counted: Counter[str] = Counter()
+    for segment in sorted((data_dir / "audit").glob("*.jsonl")):
+        counted.update(
+            record["requestID"]
+            for record in map(json.loads, segment.read_text().splitlines())
+            if "requestID" in record
+        )
+    return counted
+
+
+@pytest.mark.slow
+def test_kill_of_the_whole_server_under_load_loses_nothing_acknowledged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every acknowledged change holds after the restart, and has exactly one record."""
+    data_dir = tmp_path / "data"
+    ledgers = [Ledger() for _ in range(CLIENTS)]
+    restart_seconds = []
+    for round_number in range(ROUNDS + 1):
+        started_at = time.monotonic()
+        with Server("--workers", "2", data_dir=data_dir) as server:
+            restart_seconds.append(time.monotonic() - started_at)
+            kms = server.client()
+            for ledger in ledgers:
+                check_ledger(kms, ledger)
+            if round_number < ROUNDS:
+                kill_one_round(server, ledgers, round_number * 100)
+    changes = sum(len(ledger.request_ids) for ledger in ledgers)
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{ROUNDS} kills, {changes} acknowledged changes; ready again after "
+            f"{statistics.median(restart_seconds):.2f} s (median), {max(restart_seconds):.2f} s (most)\n"
+        )
+    assert changes > ROUNDS
+    assert statistics.median(restart_seconds) <= RESTART_SECONDS_MAX
+    verified = subprocess.run(
+        [STRONGROOM, "audit", "verify", "--data-dir", str(data_dir)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    recorded = count_records(data_dir)
+    for ledger in ledgers:
+        for request_id in ledger.request_ids:
+            assert recorded[request_id] == 1, request_id
+    with contextlib.closing(sqlite3.connect(data_dir / "strongroom.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -1,0 +1,149 @@
+"""The road in this process, with the real store, the real boundary and AWS's real JSON.
+
+Only three parts are doubles: the records are gathered in a list, the clock is moved by the test, and
+nobody signs (the open authenticator of development).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from tests.support.running_boundary import RunningBoundary
+
+from strongroom.audit.interface import AuditUnavailable
+from strongroom.authorization.authorizer import Authorizer
+from strongroom.boundary.client import BoundaryClient
+from strongroom.clock import MovableClock
+from strongroom.identity.authenticate import OpenAuthenticator
+from strongroom.identity.http_request import HttpRequest
+from strongroom.jobs.runner import JobRunner
+from strongroom.operations.context import Rooms
+from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
+from strongroom.pipeline import Answer, Pipeline
+from strongroom.request_ids import RequestIds
+from strongroom.resources.identifiers import AccountId
+from strongroom.store.opening import open_store
+from strongroom.store.stamps import Stamps, new_stamp_words
+from strongroom.wire.aws_json import AwsJson11
+
+ACCOUNT = "000000000000"
+REGION = "eu-central-1"
+
+T = TypeVar("T")
+
+
+class Refusal(Exception):
+    """The road refused: AWS's error name, sentence and HTTP status."""
+
+    def __init__(self, code: str, message: str | None, status: int) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+class ListedTrail:
+    """An audit trail that keeps the records, and can be told to fail."""
+
+    durable = False
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.accepting = True
+        self.durably_recorded = 0
+
+    def is_accepting(self) -> bool:
+        return self.accepting
+
+    def soon(self, record: bytes) -> None:
+        if not self.accepting:
+            raise AuditUnavailable
+        self.records.append(json.loads(record))
+
+    async def durably(self, record: bytes) -> None:
+        self.soon(record)
+        self.durably_recorded += 1
+
+
+class Road:
+    """A pipeline with its rooms; `call` sends one request down it. A context manager."""
+
+    def __init__(self, directory: Path) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.running_boundary = RunningBoundary(directory / "seal.key")
+        self.clock = MovableClock(memoryview(bytearray(8)).cast("Q"))
+        self.store = open_store(directory / "strongroom.db", Stamps(new_stamp_words()), self.clock)
+        self.boundary = BoundaryClient(self.loop, self.store)
+        self.boundary.attach(self.running_boundary.new_channel())
+        self.audit = ListedTrail()
+        self.rooms = Rooms(self.store, self.boundary, Authorizer(), self.clock)
+        ids = RequestIds()
+        self.jobs = JobRunner(self.rooms, self.audit, ids)
+        self.codec = AwsJson11()
+        self.pipeline = Pipeline(
+            authenticator=OpenAuthenticator(AccountId(ACCOUNT)),
+            rooms=self.rooms,
+            audit=self.audit,
+            request_ids=ids,
+            operations=[*KMS_OPERATIONS.values(), *STS_OPERATIONS.values()],
+            not_built=[("kms", name) for name in NOT_BUILT],
+            regions=None,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.boundary.close()
+        self.store.close()
+        self.running_boundary.stop()
+        self.loop.close()
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        async def waiting() -> T:
+            return await awaitable
+
+        return self.loop.run_until_complete(waiting())
+
+    def send(
+        self,
+        operation: str,
+        body: bytes,
+        *,
+        account: str = ACCOUNT,
+        region: str = REGION,
+        service: str = "kms",
+    ) -> Answer:
+        """One request with this body, whatever it holds."""
+        scope = f"{account}/20260101/{region}/{service}/aws4_request"
+        headers = [
+            (b"host", b"localhost"),
+            (b"user-agent", b"tests"),
+            (
+                b"authorization",
+                f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={'0' * 64}".encode(),
+            ),
+        ]
+        request = HttpRequest("POST", b"/", headers, body, "127.0.0.1", False)
+        return self.wait(self.pipeline.answer(request, self.codec, "kms", operation))
+
+    def call(self, operation: str, account: str = ACCOUNT, region: str = REGION, **members: Any) -> Any:
+        """The answer's members; raises Refusal. Members are given as on the wire, blobs in base64."""
+        answer = self.send(operation, json.dumps(members).encode(), account=account, region=region)
+        content = json.loads(answer.body) if answer.body else {}
+        if answer.status != 200:
+            raise Refusal(content["__type"], content.get("message"), answer.status)
+        return content
+
+    def create_key(self, **members: Any) -> dict[str, Any]:
+        """The metadata of a new key."""
+        metadata: dict[str, Any] = self.call("CreateKey", **members)["KeyMetadata"]
+        return metadata
+
+    @property
+    def last_record(self) -> dict[str, Any]:
+        return self.audit.records[-1]
