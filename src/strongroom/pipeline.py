@@ -6,10 +6,10 @@
 Each step works from what the operation declares (operations/operation.py), so no operation can
 forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
 
-    P1  no operation runs before its caller is authenticated and every one of its targets is allowed
-    P2  refusals come in the order of the steps above
-    P3  every answer, refused ones included, has exactly one record, accepted before the answer leaves
-    P4  an error that is not an ApiError becomes KMSInternalException, and no text of it leaves
+    T1  no operation runs before its caller is authenticated and every one of its targets is allowed
+    T2  refusals come in the order of the steps above
+    T3  every answer, refused ones included, has exactly one record, accepted before the answer leaves
+    T4  an error that is not an ApiError becomes KMSInternalException, and no text of it leaves
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Pipeline:
         self._envelopes: dict[tuple[Plan, str, str, bytes], tuple[AuthenticatedRequest, Envelope]] = {}
 
     async def answer(self, http: HttpRequest, codec: Codec, service: str, name: str) -> Answer:
-        """Take one request down the road and back. Never raises an Exception (P4)."""
+        """Take one request down the road and back. Never raises an Exception (T4)."""
         trip = Trip(http, name, self._plans.get((service, name)), self._ids.next())
         body = b""
         try:
@@ -152,7 +152,7 @@ class Pipeline:
             recorded = self._record(trip, service)
             if recorded is not None:
                 await recorded
-        except AuditUnavailable:  # INVARIANT P3: no record, no answer
+        except AuditUnavailable:  # INVARIANT T3: no record, no answer
             trip.error = refusals.internal()
         if trip.error is not None:
             return Answer(
@@ -207,7 +207,7 @@ class Pipeline:
                     await resolve_aliased_key(rooms.store, target, request, principal.account_id, region)
                 )
         trip.keys = call_keys = tuple(keys)
-        self._authorize(operation, request, authenticated, call_keys)  # INVARIANT P1
+        self._authorize(operation, request, authenticated, call_keys)  # INVARIANT T1
         if operation.usage is not None:  # AWS judges the usage before the state
             for key in call_keys:
                 if key.key_usage is not operation.usage:
@@ -342,7 +342,7 @@ def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...]) -> None:
 
 
 def translate(raised: Exception) -> ApiError:
-    """The one place where an exception becomes an answer (P4)."""
+    """The one place where an exception becomes an answer (T4)."""
     if isinstance(raised, ApiError):
         return raised
     if isinstance(raised, CiphertextRefused):

@@ -25,7 +25,7 @@ def refused(road: Road, operation: str, **members: Any) -> tuple[str, str | None
 
 @pytest.mark.parametrize("name", sorted(KMS_OPERATIONS))
 def test_every_operation_without_credentials_is_refused_before_anything_else(road: Road, name: str) -> None:
-    """INVARIANT P1: nothing runs before the caller is authenticated."""
+    """INVARIANT T1: nothing runs before the caller is authenticated."""
     from strongroom.identity.http_request import HttpRequest
 
     request = HttpRequest("POST", b"/", [(b"host", b"x")], b"not even JSON", "127.0.0.1", False)
@@ -61,7 +61,7 @@ KEY_REQUESTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", sorted(KEY_REQUESTS))
 def test_every_key_operation_that_the_policy_does_not_allow_is_denied(road: Road, name: str) -> None:
-    """INVARIANT P1: not even the account's root has an implicit right to a key."""
+    """INVARIANT T1: not even the account's root has an implicit right to a key."""
     key = closed_key(road)
     code, message = refused(road, name, KeyId=key["KeyId"], **KEY_REQUESTS[name])
     assert code == "AccessDeniedException"
@@ -99,7 +99,7 @@ def test_decrypt_denied_without_key_id_does_not_name_the_key(road: Road) -> None
 
 
 def test_refusals_come_validation_lookup_access_state(road: Road) -> None:
-    """INVARIANT P2, on a key that is wrong in every way at once."""
+    """INVARIANT T2, on a key that is wrong in every way at once."""
     absent = "00000000-0000-4000-8000-000000000000"
     assert refused(road, "Encrypt", KeyId=absent, Plaintext="")[0] == "ValidationException"
     assert refused(road, "Encrypt", KeyId=absent, Plaintext=TEXT)[0] == "NotFoundException"
@@ -141,7 +141,7 @@ def test_operation_unknown_is_refused(road: Road) -> None:
 
 
 def test_every_answer_has_one_record_with_its_request_id(road: Road) -> None:
-    """INVARIANT P3."""
+    """INVARIANT T3."""
     key = road.create_key()
     before = len(road.audit.records)
     answers = [
@@ -163,7 +163,7 @@ def test_every_answer_has_one_record_with_its_request_id(road: Road) -> None:
 
 
 def test_request_whose_record_cannot_be_written_fails_and_changes_nothing(own_road: Road) -> None:
-    """INVARIANT P3: no record, no answer; and no change that could not be recorded."""
+    """INVARIANT T3: no record, no answer; and no change that could not be recorded."""
     key = own_road.create_key()
     own_road.audit.accepting = False
     for name, members in (
@@ -189,7 +189,7 @@ def test_change_waits_for_its_durable_record_even_when_records_are_batched(own_r
 
 
 def test_boundary_gone_answers_internal_error_and_nothing_of_the_cause(own_road: Road) -> None:
-    """INVARIANT P4."""
+    """INVARIANT T4."""
     key = own_road.create_key()
     own_road.running_boundary.kill()
     with pytest.raises(Refusal) as caught:
@@ -201,7 +201,7 @@ def test_boundary_gone_answers_internal_error_and_nothing_of_the_cause(own_road:
 
 
 def test_store_broken_answers_internal_error(own_road: Road) -> None:
-    """INVARIANT P4."""
+    """INVARIANT T4."""
     own_road.store.close()
     with pytest.raises(Refusal) as caught:
         own_road.call("CreateKey")
