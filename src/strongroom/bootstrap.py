@@ -13,6 +13,8 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -37,13 +39,14 @@ from strongroom.processes.contexts import (
     PrepareContext,
     WorkerContext,
 )
+from strongroom.processes.errors import StartRefused
 from strongroom.processes.operator_log import OperatorLog
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
-from strongroom.resources.identifiers import Region
-from strongroom.store.interface import AccessKey
+from strongroom.resources.identifiers import AccessKeyId, Region
+from strongroom.store.interface import AccessKey, StoreUnavailable
 from strongroom.store.opening import open_store, prepare_database
-from strongroom.store.stamps import Stamps
+from strongroom.store.stamps import Stamps, new_stamp_words
 from strongroom.wire.app import build_app
 from strongroom.wire.aws_json import AwsJson11
 from strongroom.wire.aws_query import AwsQuery
@@ -52,6 +55,7 @@ from strongroom.wire.http_front import HttpFront, TlsFiles
 from strongroom.wire.limits import Limits
 
 DATABASE_FILE = "strongroom.db"
+ROOT_ACCESS_KEY_SETTING = "root_access_key_id"
 CHANNEL_SECONDS_MAX = 10.0
 
 
@@ -68,8 +72,27 @@ def _preload() -> None:
 
 
 def _run_prepare(context: PrepareContext) -> None:
-    assert context.settings.data_directory is not None  # noqa: S101  (a running server has one)
-    prepare_database(context.settings.data_directory / DATABASE_FILE)
+    settings = context.settings
+    assert settings.data_directory is not None  # noqa: S101  (a running server has one)
+    path = settings.data_directory / DATABASE_FILE
+    try:
+        prepare_database(path)
+        if settings.auth == "strict" and settings.root_access_key_id is None:
+            asyncio.run(_require_a_root_access_key(path))
+    except StoreUnavailable as error:
+        raise StartRefused(f"The database {path} cannot be used: {error}.") from None
+
+
+async def _require_a_root_access_key(path: Path) -> None:
+    store = open_store(path, Stamps(new_stamp_words()), HostClock())
+    try:
+        if await store.find_setting(ROOT_ACCESS_KEY_SETTING) is None:
+            raise StartRefused(
+                "Nobody could sign a request: for the first start, set STRONGROOM_ROOT_ACCESS_KEY_ID and "
+                "STRONGROOM_ROOT_SECRET_ACCESS_KEY in the environment."
+            )
+    finally:
+        store.close()
 
 
 def _run_worker(context: WorkerContext) -> None:
@@ -150,11 +173,19 @@ def _build_authenticator(house: House) -> Authenticator:
 
 
 async def _put_root_access_key(house: House) -> None:
-    """Make the root access key of the environment known. Its secret is in the boundary only."""
+    """Make the root access key of the environment the one there is. Its secret is in the boundary only.
+
+    The root access key that an earlier start was given, if another, stops working.
+    """
     settings = house.settings
     access_key_id = settings.root_access_key_id
     if settings.auth != "strict" or access_key_id is None:
         return
+    previous = await house.store.find_setting(ROOT_ACCESS_KEY_SETTING)
+    if previous is not None and previous != access_key_id:
+        replaced = await house.store.find_access_key(AccessKeyId(previous))
+        if replaced is not None:
+            await house.store.put_access_key(replace(replaced, active=False))
     token = await house.boundary.wrap_root_secret(access_key_id, settings.account_id)
     await house.store.put_access_key(
         AccessKey(
@@ -168,6 +199,7 @@ async def _put_root_access_key(house: House) -> None:
             created_at=house.rooms.clock.now(),
         )
     )
+    await house.store.put_setting(ROOT_ACCESS_KEY_SETTING, access_key_id)
 
 
 def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
