@@ -28,6 +28,9 @@ FLUSH_BYTES = 256 << 10
 HELD_BYTES_MAX = 8 << 20
 """How much may wait for the writer's answer; beyond it requests are refused, never unrecorded."""
 PROBE_SECONDS = 0.1
+SILENCE_SECONDS_MAX = 4.0
+"""A writer that has records before it and says nothing for so long counts as failing until it speaks."""
+SILENCE_TICKS = 4
 
 _DETACHED = "the audit writer is not there"
 _FAILING = "the audit trail cannot be written"
@@ -63,12 +66,14 @@ class AuditClient:
         *,
         held_bytes_max: int = HELD_BYTES_MAX,
         probe_seconds: float = PROBE_SECONDS,
+        silence_seconds_max: float = SILENCE_SECONDS_MAX,
     ) -> None:
         """Starts detached: nothing is accepted before `attach`."""
         self.durable = durable
         self._loop = loop
         self._held_bytes_max = held_bytes_max
         self._probe_seconds = probe_seconds
+        self._tick_seconds = silence_seconds_max / SILENCE_TICKS
         self._instance_id = os.urandom(INSTANCE_ID_BYTES)
         # The batch being gathered.
         self._records: list[bytes] = []
@@ -87,6 +92,8 @@ class AuditClient:
         self._outgoing: deque[memoryview] = deque()
         self._incoming = b""
         self._probe_handle: asyncio.Handle | None = None
+        self._tick_handle: asyncio.Handle | None = None
+        self._silent_ticks = 0
         self._drained: asyncio.Future[None] | None = None
 
     # what the road calls -----------------------------------------------------------------------
@@ -185,6 +192,7 @@ class AuditClient:
             self._detach()  # not an answer to anything we sent
             return
         self._in_flight -= 1
+        self._silent_ticks = 0
         if status == WRITTEN:
             batch = self._held.popleft()
             self._held_bytes -= len(batch.frame)
@@ -215,6 +223,19 @@ class AuditClient:
         if self._socket is not None and self._held:
             self._in_flight = 1
             self._send(self._held[0].frame)
+
+    def _tick(self) -> None:
+        """Refuse while the writer is silent: nobody waits for ever for one that hangs."""
+        self._tick_handle = None
+        if self._socket is None or self._in_flight == 0:
+            self._silent_ticks = 0
+            return
+        self._silent_ticks += 1
+        if self._silent_ticks > SILENCE_TICKS:
+            if self._refusal != _CLOSED:
+                self._refusal = _FAILING
+            _fail(list(self._held), _FAILING)  # held all the same: they are written when it wakes
+        self._tick_handle = self._loop.call_later(self._tick_seconds, self._tick)
 
     def _resend(self) -> None:
         self._in_flight = len(self._held)
@@ -247,9 +268,11 @@ class AuditClient:
         self._outgoing.clear()
         self._incoming = b""
         self._in_flight = 0
-        if self._probe_handle is not None:
-            self._probe_handle.cancel()
-            self._probe_handle = None
+        for handle in (self._probe_handle, self._tick_handle):
+            if handle is not None:
+                handle.cancel()
+        self._probe_handle = self._tick_handle = None
+        self._silent_ticks = 0
         if self._refusal != _CLOSED:
             self._refusal = _DETACHED
         gathered, self._waiting = self._waiting, []
@@ -261,6 +284,8 @@ class AuditClient:
         connection = self._socket
         if connection is None:
             return
+        if self._tick_handle is None:
+            self._tick_handle = self._loop.call_later(self._tick_seconds, self._tick)
         if self._outgoing:
             self._outgoing.append(memoryview(frame))
             return

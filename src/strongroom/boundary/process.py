@@ -267,7 +267,7 @@ def run(control_fd: int) -> int:
     sys.excepthook = _log_type_only
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # workers drain first; the control socket ends this process
-    setproctitle("strongroom: boundary")
+    setproctitle("strongroom: spare boundary")  # until it is given something to guard
     end_with_parent()
     protections: list[Protection] = list(protect_memory())
     warm_up()
@@ -275,6 +275,7 @@ def run(control_fd: int) -> int:
     packet, fds = receive_packet(control)
     if not packet:
         return 0
+    setproctitle("strongroom: boundary")
     try:
         module, record = initialise(packet, fds)
     except SealRefused as refused:

@@ -56,6 +56,8 @@ def verify_audit(data_directory: Path) -> int:
     from strongroom.audit.verify import verify
 
     directory = data_directory / "audit"
+    if not directory.is_dir():
+        raise AuditTrailUnreadable(f"There is no audit trail in {directory}.")
     try:
         report = verify(directory)
     except OSError as error:

@@ -1,0 +1,67 @@
+"""`strongroom audit verify` beside a running server, after one that stopped or was killed, and on damage."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.support.load import load_on
+from tests.support.server import STRONGROOM, Server
+
+HOLDS = re.compile(r"The audit trail holds: ([0-9]+) records in [0-9]+ blocks\.\n")
+
+
+def verify(data_dir: Path) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [STRONGROOM, "audit", "verify", "--data-dir", str(data_dir)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def count_verified(data_dir: Path) -> int:
+    """How many records there are, by a verify that must succeed."""
+    exit_code, told, refused = verify(data_dir)
+    found = HOLDS.match(told)
+    assert (exit_code, refused) == (0, "")
+    assert found is not None, told
+    return int(found.group(1))
+
+
+@pytest.mark.slow
+def test_verify_holds_while_the_server_writes_after_it_stopped_and_after_a_kill(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with Server("--workers", "2", data_dir=data_dir) as server:
+        assert count_verified(data_dir) == 0
+        with load_on(server, 4) as load:
+            counts = [count_verified(data_dir) for _ in range(4)]
+    assert load.faults == []
+    assert counts == sorted(set(counts)), "more records each time"
+    stopped = count_verified(data_dir)
+    assert stopped == len(load.outcomes) + len(load.callers)  # each caller's key was made before
+    with Server("--workers", "2", data_dir=data_dir) as server, load_on(server, 4):
+        time.sleep(0.5)
+        server.kill()
+    assert count_verified(data_dir) > stopped
+    segment = data_dir / "audit" / "00000001.jsonl"
+    sound = segment.read_bytes()
+    segment.write_bytes(sound[:1000] + bytes([sound[1000] ^ 1]) + sound[1001:])
+    exit_code, told, refused = verify(data_dir)
+    assert (exit_code, told) == (1, "")
+    assert refused.startswith(f"strongroom: The audit trail in {data_dir / 'audit'} does not hold: Block 1 ")
+    segment.write_bytes(sound[:2000])
+    exit_code, _, refused = verify(data_dir)
+    assert exit_code == 1
+    assert "Records are missing at the end" in refused
+
+
+def test_verify_without_a_trail_fails_with_a_sentence_and_makes_nothing(tmp_path: Path) -> None:
+    exit_code, told, refused = verify(tmp_path / "missing")
+    assert exit_code in (1, 255)
+    assert told == ""
+    assert f"no audit trail in {tmp_path / 'missing' / 'audit'}" in refused
+    assert "Traceback" not in refused
+    assert list(tmp_path.iterdir()) == []

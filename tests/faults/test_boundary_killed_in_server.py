@@ -1,0 +1,70 @@
+"""kill -9 of the boundary alone, under load, in a whole server: errors for a moment, never a wrong answer."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import statistics
+import sys
+import time
+
+import pytest
+from tests.support.load import (
+    Load,
+    all_served_again_seconds,
+    first_success_seconds,
+    load_on,
+    render_milliseconds,
+    serving_process,
+)
+from tests.support.server import Server
+
+KILLS = int(os.environ.get("KILLS", "20"))
+CONNECTIONS = 8
+RESPAWN_SECONDS_MEDIAN_MAX = 0.5
+ANSWER_SECONDS_MAX = 2.0
+"""The server answers at once; the rest is the load itself on a machine with few processors."""
+
+
+def kill_under_load(server: Server, load: Load, kills: int) -> tuple[list[float], list[float]]:
+    """Kill the serving boundary again and again; how long until one, and until all connections are served."""
+    killed_at = []
+    for _ in range(kills):
+        # Pauses keep it under the 20 deaths in 10 s at which a supervisor gives up.
+        time.sleep(random.uniform(0.6, 0.9))
+        pid = serving_process(server, "boundary")
+        killed_at.append(time.monotonic())
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(1)
+    load.stop()
+    return (
+        [first_success_seconds(load, at) for at in killed_at],
+        [all_served_again_seconds(load, at) for at in killed_at],
+    )
+
+
+@pytest.mark.slow
+def test_boundary_killed_under_load_answers_are_right_or_500_and_service_is_back_within_500_ms(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """T2. KILLS=200 for the long run."""
+    with Server("--workers", "2") as server, load_on(server, CONNECTIONS) as load:
+        first, all_served = kill_under_load(server, load, KILLS)
+    outcomes = load.outcomes
+    failed = [outcome for outcome in outcomes if outcome.status == 500]
+    slowest_seconds = max(outcome.seconds for outcome in outcomes)
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{KILLS} kills of the boundary: {len(outcomes)} calls, {len(failed)} answered 500"
+            f"\n  first success after {render_milliseconds(first)}"
+            f"\n  every connection served after {render_milliseconds(all_served)}"
+            f"\n  answers {render_milliseconds([outcome.seconds for outcome in outcomes])}"
+            f"\n  answers 500 {render_milliseconds([outcome.seconds for outcome in failed])}\n"
+        )
+    assert load.faults == []
+    assert failed, "no call met a kill: the load was too light to prove anything"
+    assert not [outcome for outcome in outcomes if outcome.status == 0], "a worker dropped a connection"
+    assert slowest_seconds < ANSWER_SECONDS_MAX
+    assert statistics.median(all_served) <= RESPAWN_SECONDS_MEDIAN_MAX
+    assert len(outcomes) > 20 * KILLS

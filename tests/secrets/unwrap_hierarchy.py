@@ -1,0 +1,74 @@
+"""The key hierarchy worked out from outside, from the published formats alone (docs/formats).
+
+Nothing of the server is imported: this is what somebody with the key file, the data directory and the
+documentation can do, and so what a scan has to look for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import sqlite3
+import struct
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+ONE, LENGTH = b"\x00\x00\x00\x01", b"\x00\x00\x01\x00"
+
+
+def derive(key: bytes, label: bytes, context: bytes) -> bytes:
+    """SP 800-108 in counter mode, one block."""
+    return hmac.digest(key, ONE + label + b"\x00" + context + LENGTH, hashlib.sha256)
+
+
+def open_seal(record: bytes, key_file: bytes) -> tuple[bytes, bytes]:
+    """The slot's wrapping key and the root key (docs/formats/seal.md)."""
+    magic, version, slots = struct.unpack_from(">6sBB", record)
+    assert (magic, version, slots) == (b"SRSEAL", 1, 1)
+    kind, p, w, check = struct.unpack_from(">BHH16s", record, 8)
+    assert kind == 1
+    salt, wrapped = record[29 : 29 + p], record[29 + p : 29 + p + w]
+    wrapping_key = derive(key_file, b"strongroom key file slot", salt)
+    aad = b"SRSEAL\x01\x00" + struct.pack(">BHH16s", kind, p, 0, check) + salt
+    root_key = AESGCM(wrapping_key).decrypt(wrapped[:12], wrapped[12:], aad)
+    assert derive(root_key, b"strongroom root key id", b"")[:16] == check
+    return wrapping_key, root_key
+
+
+def open_token(token: bytes, wrapping_key: bytes) -> bytes:
+    """What an exported key token holds (docs/formats/exported-key-token.md)."""
+    header_bytes = 55 + sum(token[50:55])
+    iv, wrapped = token[header_bytes : header_bytes + 12], token[header_bytes + 12 :]
+    return AESGCM(wrapping_key).decrypt(iv, wrapped, token[:header_bytes])
+
+
+def message_key_of(blob: bytes, backing_key: bytes) -> bytes:
+    """The key of one ciphertext (docs/formats/ciphertext.md)."""
+    return derive(backing_key, b"strongroom message key", blob[3:20] + blob[52:68])
+
+
+def signing_key_of(secret: bytes, date: str, region: str, service: str) -> bytes:
+    """AWS's key of one day, Region and service."""
+    key = b"AWS4" + secret
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), hashlib.sha256)
+    return key
+
+
+def open_data_directory(data_dir: Path, key_file: bytes) -> dict[str, bytes]:
+    """Every key under the seal, by a name that says what it is."""
+    slot_key, root_key = open_seal((data_dir / "seal.record").read_bytes(), key_file)
+    secrets = {"seal slot key": slot_key, "root key": root_key}
+    domain_keys: dict[bytes, bytes] = {}
+    with contextlib.closing(sqlite3.connect(data_dir / "strongroom.db")) as database:
+        for region, domain_key_id, token in database.execute(
+            "SELECT region, domain_key_id, token FROM domain_keys"
+        ):
+            domain_keys[domain_key_id] = secrets[f"domain key of {region}"] = open_token(token, root_key)
+        for key_id, token in database.execute("SELECT key_id, exported_token FROM key_materials"):
+            secrets[f"backing key of {key_id}"] = open_token(token, domain_keys[token[2:18]])
+        for access_key_id, token in database.execute("SELECT access_key_id, secret_token FROM access_keys"):
+            secrets[f"secret access key of {access_key_id}"] = open_token(token, domain_keys[token[2:18]])
+    return secrets
