@@ -29,7 +29,8 @@ async def tag_resource(call: Call, request: TagResourceRequest) -> None:
 
 async def untag_resource(call: Call, request: UntagResourceRequest) -> None:
     require_unreserved(request.tag_keys)
-    remaining = {key: value for key, value in call.key.tags.items() if key not in request.tag_keys}
+    removed = set(request.tag_keys)
+    remaining = {key: value for key, value in call.key.tags.items() if key not in removed}
     if len(remaining) < len(call.key.tags):
         await call.rooms.store.update_key(replace(call.key, tags=remaining))
 
