@@ -20,6 +20,7 @@ from typing import Any
 import uvloop
 
 from strongroom.audit.client import AuditClient
+from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
@@ -39,13 +40,14 @@ from strongroom.processes.contexts import (
     PrepareContext,
     WorkerContext,
 )
-from strongroom.processes.errors import StartRefused
+from strongroom.processes.data_directory import SEAL_RECORD_FILE
+from strongroom.processes.errors import ServerFailed, StartRefused
 from strongroom.processes.operator_log import OperatorLog
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccessKeyId, Region
 from strongroom.store.interface import AccessKey, StoreUnavailable
-from strongroom.store.opening import open_store, prepare_database
+from strongroom.store.opening import has_domain_keys, open_store, prepare_database
 from strongroom.store.stamps import Stamps, new_stamp_words
 from strongroom.wire.app import build_app
 from strongroom.wire.aws_json import AwsJson11
@@ -61,10 +63,27 @@ CHANNEL_SECONDS_MAX = 10.0
 
 def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     """Run a whole server until it is told to stop."""
+    if settings.data_directory is not None:
+        _require_seal_record(settings.data_directory)
     children = Children(
         preload=_preload, run_prepare=_run_prepare, run_worker=_run_worker, run_jobs=_run_jobs
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)
+
+
+def _require_seal_record(data_directory: Path) -> None:
+    """Where there are keys, a lost seal record must come back from a backup: a new root key opens none."""
+    record = data_directory / SEAL_RECORD_FILE
+    path = data_directory / DATABASE_FILE
+    try:
+        is_lost = not (record.exists() and record.stat().st_size) and has_domain_keys(path)
+    except (OSError, StoreUnavailable):
+        return  # the start itself says what is wrong with the directory or the database
+    if is_lost:
+        raise StartRefused(
+            f"The seal record {record} is missing, and without it the keys in {path} cannot be opened: "
+            "bring it back from a backup. Nothing was changed."
+        )
 
 
 def _preload() -> None:
@@ -158,9 +177,13 @@ class House:
 
     async def close(self) -> None:
         """Write what is still to be recorded, and give everything back."""
-        await self.audit.close()
-        self.boundary.close()
-        self.store.close()
+        try:
+            await self.audit.close()
+        except AuditUnavailable as error:
+            raise ServerFailed(f"Some audit records were not written: {error}.") from None
+        finally:
+            self.boundary.close()
+            self.store.close()
 
 
 def _build_authenticator(house: House) -> Authenticator:

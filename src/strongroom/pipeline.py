@@ -40,6 +40,7 @@ from strongroom.operations.operation import (
     Operation,
 )
 from strongroom.operations.plan import Plan, record_material, record_request, record_response
+from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import Region, alias_arn
 from strongroom.resources.key import Key
@@ -48,7 +49,7 @@ from strongroom.store.interface import ConcurrentChange
 
 logger = logging.getLogger("strongroom.pipeline")
 
-TRIES_MAX = 8
+TRIES_MAX = 100
 """How often a request takes the road again because another changed its key meanwhile."""
 
 KEPT_ENVELOPES_MAX = 2048
@@ -136,6 +137,7 @@ class Pipeline:
         self._plans = {(operation.service, operation.name): Plan(operation) for operation in operations}
         self._not_built = frozenset(not_built)
         self._regions = regions
+        self._turns = Turns()
         self._envelopes: dict[tuple[Plan, str, str, bytes], tuple[AuthenticatedRequest, Envelope]] = {}
 
     async def answer(self, http: HttpRequest, codec: Codec, service: str, name: str) -> Answer:
@@ -183,12 +185,20 @@ class Pipeline:
             raise refusals.invalid_grant_token()  # no grant exists yet, so no token can be one
         if not plan.operation.read_only and not self._audit.is_accepting():
             raise refusals.internal()  # nothing is changed that could not be recorded
-        for _ in range(TRIES_MAX):
-            try:
-                trip.response = await self._run(trip, plan, authenticated, request)
-            except ConcurrentChange:
-                continue
+        if not plan.changes_a_key:
+            trip.response = await self._run(trip, plan, authenticated, request)
             return plan
+        await self._turns.take()
+        try:
+            for tries in range(TRIES_MAX):
+                try:
+                    trip.response = await self._run(trip, plan, authenticated, request)
+                except ConcurrentChange:  # by another worker: within this one, changes take turns
+                    await self._turns.pause(tries)
+                    continue
+                return plan
+        finally:
+            self._turns.give()
         raise refusals.internal()
 
     async def _run(
@@ -199,15 +209,22 @@ class Pipeline:
         region = authenticated.region
         operation = plan.operation
         keys: list[Key] = []
-        for target in operation.access:
+        for target in operation.access:  # each is resolved and allowed before the next is looked up
             if isinstance(target, KeyTarget):
-                keys.append(await resolve_key_target(rooms.store, target, request, principal, region))
+                key = await resolve_key_target(rooms.store, target, request, principal, region)
+                keys.append(key)
+                trip.keys = tuple(keys)  # a refusal's record names the key, too
+                self._authorize_key(target, request, principal, key)  # INVARIANT T1
             elif isinstance(target, AliasedKeyTarget):
-                keys.append(
-                    await resolve_aliased_key(rooms.store, target, request, principal.account_id, region)
-                )
-        trip.keys = call_keys = tuple(keys)
-        self._authorize(operation, request, authenticated, call_keys)  # INVARIANT T1
+                key = await resolve_aliased_key(rooms.store, target, request, principal.account_id, region)
+                keys.append(key)
+                trip.keys = tuple(keys)
+                decision = rooms.authorizer.authorize_key(principal, target.action, key, cross_account=False)
+                if not decision.allowed:
+                    raise denial(decision, principal, target.action, key.arn)
+            else:
+                self._authorize_resource(target, request, authenticated)
+        call_keys = trip.keys
         if operation.usage is not None:  # AWS judges the usage before the state
             for key in call_keys:
                 if key.key_usage is not operation.usage:
@@ -229,44 +246,34 @@ class Pipeline:
         if plan.operation.read_only:
             await plan.operation.run(call, request)
 
-    def _authorize(
-        self,
-        operation: Operation,
-        request: Any,
-        authenticated: AuthenticatedRequest,
-        keys: tuple[Key, ...],
+    def _authorize_key(
+        self, target: KeyTarget, request: Any, principal: AuthenticatedPrincipal, key: Key
+    ) -> None:
+        decision = self._rooms.authorizer.authorize_key(principal, target.action, key, target.cross_account)
+        if decision.allowed:
+            return
+        named: str | None = getattr(request, target.member)
+        if named is None:
+            raise refusals.ciphertext_key_inaccessible()
+        if key.account_id != principal.account_id:
+            # What a stranger hears is the same as for a key or alias that does not exist (key_lookup.py).
+            raise refusals.access_denied_by_resource(principal.arn, target.action, named)
+        raise denial(decision, principal, target.action, key.arn)
+
+    def _authorize_resource(
+        self, target: AliasTarget | AccountTarget, request: Any, authenticated: AuthenticatedRequest
     ) -> None:
         authorizer = self._rooms.authorizer
         principal = authenticated.principal
-        at = 0
-        for target in operation.access:
-            if isinstance(target, KeyTarget):
-                key = keys[at]
-                at += 1
-                decision = authorizer.authorize_key(principal, target.action, key, target.cross_account)
-                if not decision.allowed:
-                    if target.ciphertext is not None and getattr(request, target.member) is None:
-                        raise refusals.ciphertext_key_inaccessible()
-                    raise denial(decision, principal, target.action, key.arn)
-                continue
-            if isinstance(target, AccountTarget):
-                resource = "*"
-                decision = authorizer.authorize_account(
-                    principal, target.action, principal.account_id, resource
-                )
-            elif isinstance(target, AliasTarget):
-                name = getattr(request, target.member)
-                resource = alias_arn(authenticated.region, principal.account_id, name)
-                decision = authorizer.authorize_alias(
-                    principal, target.action, resource, principal.account_id
-                )
-            else:
-                key = keys[at]
-                at += 1
-                resource = key.arn
-                decision = authorizer.authorize_key(principal, target.action, key, cross_account=False)
-            if not decision.allowed:
-                raise denial(decision, principal, target.action, resource)
+        if isinstance(target, AccountTarget):
+            resource = "*"
+            decision = authorizer.authorize_account(principal, target.action, principal.account_id, resource)
+        else:
+            name = getattr(request, target.member)
+            resource = alias_arn(authenticated.region, principal.account_id, name)
+            decision = authorizer.authorize_alias(principal, target.action, resource, principal.account_id)
+        if not decision.allowed:
+            raise denial(decision, principal, target.action, resource)
 
     def _record(self, trip: Trip, service: str) -> Awaitable[None] | None:
         """Hand over the record; what comes back, if anything, is to be waited for."""

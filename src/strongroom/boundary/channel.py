@@ -140,8 +140,8 @@ class PipelinedChannel:
         pending[call_id] = call
         if not out:
             self._loop.call_soon(self._flush)
-            if self._timer is None:
-                self._start_timer()
+        if self._timer is None:
+            self._start_timer()
         body = call.body
         out.append(HEAD.pack(LENGTH_COUNTS + len(body), call_id, call.opcode))
         out.append(body)

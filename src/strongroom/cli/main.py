@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from strongroom.cli.root_secret import shelter_root_secret
@@ -9,8 +10,18 @@ from strongroom.cli.root_secret import shelter_root_secret
 
 def main() -> int:
     """The command `strongroom`. Returns the exit code."""
+    open_standard_files()
     shelter_root_secret()  # before anything else is imported
     return run(sys.argv[1:])
+
+
+def open_standard_files() -> None:
+    """Have descriptors 0 to 2 open, or the first files that the server opens would take their place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def run(arguments: list[str]) -> int:

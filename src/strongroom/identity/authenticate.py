@@ -178,10 +178,14 @@ class StrictAuthenticator:
         signing_key = await self._boundary.derive_signing_key(
             access_key.secret_token, claimed.access_key_id, claimed.date, claimed.region, claimed.service
         )
+        kind = PrincipalType(access_key.principal_type)
+        arn = access_key.principal_arn
+        if kind is PrincipalType.ROOT:  # spelled in the partition of the Region that is called
+            arn = root_arn(access_key.account_id, claimed.region)
         principal = AuthenticatedPrincipal(
-            type=PrincipalType(access_key.principal_type),
+            type=kind,
             account_id=access_key.account_id,
-            arn=access_key.principal_arn,
+            arn=arn,
             principal_id=access_key.principal_id,
             access_key_id=access_key.access_key_id,
         )

@@ -160,7 +160,8 @@ class SignedHeaders:
         self._pick = pick if len(self.names) > 1 else lambda headers: (pick(headers),)
         lines = b"".join(name.replace(b"%", b"%%") + b":%b\n" for name in self.names)
         self._template = b"%b" + lines + b"\n" + raw.replace(b"%", b"%%") + b"\n%b"
-        self._is_broken = _LINE_BREAK in raw
+        # A name given twice would put its value in twice: 16,000 names of one long header are a gigabyte.
+        self._is_broken = _LINE_BREAK in raw or len(set(self.names)) < len(self.names)
 
     def canonical_request(self, first_lines: bytes, headers: Mapping[bytes, bytes], body: bytes) -> bytes:
         """The canonical request over these headers and the SHA-256 of the body as it was received.

@@ -16,6 +16,7 @@ class Plan:
     """An operation with the answers to questions that never change."""
 
     __slots__ = (
+        "changes_a_key",
         "key_is_judged",
         "material_members",
         "operation",
@@ -29,6 +30,9 @@ class Plan:
     def __init__(self, operation: Operation) -> None:
         wire_names = {field.name: field.encode_name for field in msgspec.structs.fields(operation.input)}
         self.operation = operation
+        self.changes_a_key = not operation.read_only and any(
+            isinstance(target, KeyTarget | AliasedKeyTarget) for target in operation.access
+        )
         self.takes_dry_run = "dry_run" in wire_names
         self.takes_dry_run_modifiers = "dry_run_modifiers" in wire_names
         self.takes_grant_tokens = "grant_tokens" in wire_names

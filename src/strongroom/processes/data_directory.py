@@ -16,6 +16,8 @@ LOCK_WAIT_SECONDS = 2.0
 SEAL_RECORD_BYTES_MAX = 32 * 1024
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
+SEAL_RECORD_FILE = "seal.record"
+
 
 class DataDirectory:
     """An open, locked data directory. One server at a time: INVARIANT P1."""
@@ -33,7 +35,7 @@ class DataDirectory:
 
         Raises: StartRefused.
         """
-        path = self.path / "seal.record"
+        path = self.path / SEAL_RECORD_FILE
         try:
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -48,7 +50,7 @@ class DataDirectory:
 
     def save_seal_record(self, record: bytes) -> None:
         """Replace the seal record; it is on disk when this returns. Raises: OSError."""
-        target, draft = self.path / "seal.record", self.path / "seal.record.new"
+        target, draft = self.path / SEAL_RECORD_FILE, self.path / f"{SEAL_RECORD_FILE}.new"
         fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(fd, "wb") as stream:
             stream.write(record)

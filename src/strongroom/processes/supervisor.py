@@ -82,6 +82,7 @@ class Supervisor:
         self._clients = (*workers, Child("jobs", self._fork_jobs))
         self._all = (*self._services, self._spare, self._prepare, *self._clients)
         self._prepared = self._started = self._stopping = False
+        self._stop_failure: str | None = None
         self._selector = selectors.DefaultSelector()
         self._inbox = SignalInbox()
         self._selector.register(self._inbox, selectors.EVENT_READ, None)
@@ -103,6 +104,8 @@ class Supervisor:
             finally:
                 self._inbox.close()
                 self._selector.close()
+        if self._stop_failure is not None:
+            raise ServerFailed(self._stop_failure)
 
     # --- the life of a server
 
@@ -182,7 +185,10 @@ class Supervisor:
             child.pid = None
             self._prepared = True
             return
-        self._note_death(child, f"The {child.name} process {render_ending(exit_code)}")
+        ending = f"The {child.name} process {render_ending(exit_code)}"
+        if self._stopping and child in self._clients and exit_code > 0:
+            self._stop_failure = f"{ending} while the server stopped."
+        self._note_death(child, ending)
         if child in self._clients and not self._stopping:
             # INVARIANT P4: before its successor begins. It may have died between writing a row and
             # telling the others; a changed epoch makes them forget what they remember.

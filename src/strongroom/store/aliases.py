@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, inser
 
 from strongroom.resources.identifiers import AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias
-from strongroom.store.interface import ConcurrentChange
+from strongroom.store.interface import ConcurrentChange, LimitReached
 from strongroom.store.rows import parse_alias, render_alias
 from strongroom.store.schema import ALIASES
 
@@ -42,22 +42,33 @@ def select_alias(
     return None if row is None else parse_alias(row)
 
 
-def insert_alias(connection: Connection, alias: Alias) -> None:
+def insert_alias(connection: Connection, alias: Alias, of_key_max: int | None = None) -> None:
     """Raises (from the database) AlreadyExists, or ConcurrentChange when the target key is gone."""
+    _require_room(connection, alias, of_key_max)
     connection.execute(insert(ALIASES), render_alias(alias))
 
 
-def update_alias(connection: Connection, alias: Alias) -> KeyId:
-    """Point an alias at another key; the key it named before. Raises ConcurrentChange."""
-    before = _require_target(connection, alias.account_id, alias.region, alias.alias_name)
+def update_alias(
+    connection: Connection, alias: Alias, expected_target: KeyId | None = None, of_key_max: int | None = None
+) -> KeyId:
+    """Point an alias at another key; the key it named before. Raises ConcurrentChange, LimitReached."""
+    before = _require_target(connection, alias.account_id, alias.region, alias.alias_name, expected_target)
+    if before != alias.target_key_id:
+        _require_room(connection, alias, of_key_max)
     is_it = _identity(alias.account_id, alias.region, alias.alias_name)
     connection.execute(update(ALIASES).where(is_it), render_alias(alias))
     return before
 
 
-def delete_alias(connection: Connection, account_id: AccountId, region: Region, name: AliasName) -> KeyId:
+def delete_alias(
+    connection: Connection,
+    account_id: AccountId,
+    region: Region,
+    name: AliasName,
+    expected_target: KeyId | None = None,
+) -> KeyId:
     """Remove an alias; the key it named. Raises ConcurrentChange."""
-    before = _require_target(connection, account_id, region, name)
+    before = _require_target(connection, account_id, region, name, expected_target)
     connection.execute(delete(ALIASES).where(_identity(account_id, region, name)))
     return before
 
@@ -91,8 +102,19 @@ def _identity(account_id: AccountId, region: Region, name: str) -> ColumnElement
     )
 
 
-def _require_target(connection: Connection, account_id: AccountId, region: Region, name: str) -> KeyId:
+def _require_target(
+    connection: Connection, account_id: AccountId, region: Region, name: str, expected: KeyId | None
+) -> KeyId:
     alias = select_alias(connection, account_id, region, AliasName(name))
     if alias is None:
         raise ConcurrentChange("the alias is gone")
+    if expected is not None and alias.target_key_id != expected:
+        raise ConcurrentChange("the alias names another key by now")
     return alias.target_key_id
+
+
+def _require_room(connection: Connection, alias: Alias, of_key_max: int | None) -> None:
+    if of_key_max is not None and (
+        count_aliases_of(connection, alias.region, alias.target_key_id) >= of_key_max
+    ):
+        raise LimitReached("the key has as many aliases as it may have")

@@ -17,6 +17,7 @@ class StoreError(Exception):
     StoreError
      ├─ ConcurrentChange   the row was changed since it was read: take the road again
      ├─ AlreadyExists      a row of that identity is there
+     ├─ LimitReached       as many rows as the caller allowed are there
      └─ StoreUnavailable   not acknowledged; disk full, read-only, locked too long
     """
 
@@ -27,6 +28,10 @@ class ConcurrentChange(StoreError):
 
 class AlreadyExists(StoreError):
     """The identity is taken; nothing was written."""
+
+
+class LimitReached(StoreError):
+    """There are as many as the caller said there may be; nothing was written."""
 
 
 class StoreUnavailable(StoreError):
@@ -96,16 +101,27 @@ class Store(Protocol):
     # aliases
     async def find_alias(self, account_id: AccountId, region: Region, name: AliasName) -> Alias | None: ...
 
-    async def insert_alias(self, alias: Alias) -> None:
-        """Raises AlreadyExists, or ConcurrentChange when the key is gone."""
+    async def insert_alias(self, alias: Alias, *, of_key_max: int | None = None) -> None:
+        """Raises AlreadyExists; ConcurrentChange when the key is gone; LimitReached when the key has
+        `of_key_max` aliases, counted in the same transaction."""
         ...
 
-    async def update_alias(self, alias: Alias) -> None:
-        """Point an existing alias at another key. Raises ConcurrentChange when either is gone."""
+    async def update_alias(
+        self, alias: Alias, *, expected_target: KeyId | None = None, of_key_max: int | None = None
+    ) -> None:
+        """Point an existing alias at another key. Raises ConcurrentChange when either is gone, or the
+        alias names another key than `expected_target`; LimitReached as above."""
         ...
 
-    async def delete_alias(self, account_id: AccountId, region: Region, name: AliasName) -> None:
-        """Raises ConcurrentChange when it is gone."""
+    async def delete_alias(
+        self,
+        account_id: AccountId,
+        region: Region,
+        name: AliasName,
+        *,
+        expected_target: KeyId | None = None,
+    ) -> None:
+        """Raises ConcurrentChange when it is gone, or names another key than `expected_target`."""
         ...
 
     async def list_aliases(

@@ -15,7 +15,7 @@ from strongroom.clock import Clock
 from strongroom.store.ballast import BALLAST_BYTES, Ballast
 from strongroom.store.engine import Database, has_broken_references, translated
 from strongroom.store.interface import StoreUnavailable
-from strongroom.store.schema import SCHEMA_REVISION
+from strongroom.store.schema import DOMAIN_KEYS, SCHEMA_REVISION
 from strongroom.store.sql_store import RECORDS_REMEMBERED_MAX, SqlStore
 from strongroom.store.stamps import Stamps
 
@@ -63,6 +63,21 @@ def prepare_database(path: Path, *, ballast_bytes: int = BALLAST_BYTES) -> None:
 def open_database(path: Path, ballast_bytes: int = BALLAST_BYTES) -> Database:
     """The file at `path`, and the ballast beside it. It must exist: see prepare_database."""
     return Database(path, Ballast(path.with_name(f"{path.name}-ballast"), ballast_bytes))
+
+
+def has_domain_keys(path: Path) -> bool:
+    """Whether the database at `path` holds anything that the boundary's root key must open."""
+    if not path.exists():
+        return False
+    connection = open_database(path).open_reader()
+    try:
+        with translated(), connection.begin():
+            return (
+                DOMAIN_KEYS.name in inspect(connection).get_table_names()
+                and connection.execute(select(DOMAIN_KEYS.c.region).limit(1)).first() is not None
+            )
+    finally:
+        connection.close()
 
 
 def _require_private_file(path: Path) -> None:

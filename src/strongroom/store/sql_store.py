@@ -146,33 +146,42 @@ class SqlStore:
                 self._aliases.keep((account_id, region, name), alias, noted)
         return alias
 
-    async def insert_alias(self, alias: Alias) -> None:
-        """Raises AlreadyExists; ConcurrentChange when its key is gone or in another account."""
+    async def insert_alias(self, alias: Alias, *, of_key_max: int | None = None) -> None:
+        """Raises AlreadyExists, LimitReached; ConcurrentChange when its key is gone or in another account."""
 
         def work(connection: Connection, changed: Changed) -> None:
             changed.append(_alias_identity(alias.account_id, alias.region, alias.alias_name))
             changed.append(_aliases_of_identity(alias.region, alias.target_key_id))
-            aliases.insert_alias(connection, alias)
+            aliases.insert_alias(connection, alias, of_key_max)
 
         await self._writer.add(work)
 
-    async def update_alias(self, alias: Alias) -> None:
-        """Raises ConcurrentChange when the alias, or the key it should name, is gone."""
+    async def update_alias(
+        self, alias: Alias, *, expected_target: KeyId | None = None, of_key_max: int | None = None
+    ) -> None:
+        """Raises ConcurrentChange when the alias, or the key it should name, is gone; LimitReached."""
 
         def work(connection: Connection, changed: Changed) -> None:
             changed.append(_alias_identity(alias.account_id, alias.region, alias.alias_name))
             changed.append(_aliases_of_identity(alias.region, alias.target_key_id))
-            before = aliases.update_alias(connection, alias)
+            before = aliases.update_alias(connection, alias, expected_target, of_key_max)
             changed.append(_aliases_of_identity(alias.region, before))
 
         await self._writer.change(work)
 
-    async def delete_alias(self, account_id: AccountId, region: Region, name: AliasName) -> None:
-        """Raises ConcurrentChange when it is gone."""
+    async def delete_alias(
+        self,
+        account_id: AccountId,
+        region: Region,
+        name: AliasName,
+        *,
+        expected_target: KeyId | None = None,
+    ) -> None:
+        """Raises ConcurrentChange when it is gone, or names another key than expected."""
 
         def work(connection: Connection, changed: Changed) -> None:
             changed.append(_alias_identity(account_id, region, name))
-            before = aliases.delete_alias(connection, account_id, region, name)
+            before = aliases.delete_alias(connection, account_id, region, name, expected_target)
             changed.append(_aliases_of_identity(region, before))
 
         await self._writer.change(work)

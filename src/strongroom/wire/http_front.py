@@ -23,6 +23,9 @@ from strongroom.wire.limits import Limits
 logger = logging.getLogger("strongroom.wire")
 
 
+TLS_SHUTDOWN_SECONDS_MAX = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
     """Where the server's certificate chain and its private key are (PEM)."""
@@ -113,6 +116,8 @@ class HttpFront(uvicorn.Server):
             FastLane, self.config, self.server_state, self.lifespan.state, loop, desk=self._desk
         )
         handshake = None if self.config.ssl is None else self._limits.tls_handshake_seconds_max
+        # A client that is idle does not answer TLS's close: a stop would wait for each of them.
+        shutdown = None if self.config.ssl is None else TLS_SHUTDOWN_SECONDS_MAX
         self.servers = [
             await loop.create_server(
                 make_protocol,
@@ -120,6 +125,7 @@ class HttpFront(uvicorn.Server):
                 ssl=self.config.ssl,
                 backlog=self.config.backlog,
                 ssl_handshake_timeout=handshake,
+                ssl_shutdown_timeout=shutdown,
             )
             for sock in sockets
         ]

@@ -25,9 +25,9 @@ from strongroom.operations.operation import (
 )
 from strongroom.operations.pagination import cut_page, parse_marker, render_marker
 from strongroom.resources.identifiers import AliasName, alias_arn
-from strongroom.resources.key import Alias, Key
+from strongroom.resources.key import Alias
 from strongroom.resources.key_state import ANY_STATE, CREATE_ALIAS, UPDATE_ALIAS
-from strongroom.store.interface import AlreadyExists
+from strongroom.store.interface import AlreadyExists, LimitReached
 
 RESERVED_PREFIX = "alias/aws/"
 ALIASES_PER_KEY_MAX = 50
@@ -49,16 +49,9 @@ def check_alias_name(request: CreateAliasRequest | UpdateAliasRequest | DeleteAl
     require_alias_name(request.alias_name)
 
 
-async def require_room_for_alias(call: Call, key: Key) -> None:
-    """Raises LimitExceededException when as many aliases as may be point to `key`."""
-    if await call.rooms.store.count_aliases_of(call.region, key.key_id) >= ALIASES_PER_KEY_MAX:
-        raise refusals.too_many_aliases(key.arn)
-
-
 async def create_alias(call: Call, request: CreateAliasRequest) -> None:
     name = require_alias_name(request.alias_name)
     store, key = call.rooms.store, call.key
-    await require_room_for_alias(call, key)
     now = call.rooms.clock.now()
     arn = alias_arn(call.region, call.account_id, name)
     try:
@@ -71,10 +64,13 @@ async def create_alias(call: Call, request: CreateAliasRequest) -> None:
                 target_key_id=key.key_id,
                 created_at=now,
                 updated_at=now,
-            )
+            ),
+            of_key_max=ALIASES_PER_KEY_MAX,
         )
     except AlreadyExists:
         raise refusals.alias_exists(arn) from None
+    except LimitReached:
+        raise refusals.too_many_aliases(key.arn) from None
 
 
 async def update_alias(call: Call, request: UpdateAliasRequest) -> None:
@@ -87,16 +83,19 @@ async def update_alias(call: Call, request: UpdateAliasRequest) -> None:
     alias = await call.rooms.store.find_alias(call.account_id, call.region, name)
     if alias is None:
         raise refusals.alias_not_found(alias_arn(call.region, call.account_id, name))
-    if target.key_id != alias.target_key_id:
-        await require_room_for_alias(call, target)
-    await call.rooms.store.update_alias(
-        replace(alias, target_key_id=target.key_id, updated_at=call.rooms.clock.now())
-    )
+    try:
+        await call.rooms.store.update_alias(
+            replace(alias, target_key_id=target.key_id, updated_at=call.rooms.clock.now()),
+            expected_target=current.key_id,  # whose policy has allowed this
+            of_key_max=ALIASES_PER_KEY_MAX,
+        )
+    except LimitReached:
+        raise refusals.too_many_aliases(target.arn) from None
 
 
 async def delete_alias(call: Call, request: DeleteAliasRequest) -> None:
     name = require_alias_name(request.alias_name)
-    await call.rooms.store.delete_alias(call.account_id, call.region, name)
+    await call.rooms.store.delete_alias(call.account_id, call.region, name, expected_target=call.key.key_id)
 
 
 async def list_aliases(call: Call, request: ListAliasesRequest) -> ListAliasesResponse:
