@@ -28,7 +28,8 @@ def shelter_root_secret() -> None:
     """Move the secret out of the environment and run this same command again, without it.
 
     Returns only when there is no secret in the environment. An empty variable counts as not set.
-    Secrets: INVARIANT C1: after this no process but the boundary holds the root secret access key.
+    Secrets: INVARIANT C1: after this no process but the boundary has the root secret access key in
+    its memory; the supervisor keeps the file open, unread, for the next boundary.
     """
     secret = os.environb.pop(VARIABLE.encode(), None)
     if not secret:

@@ -170,9 +170,11 @@ class SignedHeaders:
         Raises: KeyError when a signed header was not sent. ValueError when a part holds a line break,
         which would let one header's value pass for another's line, or blanks that are not collapsed.
         """
+        if self._is_broken:  # before anything is joined
+            raise ValueError("a list of signed headers that has no canonical form")
         values = self._pick(headers)
         joined = b"".join(values)
-        if self._is_broken or _LINE_BREAK in joined or _is_uncollapsed(joined):
+        if _LINE_BREAK in joined or _is_uncollapsed(joined):
             raise ValueError("a signed part that has no canonical form")
         canonical: bytes = self._template % (first_lines, *values, sha256(body).hexdigest().encode())
         return canonical

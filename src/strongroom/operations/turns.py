@@ -40,10 +40,15 @@ class Turns:
 
     def give(self) -> None:
         """End the turn: the next one's begins in a turn of the loop's own."""
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._waiting.popleft().resolve, None)
-        else:
-            self._taken = False
+        asyncio.get_running_loop().call_soon(self._begin_next)
+
+    def _begin_next(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():  # done already: whoever waited has been cancelled
+                turn.resolve(None)
+                return
+        self._taken = False
 
     async def pause(self, tries: int) -> None:
         """A short wait of random length, longer after more tries, so that two workers do not keep step."""

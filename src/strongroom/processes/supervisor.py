@@ -7,7 +7,7 @@
                 ├─ worker 1…N (fork)  answer requests
                 └─ jobs       (fork)  does what falls due
 
-It speaks to no network and holds no secret: it passes open files on, and never reads them.
+It speaks to no network and has no secret in its memory: it passes open files on, and never reads them.
 """
 
 from __future__ import annotations
