@@ -215,7 +215,7 @@ def test_call_without_an_answer_fails_after_the_time_limit_and_the_channel_goes_
         channel.send(lost)
         with pytest.raises(BoundaryUnavailable, match="did not answer"):
             await lost
-        assert 0.2 <= loop.time() - started_at < 0.6
+        assert 0.2 <= loop.time() - started_at < 5
         answered = call_of()
         channel.send(answered)
         await asyncio.sleep(0.01)
