@@ -24,9 +24,11 @@ def run_server(
     *,
     root_secret_fd: int | None = None,
     commands: ServiceCommands | None = None,
+    keeps_spare: bool | None = None,
 ) -> None:
     """Run a server until it is told to stop (SIGTERM, SIGINT or SIGHUP).
 
+    `keeps_spare`: see Supervisor; by default in production only, for a developer's machine has little memory.
     Raises: StartRefused, ServerFailed. Secrets: `root_secret_fd` is passed on to the boundary unread.
     """
     os.umask(0o077)
@@ -46,7 +48,9 @@ def run_server(
         holdings = Holdings(data_directory, seal_key_fd, root_secret_fd, listening, make_shared_words())
         block = render_ready_block(settings, render_url(listening[0], settings.secure))
         _name_process()
-        supervisor = Supervisor(settings, children, holdings, commands or ServiceCommands())
+        if keeps_spare is None:
+            keeps_spare = settings.mode == "serve"
+        supervisor = Supervisor(settings, children, holdings, commands or ServiceCommands(), keeps_spare)
         supervisor.run(lambda: _print(block))
 
 

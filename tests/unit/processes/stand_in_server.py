@@ -141,6 +141,7 @@ def serve_server(state: Path, flags: dict[str, str]) -> None:
         Children(lambda: None, prepare, run_worker, run_jobs),
         root_secret_fd=secret_fd,
         commands=ServiceCommands((*command, "boundary", str(state)), (*command, "audit", str(state))),
+        keeps_spare=True,
     )
 
 
