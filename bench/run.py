@@ -1,7 +1,8 @@
 """`make bench`: what a request costs, beside the null handler and a peer, in the same run.
 
 The figure to trust is CPU microseconds per request: user and system time of all the server's processes
-divided by the requests answered. Requests per second and latencies depend on what else the machine does.
+divided by the requests answered, while the load generator never sleeps (bench/load.py says why; it
+takes one processor for itself). Requests per second and latencies depend on what else the machine does.
 Rounds alternate between the servers and the medians are printed.
 
     python bench/run.py [--rounds 3] [--seconds 2] [--quick]
@@ -74,7 +75,12 @@ class Target:
         pids = session_processes(self.leader)
         before = sum(map(processor_seconds, pids))
         result = run_load_process(
-            "127.0.0.1", self.port, self.requests[what], connections=connections, seconds=seconds
+            "127.0.0.1",
+            self.port,
+            self.requests[what],
+            connections=connections,
+            seconds=seconds,
+            spin=connections > 1,  # see bench.load: the client's wake-ups are not the server's cost
         )
         used = sum(map(processor_seconds, pids)) - before
         if result.non_200 or result.failed or not result.count:
