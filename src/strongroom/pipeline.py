@@ -148,14 +148,13 @@ class Pipeline:
             plan = await self._travel(trip, codec, service)
             body = codec.encode(plan.operation, trip.response, trip.request_id)
         except Exception as raised:
-            error = translate(raised)
-            trip.error = error if service == "kms" else signature_refusals.as_query_error(error)
+            trip.error = in_words_of(service, translate(raised))
         try:
             recorded = self._record(trip, service)
             if recorded is not None:
                 await recorded
         except AuditUnavailable:  # INVARIANT T3: no record, no answer
-            trip.error = refusals.internal()
+            trip.error = in_words_of(service, refusals.internal())
         if trip.error is not None:
             return Answer(
                 trip.error.status,
@@ -346,6 +345,11 @@ def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...]) -> None:
     for key, judged in zip(keys, plan.key_is_judged, strict=True):
         if judged:
             require_state(rule, key.key_state, key.arn)
+
+
+def in_words_of(service: str, error: ApiError) -> ApiError:
+    """The same error as the service names it: STS and IAM have names and statuses of their own."""
+    return error if service == "kms" else signature_refusals.as_query_error(error)
 
 
 def translate(raised: Exception) -> ApiError:
