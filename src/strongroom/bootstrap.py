@@ -30,6 +30,7 @@ from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
+from strongroom.operations.rules import Rules
 from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
 from strongroom.pipeline import Authenticator, Pipeline
 from strongroom.processes.channel import ControlChannel
@@ -145,7 +146,8 @@ class House:
         self.boundary = BoundaryClient(loop, self.store)
         self.audit = AuditClient(loop, durable=settings.audit == "durable")
         self.request_ids = RequestIds()
-        self.rooms = Rooms(self.store, self.boundary, Authorizer(), clock)
+        rules = Rules(rotate_new_keys=settings.rotate_new_keys)
+        self.rooms = Rooms(self.store, self.boundary, Authorizer(), clock, rules)
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()
         self._all_attached = asyncio.Event()

@@ -65,6 +65,8 @@ class Settings:
     """The Regions that are served; None: every Region."""
     root_access_key_id: AccessKeyId | None = None
     signature_skew_seconds: int = 300
+    rotate_new_keys: bool = True
+    """New customer managed symmetric keys rotate every year; AWS's own default is that they do not."""
     body_bytes_max: int = 524_288
     """The largest legal request carries an attestation document of 349,528 bytes in base64."""
     header_bytes_max: int = 65_536
@@ -103,6 +105,14 @@ def _whole_number(least: int, most: int) -> Callable[[object], int]:
         return value
 
     return parse
+
+
+def _truth(value: object) -> bool:
+    if isinstance(value, str):
+        value = {"true": True, "false": False}.get(value)
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
 
 
 def _one_of(*words: str) -> Callable[[object], str]:
@@ -151,6 +161,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "root_access_key_id": _matching(
         re.compile(r"[A-Za-z0-9_]{3,128}", re.ASCII), "3 to 128 letters, digits or underscores"
     ),
+    "rotate_new_keys": _truth,
     "signature_skew_seconds": _whole_number(1, 900),
     "body_bytes_max": _whole_number(16_384, 16_777_216),
     "header_bytes_max": _whole_number(4_096, 1_048_576),

@@ -255,7 +255,7 @@ def test_record_of_a_refusal_holds_the_error_the_caller_got(road: Road, key: dic
         ("Decrypt", {"CiphertextBlob": TEXT}),
         ("DeleteAlias", {"AliasName": "alias/aws/x"}),
         ("DescribeKey", {"KeyId": key["Arn"], "account": STRANGER}),
-        ("CreateKey", {"MultiRegion": True}),
+        ("CreateKey", {"KeySpec": "RSA_2048"}),
     ):
         code, message = refused(road, operation, **members)
         record = road.last_record

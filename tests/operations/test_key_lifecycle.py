@@ -145,10 +145,6 @@ def test_description_too_long_gets_aws_sentence(road: Road) -> None:
             ),
         ),
         (
-            {"Origin": "EXTERNAL"},
-            ("UnsupportedOperationException", "Origin EXTERNAL is not supported by this server."),
-        ),
-        (
             {"Origin": "EXTERNAL_KEY_STORE", "XksKeyId": "x"},
             ("UnsupportedOperationException", "Origin EXTERNAL_KEY_STORE is not supported by this server."),
         ),
@@ -162,10 +158,6 @@ def test_description_too_long_gets_aws_sentence(road: Road) -> None:
                 "ValidationException",
                 "XksKeyId is valid only for KMS keys with an Origin of EXTERNAL_KEY_STORE.",
             ),
-        ),
-        (
-            {"MultiRegion": True},
-            ("UnsupportedOperationException", "MultiRegion is not supported by this server."),
         ),
         ({"Policy": policy_for("kms:Encrypt")}, LOCKOUT),
     ],

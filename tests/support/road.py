@@ -22,6 +22,7 @@ from strongroom.identity.authenticate import OpenAuthenticator
 from strongroom.identity.http_request import HttpRequest
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
+from strongroom.operations.rules import Rules
 from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
 from strongroom.pipeline import Answer, Pipeline
 from strongroom.request_ids import RequestIds
@@ -72,7 +73,7 @@ class ListedTrail:
 class Road:
     """A pipeline with its rooms; `call` sends one request down it. A context manager."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, rules: Rules = Rules()) -> None:  # noqa: B008  (frozen)
         self.loop = asyncio.new_event_loop()
         self.running_boundary = RunningBoundary(directory / "seal.key")
         self.clock = MovableClock(memoryview(bytearray(8)).cast("Q"))
@@ -80,7 +81,7 @@ class Road:
         self.boundary = BoundaryClient(self.loop, self.store)
         self.boundary.attach(self.running_boundary.new_channel())
         self.audit = ListedTrail()
-        self.rooms = Rooms(self.store, self.boundary, Authorizer(), self.clock)
+        self.rooms = Rooms(self.store, self.boundary, Authorizer(), self.clock, rules)
         ids = RequestIds()
         self.jobs = JobRunner(self.rooms, self.audit, ids)
         self.codec = AwsJson11()

@@ -20,6 +20,9 @@ from strongroom.boundary.interface import (
     CiphertextRefused,
     GeneratedKey,
     KeyBinding,
+    MaterialRefused,
+    PeerKeyRefused,
+    SignatureRefused,
     TokenRefused,
 )
 from strongroom.boundary.messages import (
@@ -39,6 +42,9 @@ ATTEMPTS_MAX: Final = 3
 _ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
     Status.CIPHERTEXT_REFUSED: CiphertextRefused,
     Status.TOKEN_REFUSED: TokenRefused,
+    Status.SIGNATURE_REFUSED: SignatureRefused,
+    Status.PEER_KEY_REFUSED: PeerKeyRefused,
+    Status.MATERIAL_REFUSED: MaterialRefused,
     Status.REFUSED: BoundaryRefused,
 }
 

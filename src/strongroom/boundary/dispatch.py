@@ -14,6 +14,9 @@ from strongroom.boundary.interface import (
     CiphertextRefused,
     GeneratedKey,
     KeyBinding,
+    MaterialRefused,
+    PeerKeyRefused,
+    SignatureRefused,
     TokenRefused,
 )
 from strongroom.boundary.messages import (
@@ -84,6 +87,19 @@ class CryptographicModule(Protocol):
         ...
 
 
+_STATUSES: Mapping[type[Exception], Status] = {
+    CiphertextRefused: Status.CIPHERTEXT_REFUSED,
+    TokenRefused: Status.TOKEN_REFUSED,
+    SignatureRefused: Status.SIGNATURE_REFUSED,
+    PeerKeyRefused: Status.PEER_KEY_REFUSED,
+    MaterialRefused: Status.MATERIAL_REFUSED,
+    BoundaryRefused: Status.REFUSED,
+    UnicodeDecodeError: Status.REFUSED,
+}
+
+_REFUSALS = tuple(_STATUSES)
+
+
 class Dispatcher:
     """Answers requests, one at a time. Concurrency: one thread."""
 
@@ -114,19 +130,15 @@ class Dispatcher:
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
         }
 
-    def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:  # noqa: PLR0911  one return a status
+    def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
         """The status and body of the reply. Raises MalformedFrame only, when `body` has not its fields."""
         handler = self._handlers.get(opcode)
         if handler is None:
             return Status.REFUSED, b""
         try:
             return 0, handler(body)
-        except CiphertextRefused:
-            return Status.CIPHERTEXT_REFUSED, b""
-        except TokenRefused:
-            return Status.TOKEN_REFUSED, b""
-        except (BoundaryRefused, UnicodeDecodeError):
-            return Status.REFUSED, b""
+        except _REFUSALS as refused:
+            return _STATUSES[type(refused)], b""
         except DomainKeyUnknown as unknown:
             return Status.DOMAIN_KEY_UNKNOWN, unknown.domain_key_id
         except NoActiveDomainKey as missing:

@@ -17,6 +17,9 @@ class BoundaryError(Exception):
     BoundaryError
      ├─ BoundaryUnavailable   could not tell: the process is gone, restarting or did not answer
      ├─ CiphertextRefused     wrong: tag, context, header or length; never says which
+     ├─ SignatureRefused      wrong: the signature or MAC is not the message's
+     ├─ PeerKeyRefused        the other party's public key is not one to agree with
+     ├─ MaterialRefused       wrapped key material that does not open, or is none of the spec
      ├─ TokenRefused          the exported key token does not belong to the named key, or is damaged
      └─ BoundaryRefused       the request itself was malformed or not allowed (a fault of ours)
     """
@@ -28,6 +31,18 @@ class BoundaryUnavailable(BoundaryError):
 
 class CiphertextRefused(BoundaryError):
     """The ciphertext does not open under this key and context. All causes look the same."""
+
+
+class SignatureRefused(BoundaryError):
+    """A signature or MAC that does not belong to the message and key. Verifying never answers False."""
+
+
+class PeerKeyRefused(BoundaryError):
+    """A public key of another curve, with an invalid point, or no public key."""
+
+
+class MaterialRefused(BoundaryError):
+    """Key material that does not unwrap, or is not valid for the key spec; never says which."""
 
 
 class TokenRefused(BoundaryError):

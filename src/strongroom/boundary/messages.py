@@ -47,6 +47,11 @@ class Opcode(IntEnum):
     DERIVE_SIGNING_KEY = 12
     CREATE_DOMAIN_KEY = 13
     LOAD_DOMAIN_KEY = 14
+    # 15 to 29: public keys, signatures, asymmetric encryption, data key pairs
+    # 30 to 39: MACs, key agreement, key encapsulation
+    # 40 to 44: imported key material
+    # 45 to 49: replication
+    # 50 to 59: answers for a recipient
 
 
 class Status(IntEnum):
@@ -60,6 +65,9 @@ class Status(IntEnum):
     """The body is the domain key id: load its token and ask again."""
     NO_ACTIVE_DOMAIN_KEY = 5
     """The body is the Region: load or create its active domain key and ask again."""
+    SIGNATURE_REFUSED = 6
+    PEER_KEY_REFUSED = 7
+    MATERIAL_REFUSED = 8
 
 
 FIELD_COUNTS: Final[dict[int, int]] = {

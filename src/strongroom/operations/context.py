@@ -8,6 +8,7 @@ from strongroom.authorization.authorizer import Authorizer
 from strongroom.boundary.interface import Boundary
 from strongroom.clock import Clock
 from strongroom.identity.principal import AuthenticatedPrincipal
+from strongroom.operations.rules import Rules
 from strongroom.resources.identifiers import AccountId, Region
 from strongroom.resources.key import Key
 from strongroom.store.interface import Store
@@ -21,6 +22,7 @@ class Rooms:
     boundary: Boundary
     authorizer: Authorizer
     clock: Clock
+    rules: Rules
 
 
 @dataclass(slots=True)

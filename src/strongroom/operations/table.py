@@ -7,6 +7,7 @@ from strongroom.operations.kms import (
     aliases,
     data_keys,
     encryption,
+    key_creation,
     key_deletion,
     key_lifecycle,
     key_policies,
@@ -17,7 +18,16 @@ from strongroom.operations.sts import caller_identity
 
 KMS_OPERATIONS: dict[str, Operation] = {
     operation.name: operation
-    for family in (encryption, data_keys, key_lifecycle, key_deletion, aliases, tags, key_policies)
+    for family in (
+        encryption,
+        data_keys,
+        key_creation,
+        key_lifecycle,
+        key_deletion,
+        aliases,
+        tags,
+        key_policies,
+    )
     for operation in family.OPERATIONS
 }
 

@@ -33,6 +33,11 @@ def new_key_id() -> KeyId:
     return KeyId(str(uuid.uuid4()))
 
 
+def new_multi_region_key_id() -> KeyId:
+    """A fresh id for a multi-Region KMS key: the same in every Region that it is replicated to."""
+    return KeyId(f"mrk-{uuid.uuid4().hex}")
+
+
 def is_key_id(text: str) -> bool:
     """Whether `text` has the form of a bare key id (not whether such a key exists)."""
     return KEY_ID.fullmatch(text) is not None

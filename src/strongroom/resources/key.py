@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from strongroom.aws.generated.enums import (
+    ExpirationModelType,
     KeyManagerType,
+    KeyMaterialState,
     KeySpec,
     KeyState,
     KeyUsageType,
     OriginType,
+    RotationType,
 )
 from strongroom.resources.identifiers import AccountId, KeyArn, KeyId, MaterialId, Region
 
@@ -21,8 +24,20 @@ class KeyMaterial:
     """One key material of a KMS key, as an exported key token that only the boundary can open."""
 
     material_id: MaterialId
-    exported_token: bytes
+    exported_token: bytes | None
+    """None: imported key material that was deleted or has expired, and can be imported again."""
     created_at: datetime
+    state: KeyMaterialState = KeyMaterialState.CURRENT
+    rotated_at: datetime | None = None
+    """When it became current by a rotation; None for a key's first material."""
+    rotation_type: RotationType | None = None
+    """What made it current; None for a key's first material."""
+    description: str | None = None
+    """KeyMaterialDescription of the import."""
+    expiration_model: ExpirationModelType | None = None
+    """Only imported key material that is present has one."""
+    expires_at: datetime | None = None
+    """ValidTo of the import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +69,32 @@ class Key:
     materials: Mapping[MaterialId, KeyMaterial]
     tags: Mapping[str, str]
     version: int
+    rotation_period_days: int | None = None
+    """Days between automatic rotations; None: there are none."""
+    next_rotation_at: datetime | None = None
+    """When the next automatic rotation is due; only where there is a period."""
+    rotation_started_at: datetime | None = None
+    """When the rotation on demand began that is under way; None: none is."""
+    primary_region: Region | None = None
+    """Of a multi-Region key: the Region of its primary key. None: a single-Region key."""
+    custom_key_store_id: str | None = None
+    xks_key_id: str | None = None
+    """The external key behind a key of an external key store."""
 
     @property
     def current_token(self) -> bytes:
-        """The exported key token that encrypts now. KeyError when the key has no material."""
-        if self.current_material_id is None:
+        """The exported key token that is used now. KeyError when the key has no material."""
+        token = None
+        if self.current_material_id is not None:
+            token = self.materials[self.current_material_id].exported_token
+        if token is None:
             raise KeyError(self.key_id)
-        return self.materials[self.current_material_id].exported_token
+        return token
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether this is a replica of a multi-Region primary key."""
+        return self.primary_region is not None and self.primary_region != self.region
 
 
 @dataclass(frozen=True, slots=True)

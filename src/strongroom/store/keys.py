@@ -20,11 +20,21 @@ from strongroom.store.rows import (
     render_materials,
     render_tags,
 )
-from strongroom.store.schema import ACCOUNTS, ALIASES, DESTROYED_KEYS, KEY_MATERIALS, KEY_TAGS, KEYS
+from strongroom.store.schema import (
+    ACCOUNTS,
+    ALIASES,
+    CUSTOM_KEY_STORES,
+    DESTROYED_KEYS,
+    GRANTS,
+    KEY_MATERIALS,
+    KEY_TAGS,
+    KEY_USAGES,
+    KEYS,
+)
 
 _KEY = select(KEYS).where(KEYS.c.region == bindparam("region"), KEYS.c.key_id == bindparam("key_id"))
 _MATERIALS = (
-    select(KEY_MATERIALS.c.material_id, KEY_MATERIALS.c.exported_token, KEY_MATERIALS.c.created_at)
+    select(KEY_MATERIALS)
     .where(KEY_MATERIALS.c.region == bindparam("region"), KEY_MATERIALS.c.key_id == bindparam("key_id"))
     .order_by(KEY_MATERIALS.c.position)
 )
@@ -106,6 +116,8 @@ def destroy_key(connection: Connection, key: Key, destroyed_at: datetime) -> lis
     of_key = (ALIASES.c.region == key.region) & (ALIASES.c.target_key_id == key.key_id)
     alias_names = list(connection.execute(select(ALIASES.c.alias_name).where(of_key)).scalars())
     connection.execute(delete(ALIASES).where(of_key))
+    for table in (GRANTS, KEY_USAGES):
+        connection.execute(delete(table).where(table.c.region == key.region, table.c.key_id == key.key_id))
     _delete_parts(connection, key)
     of_version = (
         (KEYS.c.region == key.region)
@@ -145,7 +157,16 @@ def select_keys_due(connection: Connection, until: datetime, limit: int) -> list
 
 def delete_all_keys(connection: Connection) -> None:
     """Remove keys, aliases, tags and the ledger of all accounts."""
-    for table in (ALIASES, KEY_TAGS, KEY_MATERIALS, KEYS, DESTROYED_KEYS):
+    for table in (
+        ALIASES,
+        GRANTS,
+        KEY_USAGES,
+        KEY_TAGS,
+        KEY_MATERIALS,
+        KEYS,
+        DESTROYED_KEYS,
+        CUSTOM_KEY_STORES,
+    ):
         connection.execute(delete(table))
 
 

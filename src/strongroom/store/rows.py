@@ -9,7 +9,16 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Row
 
-from strongroom.aws.generated.enums import KeyManagerType, KeySpec, KeyState, KeyUsageType, OriginType
+from strongroom.aws.generated.enums import (
+    ExpirationModelType,
+    KeyManagerType,
+    KeyMaterialState,
+    KeySpec,
+    KeyState,
+    KeyUsageType,
+    OriginType,
+    RotationType,
+)
 from strongroom.resources.identifiers import (
     AccessKeyId,
     AccountId,
@@ -41,6 +50,16 @@ def parse_instant(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
+def render_optional_instant(instant: datetime | None) -> int | None:
+    """None for None."""
+    return None if instant is None else render_instant(instant)
+
+
+def parse_optional_instant(microseconds: int | None) -> datetime | None:
+    """None for None."""
+    return None if microseconds is None else parse_instant(microseconds)
+
+
 def render_key(key: Key) -> Values:
     """The columns of `keys`."""
     return {
@@ -57,10 +76,16 @@ def render_key(key: Key) -> Values:
         "multi_region": key.multi_region,
         "policy": key.policy,
         "created_at": render_instant(key.created_at),
-        "deletion_at": None if key.deletion_at is None else render_instant(key.deletion_at),
+        "deletion_at": render_optional_instant(key.deletion_at),
         "pending_window_days": key.pending_window_days,
         "current_material_id": key.current_material_id,
         "version": key.version,
+        "rotation_period_days": key.rotation_period_days,
+        "next_rotation_at": render_optional_instant(key.next_rotation_at),
+        "rotation_started_at": render_optional_instant(key.rotation_started_at),
+        "primary_region": key.primary_region,
+        "custom_key_store_id": key.custom_key_store_id,
+        "xks_key_id": key.xks_key_id,
     }
 
 
@@ -75,6 +100,12 @@ def render_materials(key: Key) -> list[Values]:
             "position": position,
             "exported_token": material.exported_token,
             "created_at": render_instant(material.created_at),
+            "state": material.state.value,
+            "rotated_at": render_optional_instant(material.rotated_at),
+            "rotation_type": material.rotation_type,
+            "description": material.description,
+            "expiration_model": material.expiration_model,
+            "expires_at": render_optional_instant(material.expires_at),
         }
         for position, material in enumerate(key.materials.values())
     ]
@@ -124,12 +155,18 @@ def parse_key(row: AnyRow, materials: Iterable[AnyRow], tags: Iterable[AnyRow]) 
         multi_region=row.multi_region,
         policy=row.policy,
         created_at=parse_instant(row.created_at),
-        deletion_at=None if row.deletion_at is None else parse_instant(row.deletion_at),
+        deletion_at=parse_optional_instant(row.deletion_at),
         pending_window_days=row.pending_window_days,
         current_material_id=None if row.current_material_id is None else MaterialId(row.current_material_id),
         materials=MappingProxyType({m.material_id: parse_material(m) for m in materials}),
         tags=MappingProxyType({tag.tag_key: tag.tag_value for tag in tags}),
         version=row.version,
+        rotation_period_days=row.rotation_period_days,
+        next_rotation_at=parse_optional_instant(row.next_rotation_at),
+        rotation_started_at=parse_optional_instant(row.rotation_started_at),
+        primary_region=None if row.primary_region is None else Region(row.primary_region),
+        custom_key_store_id=row.custom_key_store_id,
+        xks_key_id=row.xks_key_id,
     )
 
 
@@ -139,6 +176,14 @@ def parse_material(row: AnyRow) -> KeyMaterial:
         material_id=MaterialId(row.material_id),
         exported_token=row.exported_token,
         created_at=parse_instant(row.created_at),
+        state=KeyMaterialState(row.state),
+        rotated_at=parse_optional_instant(row.rotated_at),
+        rotation_type=None if row.rotation_type is None else RotationType(row.rotation_type),
+        description=row.description,
+        expiration_model=(
+            None if row.expiration_model is None else ExpirationModelType(row.expiration_model)
+        ),
+        expires_at=parse_optional_instant(row.expires_at),
     )
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The migration that makes these tables. Four digits, growing, so that older and newer can be told."""
 
 METADATA = MetaData(
@@ -79,12 +79,22 @@ KEYS = Table(
     Column("pending_window_days", Integer, nullable=True),
     Column("current_material_id", Text, nullable=True),
     Column("version", BigInteger, nullable=False),
+    Column("rotation_period_days", Integer, nullable=True),
+    Column("next_rotation_at", BigInteger, nullable=True),
+    Column("rotation_started_at", BigInteger, nullable=True),
+    Column("primary_region", Text, nullable=True),
+    Column("custom_key_store_id", Text, nullable=True),
+    Column("xks_key_id", Text, nullable=True),
     PrimaryKeyConstraint("region", "key_id"),
     # INVARIANT S4: what hangs on a key names the key's account too, and the database checks it.
     # ListKeys pages along this one.
     UniqueConstraint("account_id", "region", "key_id"),
     Index(None, "deletion_at"),
     Index(None, "account_id", "region", "key_manager"),  # counting without reading rows
+    Index(None, "next_rotation_at"),
+    Index(None, "rotation_started_at"),
+    Index(None, "key_id"),  # a multi-Region key's related keys
+    Index(None, "custom_key_store_id", "xks_key_id"),
 )
 
 
@@ -102,10 +112,17 @@ KEY_MATERIALS = Table(
     Column("material_id", NAME, nullable=False),
     Column("account_id", NAME, nullable=False),
     Column("position", Integer, nullable=False),
-    Column("exported_token", LargeBinary, nullable=False),
+    Column("exported_token", LargeBinary, nullable=True),
     Column("created_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("rotated_at", BigInteger, nullable=True),
+    Column("rotation_type", Text, nullable=True),
+    Column("description", Text, nullable=True),
+    Column("expiration_model", Text, nullable=True),
+    Column("expires_at", BigInteger, nullable=True),
     PrimaryKeyConstraint("region", "key_id", "material_id"),
     _of_a_key("key_id"),
+    Index(None, "expires_at"),
 )
 
 KEY_TAGS = Table(
@@ -134,6 +151,70 @@ ALIASES = Table(
     PrimaryKeyConstraint("account_id", "region", "alias_name"),
     _of_a_key("target_key_id"),
     Index(None, "region", "target_key_id", "alias_name"),
+)
+
+GRANTS = Table(
+    "grants",
+    METADATA,
+    Column("region", NAME, nullable=False),
+    Column("key_id", NAME, nullable=False),
+    Column("grant_id", NAME, nullable=False),
+    Column("account_id", NAME, nullable=False),
+    Column("name", Text, nullable=True),
+    Column("grantee_principal", NAME, nullable=True),
+    Column("grantee_service_principal", NAME, nullable=True),
+    Column("retiring_principal", NAME, nullable=True),
+    Column("retiring_service_principal", NAME, nullable=True),
+    Column("issuing_account", Text, nullable=False),
+    # JSON: a list of operation names, an object of the constraints that there are.
+    Column("operations", Text, nullable=False),
+    Column("constraints", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("region", "key_id", "grant_id"),
+    _of_a_key("key_id"),
+    Index(None, "grant_id"),
+    Index(None, "region", "retiring_principal", "grant_id"),
+    Index(None, "region", "key_id", "name"),
+)
+
+CUSTOM_KEY_STORES = Table(
+    "custom_key_stores",
+    METADATA,
+    Column("account_id", NAME, ForeignKey("accounts.account_id"), nullable=False),
+    Column("region", NAME, nullable=False),
+    Column("custom_key_store_id", NAME, nullable=False),
+    Column("name", NAME, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("connection_state", Text, nullable=False),
+    Column("connection_error_code", Text, nullable=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("cloud_hsm_cluster_id", NAME, nullable=True),
+    Column("trust_anchor_certificate", Text, nullable=True),
+    Column("key_store_password_token", LargeBinary, nullable=True),
+    Column("xks_proxy_connectivity", Text, nullable=True),
+    Column("xks_proxy_uri_endpoint", NAME, nullable=True),
+    Column("xks_proxy_uri_path", NAME, nullable=True),
+    Column("xks_proxy_vpc_endpoint_service_name", NAME, nullable=True),
+    Column("xks_proxy_vpc_endpoint_service_owner", Text, nullable=True),
+    Column("xks_proxy_access_key_id", Text, nullable=True),
+    Column("xks_proxy_secret_token", LargeBinary, nullable=True),
+    PrimaryKeyConstraint("account_id", "region", "custom_key_store_id"),
+    UniqueConstraint("account_id", "region", "name"),
+)
+
+KEY_USAGES = Table(
+    "key_usages",
+    METADATA,
+    Column("region", NAME, nullable=False),
+    Column("key_id", NAME, nullable=False),
+    Column("account_id", NAME, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("used_at", BigInteger, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    PrimaryKeyConstraint("region", "key_id"),
+    _of_a_key("key_id"),
 )
 
 DOMAIN_KEYS = Table(

@@ -24,7 +24,8 @@ from strongroom.boundary.ciphertext_format import (
 )
 from strongroom.boundary.interface import BoundaryRefused, CiphertextRefused
 from strongroom.boundary.key_hierarchy import TokenHeader, TokenKind
-from strongroom.boundary.software.symmetric import SymmetricBackingKey, material_id_of
+from strongroom.boundary.software.key_derivation import material_id_of
+from strongroom.boundary.software.symmetric import SymmetricBackingKey
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "formats" / "ciphertext.md"
 MATERIAL = bytes(range(32))

@@ -13,6 +13,9 @@ from typing import Final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
+from strongroom.boundary.ciphertext_format import render_key_id
+from strongroom.boundary.key_hierarchy import LABEL_MATERIAL_ID
+
 DERIVED_KEY_BYTES: Final = 32
 COUNTER: Final = b"\x00\x00\x00\x01"
 LENGTH: Final = b"\x00\x00\x01\x00"
@@ -38,3 +41,11 @@ def finish_derivation(started: HMAC, context_end: bytes) -> bytes:
 def derive_key(key: bytes, label: bytes, context: bytes) -> bytes:
     """32 derived bytes in one go."""
     return finish_derivation(start_derivation(key, label), context)
+
+
+def material_id_of(material: bytes, key_id: str) -> bytes:
+    """The 32 bytes that name a key material of a KMS key: the same again when it is imported again.
+
+    Secrets: derived under the material itself, so it gives nothing about it away.
+    """
+    return derive_key(material, LABEL_MATERIAL_ID, render_key_id(key_id))

@@ -1,17 +1,16 @@
 """The software cryptographic module: backing keys in this process's memory, nowhere else.
 
-Key families (symmetric now; RSA, elliptic curves, HMAC, ML-DSA to come) each have their own file and one
-row in `_FAMILIES`: how to make material of a spec and how to load it.
+Key families each have their own file and one row for each spec and usage in families.py.
 """
 
 from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeVar
 
+from strongroom.boundary.backing_keys import BackingKey
 from strongroom.boundary.interface import BoundaryRefused, GeneratedKey, KeyBinding, TokenRefused
 from strongroom.boundary.key_hierarchy import (
     GLOBAL_REGION,
@@ -21,7 +20,9 @@ from strongroom.boundary.key_hierarchy import (
     require_region,
 )
 from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
-from strongroom.boundary.software import secret_access_keys, symmetric
+from strongroom.boundary.software import secret_access_keys
+from strongroom.boundary.software.families import FAMILIES
+from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
 from strongroom.boundary.software.random_source import NoncePool
 from strongroom.boundary.software.symmetric import NONCE_BYTES, SymmetricBackingKey
@@ -29,21 +30,7 @@ from strongroom.boundary.software.symmetric import NONCE_BYTES, SymmetricBacking
 BACKING_KEYS_MAX: Final = 8192
 """Unwrapped backing keys in memory: about 1 KiB each."""
 
-BackingKey = SymmetricBackingKey
-
-
-@dataclass(frozen=True, slots=True)
-class _Family:
-    generate_material: Callable[[], bytes]
-    material_id_of: Callable[[bytes, str], bytes]
-    load: Callable[[TokenHeader, bytes], BackingKey]
-
-
-_FAMILIES: Final[Mapping[tuple[str, str], _Family]] = {
-    (symmetric.KEY_SPEC, symmetric.KEY_USAGE): _Family(
-        symmetric.generate_material, symmetric.material_id_of, SymmetricBackingKey
-    ),
-}
+K = TypeVar("K", bound=BackingKey)
 
 
 class SoftwareModule:
@@ -63,14 +50,17 @@ class SoftwareModule:
         self._nonces = NoncePool()
 
     def generate_key(self, binding: KeyBinding) -> GeneratedKey:
-        family = _FAMILIES.get((binding.key_spec, binding.key_usage))
+        family = FAMILIES.get((binding.key_spec, binding.key_usage))
         if family is None:
             raise BoundaryRefused
-        material = family.generate_material()
+        return self._export(binding, family.generate())
+
+    def _export(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
+        """The exported key token of new material. Raises BoundaryRefused, NoActiveDomainKey."""
         try:
             require_region(binding.region)
             require_account_id(binding.account_id)
-            material_id = family.material_id_of(material, binding.key_id)
+            material_id = material_id_of(material, binding.key_id)
         except ValueError:
             raise BoundaryRefused from None
         header = TokenHeader(
@@ -149,6 +139,22 @@ class SoftwareModule:
         }
 
     def _symmetric_key(self, token: bytes, key_id: bytes) -> SymmetricBackingKey:
+        key = self._backing_key(token, key_id)
+        if type(key) is not SymmetricBackingKey:
+            raise BoundaryRefused
+        return key
+
+    def key_of(self, kind: type[K], token: bytes, key_id: bytes) -> K:
+        """The backing key of a token, if it is of that kind (strongroom.boundary.backing_keys).
+
+        Raises BoundaryRefused for another kind, and what every call may raise.
+        """
+        key = self._backing_key(token, key_id)
+        if not isinstance(key, kind):
+            raise BoundaryRefused
+        return key
+
+    def _backing_key(self, token: bytes, key_id: bytes) -> BackingKey:
         backing_keys = self._backing_keys
         key = backing_keys.get(token)
         if key is None:
@@ -165,11 +171,14 @@ class SoftwareModule:
 
     def _unwrap(self, token_bytes: bytes) -> BackingKey:
         token = require_token(token_bytes, TokenKind.BACKING_KEY)
-        family = _FAMILIES.get((token.header.key_spec, token.header.key_usage))
+        family = FAMILIES.get((token.header.key_spec, token.header.key_usage))
         material = self._domain_keys.unwrap(token)
         if family is None:  # authentic, but of a later version
             raise BoundaryRefused
-        return family.load(token.header, material)
+        try:
+            return family.load(token.header, material)
+        except ValueError:  # authentic, and yet not of its spec
+            raise TokenRefused from None
 
     def _wrap_secret(self, secret: bytes, access_key_id: str, account_id: str) -> bytes:
         header = TokenHeader(

@@ -12,6 +12,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from strongroom.boundary.backing_keys import BackingKey
 from strongroom.boundary.ciphertext_format import (
     BLOB_BYTES_MAX,
     BLOB_BYTES_MIN,
@@ -25,8 +26,8 @@ from strongroom.boundary.ciphertext_format import (
     render_prefix,
 )
 from strongroom.boundary.interface import BoundaryRefused, CiphertextRefused
-from strongroom.boundary.key_hierarchy import LABEL_MATERIAL_ID, LABEL_MESSAGE_KEY, TokenHeader
-from strongroom.boundary.software.key_derivation import derive_key, finish_derivation, start_derivation
+from strongroom.boundary.key_hierarchy import LABEL_MESSAGE_KEY, TokenHeader
+from strongroom.boundary.software.key_derivation import finish_derivation, start_derivation
 
 KEY_SPEC: Final = "SYMMETRIC_DEFAULT"
 KEY_USAGE: Final = "ENCRYPT_DECRYPT"
@@ -40,15 +41,7 @@ def generate_material() -> bytes:
     return os.urandom(BACKING_KEY_BYTES)
 
 
-def material_id_of(material: bytes, key_id: str) -> bytes:
-    """The 32 bytes that name a key material of a KMS key: the same again when it is imported again.
-
-    Secrets: derived under the material itself, so it gives nothing about it away.
-    """
-    return derive_key(material, LABEL_MATERIAL_ID, render_key_id(key_id))
-
-
-class SymmetricBackingKey:
+class SymmetricBackingKey(BackingKey):
     """An unwrapped backing key, able to encrypt and decrypt but not to be read.
 
     Secrets: only a keyed HMAC is kept; no attribute or repr shows the key.

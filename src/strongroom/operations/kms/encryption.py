@@ -46,6 +46,8 @@ def token_that_opens(key: Key, blob: bytes) -> tuple[bytes, MaterialId]:
     material = key.materials.get(MaterialId(header.material_id))
     if material is None:
         raise refusals.invalid_ciphertext()
+    if material.exported_token is None:  # imported material that was deleted since the road looked
+        raise refusals.pending_import(key.arn)
     return material.exported_token, material.material_id
 
 

@@ -1,0 +1,151 @@
+"""CreateKey."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from strongroom.authorization.key_policy import check_lockout, default_key_policy, parse_policy
+from strongroom.aws import refusals
+from strongroom.aws.generated.enums import KeyManagerType, KeySpec, KeyState, KeyUsageType, OriginType
+from strongroom.aws.generated.shapes import CreateKeyRequest, CreateKeyResponse
+from strongroom.boundary.interface import BoundaryRefused, KeyBinding
+from strongroom.operations.context import Call
+from strongroom.operations.metadata import render_key_metadata
+from strongroom.operations.operation import Operation, on_account, records
+from strongroom.operations.tag_rules import merge_tags
+from strongroom.resources.identifiers import (
+    KeyId,
+    MaterialId,
+    key_arn,
+    new_key_id,
+    new_multi_region_key_id,
+    partition_of,
+)
+from strongroom.resources.key import Key, KeyMaterial
+from strongroom.resources.key_spec import is_usage_compatible
+
+ROTATION_PERIOD_DAYS_DEFAULT = 365
+
+
+def requested_spec(request: CreateKeyRequest) -> KeySpec:
+    """KeySpec, by its name or its deprecated one."""
+    spec = request.key_spec or request.customer_master_key_spec
+    return KeySpec.SYMMETRIC_DEFAULT if spec is None else KeySpec(spec.value)
+
+
+def requested_usage(request: CreateKeyRequest) -> KeyUsageType:
+    """KeyUsage, which only symmetric encryption keys may leave out."""
+    return request.key_usage or KeyUsageType.ENCRYPT_DECRYPT
+
+
+def check_create_key(request: CreateKeyRequest) -> None:
+    """What members of one request may go together; judged before anything is made."""
+    if request.key_spec is not None and request.customer_master_key_spec is not None:
+        raise refusals.key_spec_twice()
+    spec = requested_spec(request)
+    if spec is not KeySpec.SYMMETRIC_DEFAULT and request.key_usage is None:
+        raise refusals.key_usage_required()
+    if not is_usage_compatible(requested_usage(request), spec):
+        raise refusals.usage_incompatible(requested_usage(request), spec)
+    if request.custom_key_store_id is not None:
+        raise refusals.custom_key_store_not_found(request.custom_key_store_id)
+    if request.origin not in (None, OriginType.AWS_KMS, OriginType.EXTERNAL):
+        raise refusals.not_built(f"Origin {request.origin}")
+    if request.xks_key_id is not None:
+        raise refusals.xks_key_id_needs_external_key_store()
+
+
+def _policy_for(call: Call, request: CreateKeyRequest, arn: str) -> str:
+    """The key policy of the new key: the given one, if it is one and locks nobody out."""
+    policy = request.policy
+    if policy is None:
+        return default_key_policy(call.account_id, partition_of(call.region))
+    parse_policy(policy)
+    if not request.bypass_policy_lockout_safety_check:
+        check_lockout(call.principal, policy, arn, call.account_id)
+    return policy
+
+
+async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyRequest) -> KeyMaterial:
+    spec, usage = requested_spec(request), requested_usage(request)
+    try:
+        generated = await call.rooms.boundary.generate_key(
+            KeyBinding(call.account_id, call.region, key_id, spec, usage)
+        )
+    except BoundaryRefused:
+        raise refusals.not_built(f"KeySpec {spec}") from None
+    return KeyMaterial(MaterialId(generated.material_id), generated.exported_token, call.rooms.clock.now())
+
+
+async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse:
+    key_id = new_multi_region_key_id() if request.multi_region else new_key_id()
+    arn = key_arn(call.region, call.account_id, key_id)
+    policy = _policy_for(call, request, arn)
+    tags = merge_tags({}, request.tags or [])
+    origin = request.origin or OriginType.AWS_KMS
+    spec = requested_spec(request)
+    material = None
+    if origin is OriginType.AWS_KMS:
+        material = await _generate_material(call, key_id, request)
+    now = call.rooms.clock.now()
+    rotates = (
+        call.rooms.rules.rotate_new_keys
+        and spec is KeySpec.SYMMETRIC_DEFAULT
+        and origin is OriginType.AWS_KMS
+    )
+    key = Key(
+        account_id=call.account_id,
+        region=call.region,
+        key_id=key_id,
+        arn=arn,
+        description=request.description or "",
+        key_spec=spec,
+        key_usage=requested_usage(request),
+        key_state=KeyState.PENDING_IMPORT if material is None else KeyState.ENABLED,
+        key_manager=KeyManagerType.CUSTOMER,
+        origin=origin,
+        multi_region=bool(request.multi_region),
+        policy=policy,
+        created_at=now,
+        deletion_at=None,
+        pending_window_days=None,
+        current_material_id=None if material is None else material.material_id,
+        materials={} if material is None else {material.material_id: material},
+        tags=tags,
+        version=1,
+        rotation_period_days=ROTATION_PERIOD_DAYS_DEFAULT if rotates else None,
+        next_rotation_at=now + timedelta(days=ROTATION_PERIOD_DAYS_DEFAULT) if rotates else None,
+        primary_region=call.region if request.multi_region else None,
+    )
+    await call.rooms.store.insert_key(key)
+    return CreateKeyResponse(key_metadata=render_key_metadata(key))
+
+
+CREATE_KEY = Operation(
+    service="kms",
+    name="CreateKey",
+    input=CreateKeyRequest,
+    output=CreateKeyResponse,
+    check=check_create_key,
+    access=on_account("kms:CreateKey"),
+    states=None,
+    usage=None,
+    read_only=False,
+    records=records(
+        "policy",
+        "description",
+        "key_usage",
+        "customer_master_key_spec",
+        "key_spec",
+        "origin",
+        "custom_key_store_id",
+        "bypass_policy_lockout_safety_check",
+        "tags",
+        "multi_region",
+        "xks_key_id",
+    ),
+    response_records=("key_metadata",),
+    run=create_key,
+)
+
+OPERATIONS = (CREATE_KEY,)

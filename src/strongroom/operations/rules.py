@@ -1,0 +1,13 @@
+"""What an operator may decide about the rules of KMS: settings that operations read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The product's own defaults; config.py says how each is set."""
+
+    rotate_new_keys: bool = True
+    """New customer managed symmetric keys rotate every year. AWS's own default is that they do not."""

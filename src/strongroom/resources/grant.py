@@ -1,0 +1,53 @@
+"""A grant: a permission on one KMS key, given to a principal beside the key policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType
+
+from strongroom.aws.generated.enums import GrantOperation
+from strongroom.resources.identifiers import AccountId, KeyId, Region
+
+GrantId = NewType("GrantId", str)
+"""64 lower-case hex digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantConstraints:
+    """What must hold for a grant to permit. Absent ones are None.
+
+    Source: GrantConstraints in the KMS API reference.
+    """
+
+    encryption_context_subset: Mapping[str, str] | None = None
+    encryption_context_equals: Mapping[str, str] | None = None
+    source_arn: str | None = None
+
+
+NO_CONSTRAINTS = GrantConstraints()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A grant's record. Grants only allow, they never deny.
+
+    Invariant: exactly one of `grantee_principal` and `grantee_service_principal` is given.
+    """
+
+    account_id: AccountId
+    """Of the KMS key."""
+    region: Region
+    key_id: KeyId
+    grant_id: GrantId
+    name: str | None
+    grantee_principal: str | None
+    grantee_service_principal: str | None
+    retiring_principal: str | None
+    retiring_service_principal: str | None
+    issuing_account: str
+    """The account that made the grant, as the ARN of its root."""
+    operations: tuple[GrantOperation, ...]
+    constraints: GrantConstraints
+    created_at: datetime
