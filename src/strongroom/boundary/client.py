@@ -14,14 +14,18 @@ from typing import Any, Final, Protocol
 
 from strongroom.boundary.channel import Call, PipelinedChannel
 from strongroom.boundary.interface import (
+    BoundaryBusy,
     BoundaryError,
     BoundaryRefused,
     BoundaryUnavailable,
     CiphertextRefused,
+    DataKeyPair,
     GeneratedKey,
     KeyBinding,
+    KeyInUse,
     MaterialRefused,
     PeerKeyRefused,
+    PlaintextRefused,
     SignatureRefused,
     TokenRefused,
 )
@@ -39,12 +43,16 @@ from strongroom.reply import Reply
 
 ATTEMPTS_MAX: Final = 3
 """A re-encryption may miss two domain keys, one after the other."""
+KEY_PAIR_SECONDS: Final = 50.0
+"""How long the making of a key pair may take, waiting for its turn included: RSA keys are slow to make."""
 _ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
     Status.CIPHERTEXT_REFUSED: CiphertextRefused,
     Status.TOKEN_REFUSED: TokenRefused,
     Status.SIGNATURE_REFUSED: SignatureRefused,
     Status.PEER_KEY_REFUSED: PeerKeyRefused,
     Status.MATERIAL_REFUSED: MaterialRefused,
+    Status.PLAINTEXT_REFUSED: PlaintextRefused,
+    Status.BUSY: BoundaryBusy,
     Status.REFUSED: BoundaryRefused,
 }
 
@@ -88,11 +96,17 @@ class BoundaryClient:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, store: DomainKeyStore, timeout_seconds: float = 5.0
+        self,
+        loop: asyncio.AbstractEventLoop,
+        store: DomainKeyStore,
+        timeout_seconds: float = 5.0,
+        key_pair_seconds: float = KEY_PAIR_SECONDS,
     ) -> None:
+        """`key_pair_seconds` is the time limit of calls that may make a key pair, instead of the other."""
         self._loop = loop
         self._store = store
         self._timeout_seconds = timeout_seconds
+        self._key_pair_seconds = key_pair_seconds
         self._channel = PipelinedChannel(loop, timeout_seconds, self._refuse)
         self._waiting_for_domain_key: dict[bytes | str, list[Call]] = {}
         self._recoveries: set[asyncio.Task[None]] = set()
@@ -111,7 +125,7 @@ class BoundaryClient:
 
     def generate_key(self, binding: KeyBinding) -> Awaitable[GeneratedKey]:
         texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
-        return self._call(Opcode.GENERATE_KEY, _parse_generated_key, *map(str.encode, texts))
+        return self._call_slowly(Opcode.GENERATE_KEY, _parse_generated_key, *map(str.encode, texts))
 
     def encrypt(self, token: bytes, key_id: str, plaintext: bytes, aad: bytes) -> Awaitable[bytes]:
         return self._call(_ENCRYPT, None, token, key_id.encode(), plaintext, aad)
@@ -163,6 +177,85 @@ class BoundaryClient:
             aad,
         )
 
+    def get_public_key(self, token: bytes, key_id: str) -> Awaitable[bytes]:
+        return self._call(Opcode.GET_PUBLIC_KEY, None, token, key_id.encode())
+
+    def sign(
+        self, token: bytes, key_id: str, message: bytes, message_type: str, algorithm: str
+    ) -> Awaitable[bytes]:
+        return self._call(
+            Opcode.SIGN, None, token, key_id.encode(), message, message_type.encode(), algorithm.encode()
+        )
+
+    def verify(
+        self, token: bytes, key_id: str, message: bytes, message_type: str, algorithm: str, signature: bytes
+    ) -> Awaitable[None]:
+        return self._call(
+            Opcode.VERIFY,
+            _parse_nothing,
+            token,
+            key_id.encode(),
+            message,
+            message_type.encode(),
+            algorithm.encode(),
+            signature,
+        )
+
+    def encrypt_asymmetric(
+        self, token: bytes, key_id: str, plaintext: bytes, algorithm: str
+    ) -> Awaitable[bytes]:
+        return self._call(
+            Opcode.ENCRYPT_ASYMMETRIC, None, token, key_id.encode(), plaintext, algorithm.encode()
+        )
+
+    def decrypt_asymmetric(
+        self, token: bytes, key_id: str, ciphertext: bytes, algorithm: str
+    ) -> Awaitable[bytes]:
+        return self._call(
+            Opcode.DECRYPT_ASYMMETRIC, None, token, key_id.encode(), ciphertext, algorithm.encode()
+        )
+
+    def re_encrypt_asymmetric(
+        self, source: KeyInUse, ciphertext: bytes, destination: KeyInUse
+    ) -> Awaitable[bytes]:
+        return self._call(
+            Opcode.RE_ENCRYPT_ASYMMETRIC,
+            None,
+            source.token,
+            source.key_id.encode(),
+            ciphertext,
+            source.algorithm.encode(),
+            source.aad,
+            destination.token,
+            destination.key_id.encode(),
+            destination.algorithm.encode(),
+            destination.aad,
+        )
+
+    def generate_data_key_pair(
+        self, token: bytes, key_id: str, pair_spec: str, aad: bytes
+    ) -> Awaitable[DataKeyPair]:
+        return self._call_slowly(
+            Opcode.GENERATE_DATA_KEY_PAIR,
+            _parse_data_key_pair,
+            token,
+            key_id.encode(),
+            pair_spec.encode(),
+            aad,
+        )
+
+    def generate_data_key_pair_without_plaintext(
+        self, token: bytes, key_id: str, pair_spec: str, aad: bytes
+    ) -> Awaitable[tuple[bytes, bytes]]:
+        return self._call_slowly(
+            Opcode.GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT,
+            _parse_two_fields,
+            token,
+            key_id.encode(),
+            pair_spec.encode(),
+            aad,
+        )
+
     def generate_random(self, number_of_bytes: int) -> Awaitable[bytes]:
         return self._call(Opcode.GENERATE_RANDOM, None, _render_count(number_of_bytes))
 
@@ -203,15 +296,24 @@ class BoundaryClient:
 
     # the road of one call
 
-    def _call(self, opcode: int, parse: Callable[[bytes], Any] | None, *fields: bytes) -> Reply[Any]:
+    def _call(
+        self,
+        opcode: int,
+        parse: Callable[[bytes], Any] | None,
+        *fields: bytes,
+        patience_seconds: float | None = None,
+    ) -> Reply[Any]:
         try:
-            call = Call(self._loop, opcode, render_fields(*fields), parse)
+            call = Call(self._loop, opcode, render_fields(*fields), parse, patience_seconds)
         except ValueError as error:
             call = Call(self._loop, opcode, b"", parse)
             call.fail(BoundaryRefused(str(error)))
             return call
         self._channel.send(call)
         return call
+
+    def _call_slowly(self, opcode: int, parse: Callable[[bytes], Any], *fields: bytes) -> Reply[Any]:
+        return self._call(opcode, parse, *fields, patience_seconds=self._key_pair_seconds)
 
     def _refuse(self, call: Call, status: int, body: bytes) -> None:
         error = _ERRORS.get(status)
@@ -299,6 +401,15 @@ def _parse_generated_key(body: bytes) -> GeneratedKey:
 def _parse_wrapped_secret(body: bytes) -> tuple[str, bytes]:
     secret, token = parse_fields(body, 2)
     return secret.decode("ascii"), token
+
+
+def _parse_data_key_pair(body: bytes) -> DataKeyPair:
+    return DataKeyPair(*parse_fields(body, 3))
+
+
+def _parse_two_fields(body: bytes) -> tuple[bytes, bytes]:
+    first, second = parse_fields(body, 2)
+    return first, second
 
 
 def _parse_nothing(body: bytes) -> None:
