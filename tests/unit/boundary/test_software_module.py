@@ -43,7 +43,7 @@ def test_generate_key_names_the_material_that_the_blob_names() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        replace(binding(), key_spec="RSA_2048"),
+        replace(binding(), key_spec="RSA_1024"),
         replace(binding(), key_usage="SIGN_VERIFY"),
         replace(binding(), key_spec="", key_usage=""),
         replace(binding(), account_id="1"),
