@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from strongroom.aws import asymmetric_refusals
-from strongroom.aws.generated.enums import CustomerMasterKeySpec, KeyUsageType
+from strongroom.aws.generated.enums import KeyUsageType
 from strongroom.aws.generated.shapes import GetPublicKeyRequest, GetPublicKeyResponse
 from strongroom.operations.context import Call
 from strongroom.operations.operation import Operation, on_key, records
-from strongroom.resources.key_spec import KEY_SPECS, KeyType
+from strongroom.resources.key_spec import KEY_SPECS, KeyType, customer_master_key_spec
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY
 
 
@@ -23,7 +23,7 @@ async def get_public_key(call: Call, request: GetPublicKeyRequest) -> GetPublicK
     return GetPublicKeyResponse(
         key_id=key.arn,
         public_key=public_key,
-        customer_master_key_spec=CustomerMasterKeySpec(key.key_spec.value),
+        customer_master_key_spec=customer_master_key_spec(key.key_spec),
         key_spec=key.key_spec,
         key_usage=usage,
         encryption_algorithms=list(row.encryption_algorithms)
