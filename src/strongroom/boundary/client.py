@@ -32,6 +32,7 @@ from strongroom.boundary.interface import (
 from strongroom.boundary.messages import (
     DOMAIN_KEY_ID_BYTES,
     MATERIAL_ID_BYTES,
+    SLOW_KEY_SPECS,
     MalformedFrame,
     Opcode,
     Status,
@@ -102,7 +103,7 @@ class BoundaryClient:
         timeout_seconds: float = 5.0,
         key_pair_seconds: float = KEY_PAIR_SECONDS,
     ) -> None:
-        """`key_pair_seconds` is the time limit of calls that may make a key pair, instead of the other."""
+        """`key_pair_seconds` is the time limit of calls that make a slow key pair, instead of the other."""
         self._loop = loop
         self._store = store
         self._timeout_seconds = timeout_seconds
@@ -125,7 +126,12 @@ class BoundaryClient:
 
     def generate_key(self, binding: KeyBinding) -> Awaitable[GeneratedKey]:
         texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
-        return self._call_slowly(Opcode.GENERATE_KEY, _parse_generated_key, *map(str.encode, texts))
+        return self._call(
+            Opcode.GENERATE_KEY,
+            _parse_generated_key,
+            *map(str.encode, texts),
+            patience_seconds=self._patience_for(binding.key_spec),
+        )
 
     def encrypt(self, token: bytes, key_id: str, plaintext: bytes, aad: bytes) -> Awaitable[bytes]:
         return self._call(_ENCRYPT, None, token, key_id.encode(), plaintext, aad)
@@ -235,25 +241,27 @@ class BoundaryClient:
     def generate_data_key_pair(
         self, token: bytes, key_id: str, pair_spec: str, aad: bytes
     ) -> Awaitable[DataKeyPair]:
-        return self._call_slowly(
+        return self._call(
             Opcode.GENERATE_DATA_KEY_PAIR,
             _parse_data_key_pair,
             token,
             key_id.encode(),
             pair_spec.encode(),
             aad,
+            patience_seconds=self._patience_for(pair_spec),
         )
 
     def generate_data_key_pair_without_plaintext(
         self, token: bytes, key_id: str, pair_spec: str, aad: bytes
     ) -> Awaitable[tuple[bytes, bytes]]:
-        return self._call_slowly(
+        return self._call(
             Opcode.GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT,
             _parse_two_fields,
             token,
             key_id.encode(),
             pair_spec.encode(),
             aad,
+            patience_seconds=self._patience_for(pair_spec),
         )
 
     def generate_random(self, number_of_bytes: int) -> Awaitable[bytes]:
@@ -312,8 +320,8 @@ class BoundaryClient:
         self._channel.send(call)
         return call
 
-    def _call_slowly(self, opcode: int, parse: Callable[[bytes], Any], *fields: bytes) -> Reply[Any]:
-        return self._call(opcode, parse, *fields, patience_seconds=self._key_pair_seconds)
+    def _patience_for(self, key_spec: str) -> float | None:
+        return self._key_pair_seconds if key_spec in SLOW_KEY_SPECS else None
 
     def _refuse(self, call: Call, status: int, body: bytes) -> None:
         error = _ERRORS.get(status)

@@ -20,6 +20,8 @@ LENGTH_COUNTS: Final = 5
 """What the length counts beside the body: call id and code."""
 BODY_BYTES_MAX: Final = FRAME_BYTES_MAX - LENGTH_COUNTS
 
+SLOW_KEY_SPECS: Final = frozenset(("RSA_2048", "RSA_3072", "RSA_4096"))
+"""Key pairs of these take up to seconds to make: they are made beside the loop, and callers wait longer."""
 DATA_KEY_BYTES_MAX: Final = 1024
 RANDOM_BYTES_MAX: Final = 1024
 DOMAIN_KEY_ID_BYTES: Final = 16

@@ -26,8 +26,9 @@ from tests.unit.boundary.test_boundary_process import read_frame, require_served
 
 from strongroom.boundary.client import BoundaryClient
 from strongroom.boundary.interface import BoundaryBusy, BoundaryUnavailable, GeneratedKey
-from strongroom.boundary.messages import Opcode, Status, render_fields, render_frame
+from strongroom.boundary.messages import SLOW_KEY_SPECS, Opcode, Status, render_fields, render_frame
 from strongroom.boundary.slow_work import NICENESS, THREADS, WAITING_MAX, Deferred, SlowWork, Task
+from strongroom.boundary.software.module import SLOW_SPECS
 
 AAD = b"\x80"
 RSA_4096 = replace(binding(), key_spec="RSA_4096", key_usage="SIGN_VERIFY")
@@ -155,6 +156,10 @@ def test_every_thread_of_the_process_is_confined(tmp_path: Path) -> None:
             nicenesses.append(int((task / "stat").read_text().rpartition(")")[2].split()[16]))
         assert sorted(nicenesses)[1:] == [NICENESS, NICENESS]
         assert sorted(nicenesses)[0] < NICENESS
+
+
+def test_specs_that_callers_wait_longer_for_are_those_that_are_made_beside_the_loop() -> None:
+    assert SLOW_SPECS == SLOW_KEY_SPECS
 
 
 def wait_for(work: SlowWork) -> list[Task]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from strongroom.boundary.backing_keys import BackingKey
 from strongroom.boundary.key_hierarchy import TokenHeader
+from strongroom.boundary.messages import SLOW_KEY_SPECS
 from strongroom.boundary.software import edwards_curve, elliptic_curves, ml_dsa, rsa_keys, symmetric
 
 
@@ -25,7 +26,7 @@ class Family:
     that is not whole, canonical and of the spec. `take_in` makes the canonical form of material that came
     from elsewhere in another valid encoding, with the tests that are too slow for every load (of an RSA
     key's primes); it raises ValueError, and comes before `load`. `is_slow`: `generate` takes longer than
-    the others' requests may be delayed, and works in any thread.
+    other requests may be delayed, and works in any thread.
     """
 
     generate: Callable[[], bytes]
@@ -43,7 +44,7 @@ def _rsa(key_spec: str, load: Callable[[TokenHeader, bytes], BackingKey]) -> Fam
         partial(rsa_keys.generate_material, key_spec),
         load,
         partial(rsa_keys.take_in_material, key_spec),
-        is_slow=True,
+        is_slow=key_spec in SLOW_KEY_SPECS,
     )
 
 
