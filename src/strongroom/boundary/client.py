@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from strongroom.boundary.asymmetric_calls import KEY_PAIR_SECONDS, AsymmetricCalls, parse_nothing
 from strongroom.boundary.channel import Call, PipelinedChannel
 from strongroom.boundary.interface import (
     BoundaryBusy,
@@ -19,10 +20,8 @@ from strongroom.boundary.interface import (
     BoundaryRefused,
     BoundaryUnavailable,
     CiphertextRefused,
-    DataKeyPair,
     GeneratedKey,
     KeyBinding,
-    KeyInUse,
     MaterialRefused,
     PeerKeyRefused,
     PlaintextRefused,
@@ -32,8 +31,6 @@ from strongroom.boundary.interface import (
 from strongroom.boundary.messages import (
     DOMAIN_KEY_ID_BYTES,
     MATERIAL_ID_BYTES,
-    SLOW_KEY_SPECS,
-    MalformedFrame,
     Opcode,
     Status,
     parse_fields,
@@ -44,8 +41,6 @@ from strongroom.reply import Reply
 
 ATTEMPTS_MAX: Final = 3
 """A re-encryption may miss two domain keys, one after the other."""
-KEY_PAIR_SECONDS: Final = 50.0
-"""How long the making of a key pair may take, waiting for its turn included: RSA keys are slow to make."""
 _ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
     Status.CIPHERTEXT_REFUSED: CiphertextRefused,
     Status.TOKEN_REFUSED: TokenRefused,
@@ -89,7 +84,7 @@ class BoundaryStatus:
         }
 
 
-class BoundaryClient:
+class BoundaryClient(AsymmetricCalls):
     """The boundary, called over a socket; satisfies `interface.Boundary`.
 
     Concurrency: one event loop, its own thread. Secrets: holds tokens, plaintexts and blobs of the calls
@@ -130,7 +125,7 @@ class BoundaryClient:
             Opcode.GENERATE_KEY,
             _parse_generated_key,
             *map(str.encode, texts),
-            patience_seconds=self._patience_for(binding.key_spec),
+            patience_seconds=self.patience_for(binding.key_spec),
         )
 
     def encrypt(self, token: bytes, key_id: str, plaintext: bytes, aad: bytes) -> Awaitable[bytes]:
@@ -183,92 +178,11 @@ class BoundaryClient:
             aad,
         )
 
-    def get_public_key(self, token: bytes, key_id: str) -> Awaitable[bytes]:
-        return self._call(Opcode.GET_PUBLIC_KEY, None, token, key_id.encode())
-
-    def sign(
-        self, token: bytes, key_id: str, message: bytes, message_type: str, algorithm: str
-    ) -> Awaitable[bytes]:
-        return self._call(
-            Opcode.SIGN, None, token, key_id.encode(), message, message_type.encode(), algorithm.encode()
-        )
-
-    def verify(
-        self, token: bytes, key_id: str, message: bytes, message_type: str, algorithm: str, signature: bytes
-    ) -> Awaitable[None]:
-        return self._call(
-            Opcode.VERIFY,
-            _parse_nothing,
-            token,
-            key_id.encode(),
-            message,
-            message_type.encode(),
-            algorithm.encode(),
-            signature,
-        )
-
-    def encrypt_asymmetric(
-        self, token: bytes, key_id: str, plaintext: bytes, algorithm: str
-    ) -> Awaitable[bytes]:
-        return self._call(
-            Opcode.ENCRYPT_ASYMMETRIC, None, token, key_id.encode(), plaintext, algorithm.encode()
-        )
-
-    def decrypt_asymmetric(
-        self, token: bytes, key_id: str, ciphertext: bytes, algorithm: str
-    ) -> Awaitable[bytes]:
-        return self._call(
-            Opcode.DECRYPT_ASYMMETRIC, None, token, key_id.encode(), ciphertext, algorithm.encode()
-        )
-
-    def re_encrypt_asymmetric(
-        self, source: KeyInUse, ciphertext: bytes, destination: KeyInUse
-    ) -> Awaitable[bytes]:
-        return self._call(
-            Opcode.RE_ENCRYPT_ASYMMETRIC,
-            None,
-            source.token,
-            source.key_id.encode(),
-            ciphertext,
-            source.algorithm.encode(),
-            source.aad,
-            destination.token,
-            destination.key_id.encode(),
-            destination.algorithm.encode(),
-            destination.aad,
-        )
-
-    def generate_data_key_pair(
-        self, token: bytes, key_id: str, pair_spec: str, aad: bytes
-    ) -> Awaitable[DataKeyPair]:
-        return self._call(
-            Opcode.GENERATE_DATA_KEY_PAIR,
-            _parse_data_key_pair,
-            token,
-            key_id.encode(),
-            pair_spec.encode(),
-            aad,
-            patience_seconds=self._patience_for(pair_spec),
-        )
-
-    def generate_data_key_pair_without_plaintext(
-        self, token: bytes, key_id: str, pair_spec: str, aad: bytes
-    ) -> Awaitable[tuple[bytes, bytes]]:
-        return self._call(
-            Opcode.GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT,
-            _parse_two_fields,
-            token,
-            key_id.encode(),
-            pair_spec.encode(),
-            aad,
-            patience_seconds=self._patience_for(pair_spec),
-        )
-
     def generate_random(self, number_of_bytes: int) -> Awaitable[bytes]:
         return self._call(Opcode.GENERATE_RANDOM, None, _render_count(number_of_bytes))
 
     def forget_key(self, key_id: str, region: str) -> Awaitable[None]:
-        return self._call(Opcode.FORGET_KEY, _parse_nothing, key_id.encode(), region.encode())
+        return self._call(Opcode.FORGET_KEY, parse_nothing, key_id.encode(), region.encode())
 
     def derive_signing_key(
         self, token: bytes, access_key_id: str, date: str, region: str, service: str
@@ -319,9 +233,6 @@ class BoundaryClient:
             return call
         self._channel.send(call)
         return call
-
-    def _patience_for(self, key_spec: str) -> float | None:
-        return self._key_pair_seconds if key_spec in SLOW_KEY_SPECS else None
 
     def _refuse(self, call: Call, status: int, body: bytes) -> None:
         error = _ERRORS.get(status)
@@ -409,20 +320,6 @@ def _parse_generated_key(body: bytes) -> GeneratedKey:
 def _parse_wrapped_secret(body: bytes) -> tuple[str, bytes]:
     secret, token = parse_fields(body, 2)
     return secret.decode("ascii"), token
-
-
-def _parse_data_key_pair(body: bytes) -> DataKeyPair:
-    return DataKeyPair(*parse_fields(body, 3))
-
-
-def _parse_two_fields(body: bytes) -> tuple[bytes, bytes]:
-    first, second = parse_fields(body, 2)
-    return first, second
-
-
-def _parse_nothing(body: bytes) -> None:
-    if body:
-        raise MalformedFrame
 
 
 def _parse_status(body: bytes) -> BoundaryStatus:
