@@ -27,7 +27,7 @@ from strongroom.authorization.decision import denial
 from strongroom.aws import refusals, signature_refusals
 from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.enums import DryRunModifierType
-from strongroom.boundary.interface import CiphertextRefused
+from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.operations.context import Call, Rooms
@@ -358,6 +358,8 @@ def translate(raised: Exception) -> ApiError:
         return raised
     if isinstance(raised, CiphertextRefused):
         return refusals.invalid_ciphertext()
+    if isinstance(raised, BoundaryBusy):
+        return refusals.throttled()
     where = raised.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next

@@ -304,3 +304,38 @@ def test_sts_get_caller_identity_names_the_account(server: Server) -> None:
     assert (
         server.client("sts", access_key_id="123456789012").get_caller_identity()["Account"] == "123456789012"
     )
+
+
+# ---------------------------------------------------------------- asymmetric keys
+
+
+def test_rsa_key_signs_verifies_and_gives_its_public_key(kms: Any) -> None:
+    metadata = kms.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]
+    request = {
+        "KeyId": metadata["KeyId"],
+        "Message": b"message",
+        "SigningAlgorithm": "RSASSA_PSS_SHA_256",
+    }
+    signature = kms.sign(**request)["Signature"]
+    assert len(signature) == 256
+    assert kms.verify(**request, Signature=signature)["SignatureValid"] is True
+    with pytest.raises(kms.exceptions.KMSInvalidSignatureException) as caught:
+        kms.verify(**request, Signature=bytes(256))
+    assert caught.value.response["Error"]["Message"] == ""
+    answer = kms.get_public_key(KeyId=metadata["KeyId"])
+    assert answer["KeyId"] == metadata["Arn"]
+    assert answer["SigningAlgorithms"] == metadata["SigningAlgorithms"]
+
+
+def test_ml_dsa_key_is_described_with_the_same_spec_twice(kms: Any) -> None:
+    key_id = kms.create_key(KeySpec="ML_DSA_65", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    metadata = kms.describe_key(KeyId=key_id)["KeyMetadata"]
+    assert metadata["KeySpec"] == metadata["CustomerMasterKeySpec"] == "ML_DSA_65"
+    assert metadata["SigningAlgorithms"] == ["ML_DSA_SHAKE_256"]
+
+
+def test_data_key_pair_of_every_size_comes_within_the_clients_patience(kms: Any, key: dict[str, Any]) -> None:
+    for spec in ("RSA_4096", "ECC_NIST_P521"):
+        pair = kms.generate_data_key_pair(KeyId=key["KeyId"], KeyPairSpec=spec)
+        opened = kms.decrypt(CiphertextBlob=pair["PrivateKeyCiphertextBlob"])
+        assert opened["Plaintext"] == pair["PrivateKeyPlaintext"]

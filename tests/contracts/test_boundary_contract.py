@@ -30,6 +30,9 @@ from strongroom.boundary.interface import (
     BoundaryRefused,
     CiphertextRefused,
     GeneratedKey,
+    KeyInUse,
+    PlaintextRefused,
+    SignatureRefused,
     TokenRefused,
 )
 
@@ -280,5 +283,126 @@ def test_derive_signing_key_of_a_backing_key_token_is_refused(run: Run) -> None:
 def test_is_ready_of_a_started_boundary_is_true(run: Run) -> None:
     async def test(boundary: Boundary) -> None:
         assert await boundary.is_ready()
+
+    run(test)
+
+
+SIGNING = replace(binding(), key_spec="ECC_NIST_P256", key_usage="SIGN_VERIFY")
+ENCRYPTION = replace(binding(), key_spec="RSA_2048", key_usage="ENCRYPT_DECRYPT")
+ECDSA = "ECDSA_SHA_256"
+OAEP = "RSAES_OAEP_SHA_256"
+
+
+def test_sign_and_verify_agree_and_the_public_key_stays_the_same(run: Run) -> None:
+    async def test(boundary: Boundary) -> None:
+        token = (await boundary.generate_key(SIGNING)).exported_token
+        signature = await boundary.sign(token, KEY_ID, b"message", "RAW", ECDSA)
+        await boundary.verify(token, KEY_ID, b"message", "RAW", ECDSA, signature)
+        with pytest.raises(SignatureRefused):
+            await boundary.verify(token, KEY_ID, b"massage", "RAW", ECDSA, signature)
+        with pytest.raises(BoundaryRefused):
+            await boundary.sign(token, KEY_ID, b"message", "DIGEST", ECDSA)
+        with pytest.raises(BoundaryRefused):
+            await boundary.sign(token, KEY_ID, b"message", "RAW", "RSASSA_PSS_SHA_256")
+        public_key = await boundary.get_public_key(token, KEY_ID)
+        await boundary.forget_key(KEY_ID, REGION)
+        assert await boundary.get_public_key(token, KEY_ID) == public_key
+
+    run(test)
+
+
+def test_asymmetric_ciphertext_opens_and_anything_else_is_refused(run: Run) -> None:
+    async def test(boundary: Boundary) -> None:
+        token = (await boundary.generate_key(ENCRYPTION)).exported_token
+        ciphertext = await boundary.encrypt_asymmetric(token, KEY_ID, b"secret", OAEP)
+        assert await boundary.decrypt_asymmetric(token, KEY_ID, ciphertext, OAEP) == b"secret"
+        for wrong in (b"", b"x", ciphertext[:-1], ciphertext[:-1] + b"?", bytes(256)):
+            with pytest.raises(CiphertextRefused):
+                await boundary.decrypt_asymmetric(token, KEY_ID, wrong, OAEP)
+        with pytest.raises(CiphertextRefused):
+            await boundary.decrypt_asymmetric(token, KEY_ID, ciphertext, "RSAES_OAEP_SHA_1")
+        with pytest.raises(PlaintextRefused):
+            await boundary.encrypt_asymmetric(token, KEY_ID, bytes(191), OAEP)
+        for algorithm in ("SYMMETRIC_DEFAULT", "RSAES_PKCS1_V1_5", ""):
+            with pytest.raises(BoundaryRefused):
+                await boundary.encrypt_asymmetric(token, KEY_ID, b"x", algorithm)
+
+    run(test)
+
+
+def test_key_of_one_kind_does_nothing_of_another(run: Run) -> None:
+    """INVARIANT B2: spec and usage are the token's, whatever is asked."""
+
+    async def test(boundary: Boundary) -> None:
+        signing, encryption, symmetric = [
+            (await boundary.generate_key(kind)).exported_token for kind in (SIGNING, ENCRYPTION, binding())
+        ]
+        for token in (signing, encryption):
+            with pytest.raises(BoundaryRefused):
+                await boundary.encrypt(token, KEY_ID, b"x", AAD)
+            with pytest.raises(BoundaryRefused):
+                await boundary.generate_data_key_pair(token, KEY_ID, "ECC_NIST_P256", AAD)
+        for token in (encryption, symmetric):
+            with pytest.raises(BoundaryRefused):
+                await boundary.sign(token, KEY_ID, b"x", "RAW", ECDSA)
+            with pytest.raises(BoundaryRefused):
+                await boundary.verify(token, KEY_ID, b"x", "RAW", ECDSA, b"x")
+        for token in (signing, symmetric):
+            with pytest.raises(BoundaryRefused):
+                await boundary.decrypt_asymmetric(token, KEY_ID, bytes(256), OAEP)
+        with pytest.raises(BoundaryRefused):
+            await boundary.get_public_key(symmetric, KEY_ID)
+        for token in (signing, encryption):
+            with pytest.raises(TokenRefused):
+                await boundary.get_public_key(token, OTHER_KEY_ID)
+        with pytest.raises(TokenRefused):
+            await boundary.sign(signing, OTHER_KEY_ID, b"x", "RAW", ECDSA)
+
+    run(test)
+
+
+def test_re_encrypt_asymmetric_moves_a_plaintext_between_kinds_of_keys(run: Run) -> None:
+    async def test(boundary: Boundary) -> None:
+        symmetric = (await boundary.generate_key(binding())).exported_token
+        rsa = (await boundary.generate_key(replace(ENCRYPTION, key_id=OTHER_KEY_ID))).exported_token
+        one = KeyInUse(symmetric, KEY_ID, "SYMMETRIC_DEFAULT", AAD)
+        two = KeyInUse(rsa, OTHER_KEY_ID, OAEP, b"")
+        blob = await boundary.encrypt(symmetric, KEY_ID, b"moved", AAD)
+        there = await boundary.re_encrypt_asymmetric(one, blob, two)
+        assert await boundary.decrypt_asymmetric(rsa, OTHER_KEY_ID, there, OAEP) == b"moved"
+        back = await boundary.re_encrypt_asymmetric(two, there, one)
+        assert await boundary.decrypt(symmetric, KEY_ID, back, AAD) == b"moved"
+        again = await boundary.re_encrypt_asymmetric(two, there, two)
+        assert await boundary.decrypt_asymmetric(rsa, OTHER_KEY_ID, again, OAEP) == b"moved"
+        with pytest.raises(CiphertextRefused):
+            await boundary.re_encrypt_asymmetric(two, blob, one)
+        with pytest.raises(CiphertextRefused):
+            await boundary.re_encrypt_asymmetric(replace(one, aad=b"\x80"), blob, two)
+        long = await boundary.encrypt(symmetric, KEY_ID, bytes(191), AAD)
+        with pytest.raises(PlaintextRefused):
+            await boundary.re_encrypt_asymmetric(one, long, two)
+        empty = await boundary.encrypt_asymmetric(rsa, OTHER_KEY_ID, b"", OAEP)
+        with pytest.raises(PlaintextRefused):
+            await boundary.re_encrypt_asymmetric(two, empty, one)
+        with pytest.raises(TokenRefused):
+            await boundary.re_encrypt_asymmetric(one, blob, replace(two, key_id=KEY_ID))
+
+    run(test)
+
+
+@pytest.mark.parametrize("spec", ["RSA_2048", "ECC_NIST_P256", "ECC_NIST_EDWARDS25519"])
+def test_data_key_pair_is_sealed_under_the_symmetric_key(run: Run, spec: str) -> None:
+    async def test(boundary: Boundary) -> None:
+        token = (await boundary.generate_key(binding())).exported_token
+        pair = await boundary.generate_data_key_pair(token, KEY_ID, spec, AAD)
+        assert await boundary.decrypt(token, KEY_ID, pair.private_key_blob, AAD) == pair.private_key
+        public_key, blob = await boundary.generate_data_key_pair_without_plaintext(token, KEY_ID, spec, AAD)
+        assert public_key != pair.public_key
+        assert len(await boundary.decrypt(token, KEY_ID, blob, AAD)) > 32
+        with pytest.raises(TokenRefused):
+            await boundary.generate_data_key_pair(token, OTHER_KEY_ID, spec, AAD)
+        for unknown in ("SYMMETRIC_DEFAULT", "ML_DSA_44", "RSA_1024", ""):
+            with pytest.raises(BoundaryRefused):
+                await boundary.generate_data_key_pair(token, KEY_ID, unknown, AAD)
 
     run(test)

@@ -123,6 +123,9 @@ REFUSED_WHILE_PENDING: dict[str, dict[str, Any]] = {
     "Encrypt": {"Plaintext": TEXT},
     "GenerateDataKey": {"KeySpec": "AES_256"},
     "GenerateDataKeyWithoutPlaintext": {"KeySpec": "AES_256"},
+    "GenerateDataKeyPair": {"KeyPairSpec": "ECC_NIST_P256"},
+    "GenerateDataKeyPairWithoutPlaintext": {"KeyPairSpec": "ECC_NIST_P256"},
+    "GetPublicKey": {},
     "ScheduleKeyDeletion": {},
     "TagResource": {"Tags": TAG},
     "UntagResource": {"TagKeys": ["a"]},
@@ -137,7 +140,7 @@ ALLOWED_WHILE_PENDING: dict[str, dict[str, Any]] = {
     "ListAliases": {},
     "CancelKeyDeletion": {},
 }
-TESTED_BESIDE = {"Decrypt", "ReEncrypt", "UpdateAlias", "DeleteAlias"}
+TESTED_BESIDE = {"Decrypt", "ReEncrypt", "UpdateAlias", "DeleteAlias", "Sign", "Verify"}
 WITHOUT_A_KEY = {"CreateKey", "ListKeys", "GenerateRandom"}
 
 

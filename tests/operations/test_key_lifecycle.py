@@ -129,8 +129,8 @@ def test_description_too_long_gets_aws_sentence(road: Road) -> None:
             ),
         ),
         (
-            {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"},
-            ("UnsupportedOperationException", "KeySpec RSA_2048 is not supported by this server."),
+            {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"},
+            ("UnsupportedOperationException", "KeySpec SM2 is not supported by this server."),
         ),
         (
             {"KeyUsage": "SIGN_VERIFY"},

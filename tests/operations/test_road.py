@@ -13,7 +13,11 @@ from strongroom.operations.table import KMS_OPERATIONS
 
 TEXT = base64.b64encode(b"text").decode()
 CLOSED_POLICY = json.dumps(
-    {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:Sign", "Resource": "*"}]}
+    {
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:CreateGrant", "Resource": "*"}
+        ]
+    }
 )
 
 
@@ -44,6 +48,11 @@ KEY_REQUESTS: dict[str, dict[str, Any]] = {
     "Encrypt": {"Plaintext": TEXT},
     "GenerateDataKey": {"KeySpec": "AES_256"},
     "GenerateDataKeyWithoutPlaintext": {"KeySpec": "AES_256"},
+    "GenerateDataKeyPair": {"KeyPairSpec": "ECC_NIST_P256"},
+    "GenerateDataKeyPairWithoutPlaintext": {"KeyPairSpec": "ECC_NIST_P256"},
+    "GetPublicKey": {},
+    "Sign": {"Message": TEXT, "SigningAlgorithm": "ECDSA_SHA_256"},
+    "Verify": {"Message": TEXT, "SigningAlgorithm": "ECDSA_SHA_256", "Signature": TEXT},
     "DescribeKey": {},
     "UpdateKeyDescription": {"Description": "x"},
     "EnableKey": {},
@@ -131,7 +140,7 @@ def test_grant_tokens_are_refused_as_no_grant_exists(road: Road) -> None:
     assert code == "InvalidGrantTokenException"
 
 
-@pytest.mark.parametrize("operation", ["Sign", "CreateGrant", "EnableKeyRotation"])
+@pytest.mark.parametrize("operation", ["ConnectCustomKeyStore", "CreateGrant", "EnableKeyRotation"])
 def test_operation_not_built_says_so(road: Road, operation: str) -> None:
     assert refused(road, operation)[0] == "UnsupportedOperationException"
 
@@ -149,7 +158,7 @@ def test_every_answer_has_one_record_with_its_request_id(road: Road) -> None:
         road.send("Encrypt", b"{"),
         road.send("Encrypt", b'{"KeyId": "nobody", "Plaintext": "YQ=="}'),
         road.send("MakeCoffee", b"{}"),
-        road.send("Sign", b"{}"),
+        road.send("ConnectCustomKeyStore", b"{}"),
     ]
     records = road.audit.records[before:]
     assert [record["requestID"] for record in records] == [answer.request_id for answer in answers]

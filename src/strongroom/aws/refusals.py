@@ -183,11 +183,6 @@ def encryption_context_not_utf8() -> ApiError:
     return _validation("The encryption context must be valid UTF-8.")  # [nv]
 
 
-def encryption_context_with_asymmetric_key() -> ApiError:
-    """Only symmetric encryption keys authenticate an encryption context."""
-    return _validation("EncryptionContext is not supported with asymmetric KMS keys.")  # [nv], rule in [M]
-
-
 def null_member(member: str) -> ApiError:
     """A member that this request needs is absent; `member` in snake_case or as the model spells it."""
     first, *rest = member.split("_")

@@ -27,7 +27,7 @@ TICKS_A_TIMEOUT: Final = 4
 class Call(Reply[Any]):
     """One call: the reply its caller waits for, and what is needed to ask again."""
 
-    __slots__ = ("attempts", "body", "opcode", "parse")
+    __slots__ = ("attempts", "body", "opcode", "parse", "patience_seconds")
 
     def __init__(
         self,
@@ -35,12 +35,15 @@ class Call(Reply[Any]):
         opcode: int,
         body: bytes,
         parse: Callable[[bytes], Any] | None,
+        patience_seconds: float | None = None,
     ) -> None:
+        """`patience_seconds` is a time limit of this call's own, for what takes longer than all others."""
         super().__init__(loop)
         self.opcode = opcode
         self.body = body
         self.parse = parse
         self.attempts = 1
+        self.patience_seconds = patience_seconds
 
 
 class _Link(asyncio.Protocol):
@@ -90,6 +93,7 @@ class PipelinedChannel:
         self._connecting: set[asyncio.Task[None]] = set()
         self._last_call_id = 0
         self._pending: dict[int, Call] = {}
+        self._slow: dict[int, tuple[Call, asyncio.TimerHandle]] = {}
         self._out: list[bytes] = []
         self._unparsed = b""
         self._ticks: deque[int] = deque()
@@ -124,6 +128,10 @@ class PipelinedChannel:
             self._timer = None
         self._ticks.clear()
         pending, self._pending = self._pending, {}
+        slow, self._slow = self._slow, {}
+        for call, timer in slow.values():
+            timer.cancel()
+            pending[-id(call)] = call  # call ids are never negative
         for call in pending.values():
             self.fail(call, BoundaryUnavailable("the boundary process is gone"))
 
@@ -133,15 +141,21 @@ class PipelinedChannel:
         if self._link is None:
             self.fail(call, BoundaryUnavailable("the boundary process is not there"))
             return
-        if len(pending) >= CALLS_MAX or len(out) >= 2 * CALLS_MAX:  # `out`: a frame is two pieces
+        if (
+            len(pending) + len(self._slow) >= CALLS_MAX or len(out) >= 2 * CALLS_MAX
+        ):  # `out`: a frame is two pieces
             self.fail(call, BoundaryUnavailable("too many calls to the boundary are under way"))
             return
         self._last_call_id = call_id = (self._last_call_id + 1) & 0xFFFFFFFF
-        pending[call_id] = call
         if not out:
             self._loop.call_soon(self._flush)
-        if self._timer is None:
-            self._start_timer()
+        if call.patience_seconds is not None:
+            timer = self._loop.call_later(call.patience_seconds, self._give_up, call_id)
+            self._slow[call_id] = call, timer
+        else:
+            pending[call_id] = call
+            if self._timer is None:
+                self._start_timer()
         body = call.body
         out.append(HEAD.pack(LENGTH_COUNTS + len(body), call_id, call.opcode))
         out.append(body)
@@ -191,7 +205,7 @@ class PipelinedChannel:
                     self.detach()
                     return
                 break
-            call = pending.pop(call_id, None)
+            call = pending.pop(call_id, None) or self._take_slow(call_id)
             body = frames[position + HEAD_BYTES : end_of_frame]
             position = end_of_frame
             if call is not None:  # else its caller has given up
@@ -207,6 +221,14 @@ class PipelinedChannel:
                     return
         self._unparsed = frames[position:]
 
+    def _take_slow(self, call_id: int) -> Call | None:
+        slow = self._slow.pop(call_id, None)
+        if slow is None:
+            return None
+        call, timer = slow
+        timer.cancel()
+        return call
+
     def fail(self, call: Call, error: BoundaryError) -> None:
         """Fail one call; what its caller makes of that cannot hurt the others."""
         try:
@@ -220,6 +242,11 @@ class PipelinedChannel:
         )
 
     # time limits
+
+    def _give_up(self, call_id: int) -> None:
+        call = self._take_slow(call_id)
+        if call is not None:
+            self.fail(call, BoundaryUnavailable("the boundary process did not answer"))
 
     def _start_timer(self) -> None:
         self._timer = self._loop.call_later(self._timeout_seconds / TICKS_A_TIMEOUT, self._tick)

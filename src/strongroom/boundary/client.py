@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from strongroom.boundary.asymmetric_calls import KEY_PAIR_SECONDS, AsymmetricCalls, parse_nothing
 from strongroom.boundary.channel import Call, PipelinedChannel
 from strongroom.boundary.interface import (
+    BoundaryBusy,
     BoundaryError,
     BoundaryRefused,
     BoundaryUnavailable,
@@ -22,13 +24,13 @@ from strongroom.boundary.interface import (
     KeyBinding,
     MaterialRefused,
     PeerKeyRefused,
+    PlaintextRefused,
     SignatureRefused,
     TokenRefused,
 )
 from strongroom.boundary.messages import (
     DOMAIN_KEY_ID_BYTES,
     MATERIAL_ID_BYTES,
-    MalformedFrame,
     Opcode,
     Status,
     parse_fields,
@@ -45,6 +47,8 @@ _ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
     Status.SIGNATURE_REFUSED: SignatureRefused,
     Status.PEER_KEY_REFUSED: PeerKeyRefused,
     Status.MATERIAL_REFUSED: MaterialRefused,
+    Status.PLAINTEXT_REFUSED: PlaintextRefused,
+    Status.BUSY: BoundaryBusy,
     Status.REFUSED: BoundaryRefused,
 }
 
@@ -80,7 +84,7 @@ class BoundaryStatus:
         }
 
 
-class BoundaryClient:
+class BoundaryClient(AsymmetricCalls):
     """The boundary, called over a socket; satisfies `interface.Boundary`.
 
     Concurrency: one event loop, its own thread. Secrets: holds tokens, plaintexts and blobs of the calls
@@ -88,11 +92,17 @@ class BoundaryClient:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, store: DomainKeyStore, timeout_seconds: float = 5.0
+        self,
+        loop: asyncio.AbstractEventLoop,
+        store: DomainKeyStore,
+        timeout_seconds: float = 5.0,
+        key_pair_seconds: float = KEY_PAIR_SECONDS,
     ) -> None:
+        """`key_pair_seconds` is the time limit of calls that make a slow key pair, instead of the other."""
         self._loop = loop
         self._store = store
         self._timeout_seconds = timeout_seconds
+        self._key_pair_seconds = key_pair_seconds
         self._channel = PipelinedChannel(loop, timeout_seconds, self._refuse)
         self._waiting_for_domain_key: dict[bytes | str, list[Call]] = {}
         self._recoveries: set[asyncio.Task[None]] = set()
@@ -111,7 +121,12 @@ class BoundaryClient:
 
     def generate_key(self, binding: KeyBinding) -> Awaitable[GeneratedKey]:
         texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
-        return self._call(Opcode.GENERATE_KEY, _parse_generated_key, *map(str.encode, texts))
+        return self._call(
+            Opcode.GENERATE_KEY,
+            _parse_generated_key,
+            *map(str.encode, texts),
+            patience_seconds=self.patience_for(binding.key_spec),
+        )
 
     def encrypt(self, token: bytes, key_id: str, plaintext: bytes, aad: bytes) -> Awaitable[bytes]:
         return self._call(_ENCRYPT, None, token, key_id.encode(), plaintext, aad)
@@ -167,7 +182,7 @@ class BoundaryClient:
         return self._call(Opcode.GENERATE_RANDOM, None, _render_count(number_of_bytes))
 
     def forget_key(self, key_id: str, region: str) -> Awaitable[None]:
-        return self._call(Opcode.FORGET_KEY, _parse_nothing, key_id.encode(), region.encode())
+        return self._call(Opcode.FORGET_KEY, parse_nothing, key_id.encode(), region.encode())
 
     def derive_signing_key(
         self, token: bytes, access_key_id: str, date: str, region: str, service: str
@@ -203,9 +218,15 @@ class BoundaryClient:
 
     # the road of one call
 
-    def _call(self, opcode: int, parse: Callable[[bytes], Any] | None, *fields: bytes) -> Reply[Any]:
+    def _call(
+        self,
+        opcode: int,
+        parse: Callable[[bytes], Any] | None,
+        *fields: bytes,
+        patience_seconds: float | None = None,
+    ) -> Reply[Any]:
         try:
-            call = Call(self._loop, opcode, render_fields(*fields), parse)
+            call = Call(self._loop, opcode, render_fields(*fields), parse, patience_seconds)
         except ValueError as error:
             call = Call(self._loop, opcode, b"", parse)
             call.fail(BoundaryRefused(str(error)))
@@ -299,11 +320,6 @@ def _parse_generated_key(body: bytes) -> GeneratedKey:
 def _parse_wrapped_secret(body: bytes) -> tuple[str, bytes]:
     secret, token = parse_fields(body, 2)
     return secret.decode("ascii"), token
-
-
-def _parse_nothing(body: bytes) -> None:
-    if body:
-        raise MalformedFrame
 
 
 def _parse_status(body: bytes) -> BoundaryStatus:

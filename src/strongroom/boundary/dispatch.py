@@ -7,8 +7,9 @@ expected is answered REFUSED and logged by its type alone, for its text could ho
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from strongroom.boundary.asymmetric_requests import AsymmetricModule, AsymmetricRequests, Handler
 from strongroom.boundary.interface import (
     BoundaryRefused,
     CiphertextRefused,
@@ -16,6 +17,7 @@ from strongroom.boundary.interface import (
     KeyBinding,
     MaterialRefused,
     PeerKeyRefused,
+    PlaintextRefused,
     SignatureRefused,
     TokenRefused,
 )
@@ -29,6 +31,9 @@ from strongroom.boundary.messages import (
     parse_number,
     render_fields,
 )
+from strongroom.boundary.slow_work import Deferred
+
+R = TypeVar("R", bytes, bytes | Deferred)
 
 
 class DomainKeyUnknown(Exception):
@@ -47,7 +52,7 @@ class NoActiveDomainKey(Exception):
         self.region = region
 
 
-class CryptographicModule(Protocol):
+class CryptographicModule(AsymmetricModule, Protocol):
     """What does the cryptography: the software module, later a PKCS #11 token.
 
     Every call may raise TokenRefused, BoundaryRefused, DomainKeyUnknown, NoActiveDomainKey. A token whose
@@ -56,11 +61,11 @@ class CryptographicModule(Protocol):
 
     def generate_key(self, binding: KeyBinding) -> GeneratedKey: ...
 
-    def encrypt(self, token: bytes, key_id: bytes, plaintext: bytes, aad: bytes) -> bytes: ...
-
-    def decrypt(self, token: bytes, key_id: bytes, blob: bytes, aad: bytes) -> bytes:
-        """Raises CiphertextRefused."""
+    def prepare_key(self, binding: KeyBinding) -> Callable[[], bytes]:
+        """What makes the material for `generate_key`, in any thread; raises first what that would raise."""
         ...
+
+    def export_key(self, binding: KeyBinding, material: bytes) -> GeneratedKey: ...
 
     def generate_data_key(
         self, token: bytes, key_id: bytes, number_of_bytes: int, aad: bytes
@@ -93,6 +98,7 @@ _STATUSES: Mapping[type[Exception], Status] = {
     SignatureRefused: Status.SIGNATURE_REFUSED,
     PeerKeyRefused: Status.PEER_KEY_REFUSED,
     MaterialRefused: Status.MATERIAL_REFUSED,
+    PlaintextRefused: Status.PLAINTEXT_REFUSED,
     BoundaryRefused: Status.REFUSED,
     UnicodeDecodeError: Status.REFUSED,
 }
@@ -113,7 +119,7 @@ class Dispatcher:
         self._module = module
         self._facts = facts
         self._log = log
-        self._handlers: dict[int, Callable[[bytes], bytes]] = {
+        self._handlers: dict[int, Handler] = {
             Opcode.STATUS: self._status,
             Opcode.GENERATE_KEY: self._generate_key,
             Opcode.ENCRYPT: self._encrypt,
@@ -128,13 +134,31 @@ class Dispatcher:
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
+            **AsymmetricRequests(module).handlers,
         }
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
-        """The status and body of the reply. Raises MalformedFrame only, when `body` has not its fields."""
+        """The status and body of the reply, however long it takes. Raises MalformedFrame as `start` does."""
+        status, reply = self.start(opcode, body)
+        if isinstance(reply, Deferred):
+            return self.finish(opcode, reply, reply.work())
+        return status, reply
+
+    def start(self, opcode: int, body: bytes) -> tuple[int, bytes | Deferred]:
+        """The status and body of the reply, or what the answer waits for: do its work, then `finish` it.
+
+        Raises MalformedFrame only, when `body` has not its fields.
+        """
         handler = self._handlers.get(opcode)
         if handler is None:
             return Status.REFUSED, b""
+        return self._guarded(opcode, handler, body)
+
+    def finish(self, opcode: int, deferred: Deferred, result: bytes) -> tuple[int, bytes]:
+        """The status and body of the reply, now that the work has its result."""
+        return self._guarded(opcode, deferred.finish, result)
+
+    def _guarded(self, opcode: int, handler: Callable[[bytes], R], body: bytes) -> tuple[int, R | bytes]:
         try:
             return 0, handler(body)
         except _REFUSALS as refused:
@@ -175,10 +199,16 @@ class Dispatcher:
         (number,) = parse_fields(body, 1)
         return self._module.generate_random(parse_number(number))
 
-    def _generate_key(self, body: bytes) -> bytes:
+    def _generate_key(self, body: bytes) -> bytes | Deferred:
         fields = parse_fields(body, FIELD_COUNTS[Opcode.GENERATE_KEY])
-        key = self._module.generate_key(KeyBinding(*(field.decode("ascii") for field in fields)))
-        return bytes.fromhex(key.material_id) + key.exported_token
+        binding = KeyBinding(*(field.decode("ascii") for field in fields))
+        if not self._module.is_slow(binding.key_spec):
+            return _render_generated_key(self._module.generate_key(binding))
+
+        def finish(material: bytes) -> bytes:
+            return _render_generated_key(self._module.export_key(binding, material))
+
+        return Deferred(self._module.prepare_key(binding), finish)
 
     def _forget_key(self, body: bytes) -> bytes:
         key_id, region = parse_fields(body, 2)
@@ -211,3 +241,7 @@ class Dispatcher:
         parse_fields(body, 0)
         facts = {**self._facts, **self._module.describe()}
         return "".join(f"{name}\t{value}\n" for name, value in facts.items()).encode("utf-8")
+
+
+def _render_generated_key(key: GeneratedKey) -> bytes:
+    return bytes.fromhex(key.material_id) + key.exported_token

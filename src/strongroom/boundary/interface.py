@@ -16,10 +16,12 @@ class BoundaryError(Exception):
 
     BoundaryError
      ├─ BoundaryUnavailable   could not tell: the process is gone, restarting or did not answer
+     ├─ BoundaryBusy          not now: as many keys that take long are being made as may wait
      ├─ CiphertextRefused     wrong: tag, context, header or length; never says which
      ├─ SignatureRefused      wrong: the signature or MAC is not the message's
      ├─ PeerKeyRefused        the other party's public key is not one to agree with
      ├─ MaterialRefused       wrapped key material that does not open, or is none of the spec
+     ├─ PlaintextRefused      what a ciphertext holds is too long (or nothing) for the key to encrypt it again
      ├─ TokenRefused          the exported key token does not belong to the named key, or is damaged
      └─ BoundaryRefused       the request itself was malformed or not allowed (a fault of ours)
     """
@@ -27,6 +29,10 @@ class BoundaryError(Exception):
 
 class BoundaryUnavailable(BoundaryError):
     """No answer: treat the request as failed, never as refused."""
+
+
+class BoundaryBusy(BoundaryError):
+    """Nothing was done: ask later."""
 
 
 class CiphertextRefused(BoundaryError):
@@ -43,6 +49,10 @@ class PeerKeyRefused(BoundaryError):
 
 class MaterialRefused(BoundaryError):
     """Key material that does not unwrap, or is not valid for the key spec; never says which."""
+
+
+class PlaintextRefused(BoundaryError):
+    """A plaintext that the key and algorithm cannot encrypt: too long, or empty where that cannot be."""
 
 
 class TokenRefused(BoundaryError):
@@ -65,6 +75,29 @@ class KeyBinding:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyInUse:
+    """A key as one side of a re-encryption uses it."""
+
+    token: bytes
+    key_id: str
+    algorithm: str
+    """SYMMETRIC_DEFAULT or an algorithm of an asymmetric key."""
+    aad: bytes
+    """The canonical encryption context; empty with an asymmetric key."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataKeyPair:
+    """A data key pair. Secrets: `private_key` is for the caller who asked for it."""
+
+    public_key: bytes
+    """DER SubjectPublicKeyInfo."""
+    private_key: bytes
+    """DER PKCS #8."""
+    private_key_blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class GeneratedKey:
     """A new backing key, as the store will keep it."""
 
@@ -82,7 +115,11 @@ class Boundary(Protocol):
     """
 
     def generate_key(self, binding: KeyBinding) -> Awaitable[GeneratedKey]:
-        """Make a backing key and export it under the Region's active domain key."""
+        """Make a backing key and export it under the Region's active domain key.
+
+        An RSA key takes up to seconds. Raises BoundaryRefused for a spec or usage that it cannot make,
+        BoundaryBusy.
+        """
         ...
 
     def encrypt(self, token: bytes, key_id: str, plaintext: bytes, aad: bytes) -> Awaitable[bytes]:
@@ -116,6 +153,55 @@ class Boundary(Protocol):
         self, token: bytes, key_id: str, number_of_bytes: int, aad: bytes
     ) -> Awaitable[bytes]:
         """Returns the ciphertext blob only."""
+        ...
+
+    def get_public_key(self, token: bytes, key_id: str) -> Awaitable[bytes]:
+        """DER SubjectPublicKeyInfo of a key pair."""
+        ...
+
+    def sign(
+        self, token: bytes, key_id: str, message: bytes, message_type: str, algorithm: str
+    ) -> Awaitable[bytes]:
+        """The signature. `message_type` is RAW, DIGEST or EXTERNAL_MU, `algorithm` a SigningAlgorithmSpec."""
+        ...
+
+    def verify(
+        self, token: bytes, key_id: str, message: bytes, message_type: str, algorithm: str, signature: bytes
+    ) -> Awaitable[None]:
+        """Raises SignatureRefused."""
+        ...
+
+    def encrypt_asymmetric(
+        self, token: bytes, key_id: str, plaintext: bytes, algorithm: str
+    ) -> Awaitable[bytes]:
+        """Encrypt under a public key; returns the raw ciphertext. Raises PlaintextRefused."""
+        ...
+
+    def decrypt_asymmetric(
+        self, token: bytes, key_id: str, ciphertext: bytes, algorithm: str
+    ) -> Awaitable[bytes]:
+        """Raises CiphertextRefused."""
+        ...
+
+    def re_encrypt_asymmetric(
+        self, source: KeyInUse, ciphertext: bytes, destination: KeyInUse
+    ) -> Awaitable[bytes]:
+        """`re_encrypt` where one key or both are asymmetric. Raises CiphertextRefused, PlaintextRefused."""
+        ...
+
+    def generate_data_key_pair(
+        self, token: bytes, key_id: str, pair_spec: str, aad: bytes
+    ) -> Awaitable[DataKeyPair]:
+        """A new key pair, its private key also sealed under a symmetric key.
+
+        Raises BoundaryRefused for a spec that it cannot make, BoundaryBusy.
+        """
+        ...
+
+    def generate_data_key_pair_without_plaintext(
+        self, token: bytes, key_id: str, pair_spec: str, aad: bytes
+    ) -> Awaitable[tuple[bytes, bytes]]:
+        """Returns (public key, ciphertext blob of the private key)."""
         ...
 
     def generate_random(self, number_of_bytes: int) -> Awaitable[bytes]:

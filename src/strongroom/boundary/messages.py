@@ -20,13 +20,16 @@ LENGTH_COUNTS: Final = 5
 """What the length counts beside the body: call id and code."""
 BODY_BYTES_MAX: Final = FRAME_BYTES_MAX - LENGTH_COUNTS
 
+SLOW_KEY_SPECS: Final = frozenset(("RSA_2048", "RSA_3072", "RSA_4096"))
+"""Key pairs of these take up to seconds to make: they are made beside the loop, and callers wait longer."""
 DATA_KEY_BYTES_MAX: Final = 1024
 RANDOM_BYTES_MAX: Final = 1024
 DOMAIN_KEY_ID_BYTES: Final = 16
 MATERIAL_ID_BYTES: Final = 32
 
 _NUMBER = struct.Struct(">H")
-_LENGTHS = tuple(struct.Struct(f">{count}H") for count in range(8))
+FIELDS_MAX: Final = 9
+_LENGTHS = tuple(struct.Struct(f">{count}H") for count in range(FIELDS_MAX + 1))
 _LENGTHS_OF_4 = _LENGTHS[4]
 
 
@@ -47,7 +50,16 @@ class Opcode(IntEnum):
     DERIVE_SIGNING_KEY = 12
     CREATE_DOMAIN_KEY = 13
     LOAD_DOMAIN_KEY = 14
-    # 15 to 29: public keys, signatures, asymmetric encryption, data key pairs
+    GET_PUBLIC_KEY = 15
+    SIGN = 16
+    VERIFY = 17
+    ENCRYPT_ASYMMETRIC = 18
+    DECRYPT_ASYMMETRIC = 19
+    RE_ENCRYPT_ASYMMETRIC = 20
+    """Where the source, the destination or both are asymmetric keys."""
+    GENERATE_DATA_KEY_PAIR = 21
+    GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT = 22
+    # 23 to 29: reserved for asymmetric keys
     # 30 to 39: MACs, key agreement, key encapsulation
     # 40 to 44: imported key material
     # 45 to 49: replication
@@ -68,6 +80,9 @@ class Status(IntEnum):
     SIGNATURE_REFUSED = 6
     PEER_KEY_REFUSED = 7
     MATERIAL_REFUSED = 8
+    BUSY = 9
+    """As many keys that take long are being made as may wait: ask later."""
+    PLAINTEXT_REFUSED = 10
 
 
 FIELD_COUNTS: Final[dict[int, int]] = {
@@ -85,6 +100,14 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.DERIVE_SIGNING_KEY: 5,
     Opcode.CREATE_DOMAIN_KEY: 1,
     Opcode.LOAD_DOMAIN_KEY: 2,
+    Opcode.GET_PUBLIC_KEY: 2,
+    Opcode.SIGN: 5,
+    Opcode.VERIFY: 6,
+    Opcode.ENCRYPT_ASYMMETRIC: 4,
+    Opcode.DECRYPT_ASYMMETRIC: 4,
+    Opcode.RE_ENCRYPT_ASYMMETRIC: 9,
+    Opcode.GENERATE_DATA_KEY_PAIR: 4,
+    Opcode.GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT: 4,
 }
 
 
@@ -93,7 +116,7 @@ class MalformedFrame(Exception):
 
 
 def render_fields(*fields: bytes) -> bytes:
-    """The body of a frame with up to 7 fields. Raises ValueError when it does not fit a frame."""
+    """The body of a frame with up to 9 fields. Raises ValueError when it does not fit a frame."""
     count = len(fields)
     try:
         if count == 4:  # the hot road

@@ -1,8 +1,9 @@
-"""The boundary process: one thread, one loop, no files, no network, no database.
+"""The boundary process: one loop, no files, no network, no database.
 
 Started by the supervisor as `python -I -m strongroom.boundary.process --control-fd N`. The control socket
 brings the seal record and the key file, then the client channels; when it ends, so does this process.
 Clients are served in turn: all whole frames that have arrived, then one write of all their replies.
+What takes long is done beside the loop (slow_work.py) and answered when it is done.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, NoReturn
 
@@ -32,10 +34,13 @@ from strongroom.boundary.messages import (
     LENGTH_COUNTS,
     MalformedFrame,
     Opcode,
+    Status,
     render_fields,
+    render_frame,
     render_number,
 )
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
+from strongroom.boundary.slow_work import Deferred, SlowWork, Task
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.seal import open_or_create_seal
 
@@ -55,28 +60,45 @@ def log(line: str) -> None:
 class Channel:
     """One client's stream socket and what is under way on it."""
 
-    __slots__ = ("blocked_since", "name", "socket", "unparsed", "unsent")
+    __slots__ = ("blocked_since", "is_open", "name", "socket", "unparsed", "unsent")
 
     def __init__(self, name: str, stream: socket.socket) -> None:
         self.name = name
+        self.is_open = True
         self.socket = stream
         self.unparsed = b""
         self.unsent = b""
         self.blocked_since = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class SlowCall:
+    """Who waits for a task, and as what."""
+
+    channel: Channel
+    call_id: int
+    opcode: int
+
+
 class Server:
-    """Serves all client channels and the control socket. Concurrency: one thread."""
+    """Serves all client channels and the control socket. Concurrency: one thread, and `slow_work`."""
 
     def __init__(
-        self, control: socket.socket, dispatcher: Dispatcher, stalled_seconds: float = STALLED_SECONDS
+        self,
+        control: socket.socket,
+        dispatcher: Dispatcher,
+        slow_work: SlowWork,
+        stalled_seconds: float = STALLED_SECONDS,
     ) -> None:
         self._control = control
         self._control_fd = control.fileno()
         self._dispatcher = dispatcher
+        self._slow_work = slow_work
+        self._slow_work_fd = slow_work.fileno()
         self._stalled_seconds = stalled_seconds
         self._epoll = select.epoll()
         self._epoll.register(self._control_fd, select.EPOLLIN)
+        self._epoll.register(self._slow_work_fd, select.EPOLLIN)
         self._channels: dict[int, Channel] = {}
         self._blocked: set[int] = set()
 
@@ -90,6 +112,8 @@ class Server:
                         self._send(channel, b"")
                     elif events:
                         self._serve(channel)
+                elif fd == self._slow_work_fd:
+                    self._finish_slow_work()
                 elif fd == self._control_fd and not self._take_control_packet():
                     return
             if self._blocked:
@@ -116,7 +140,7 @@ class Server:
 
     def _answer_frames(self, channel: Channel, received: bytes) -> bytes:
         frames = channel.unparsed + received if channel.unparsed else received
-        answer = self._dispatcher.answer
+        start = self._dispatcher.start
         replies: list[bytes] = []
         position, end = 0, len(frames)
         while end - position >= HEAD_BYTES:
@@ -126,12 +150,31 @@ class Server:
             end_of_frame = position + 4 + length
             if end_of_frame > end:
                 break
-            status, body = answer(opcode, frames[position + HEAD_BYTES : end_of_frame])
+            status, body = start(opcode, frames[position + HEAD_BYTES : end_of_frame])
+            position = end_of_frame
+            if isinstance(body, Deferred):
+                if self._defer(channel, call_id, opcode, body):
+                    continue
+                status, body = Status.BUSY, b""
             replies.append(HEAD.pack(LENGTH_COUNTS + len(body), call_id, status))
             replies.append(body)
-            position = end_of_frame
         channel.unparsed = frames[position:]
         return b"".join(replies)
+
+    def _defer(self, channel: Channel, call_id: int, opcode: int, deferred: Deferred) -> bool:
+        """False when too much waits already. Work whose client is gone is not begun."""
+        owner = SlowCall(channel, call_id, opcode)
+        return self._slow_work.submit(Task(deferred, owner, lambda: channel.is_open))
+
+    def _finish_slow_work(self) -> None:
+        for task in self._slow_work.take_done():
+            call: SlowCall = task.owner
+            if not call.channel.is_open:
+                continue
+            status, body = int(Status.REFUSED), b""
+            if task.result is not None:
+                status, body = self._dispatcher.finish(call.opcode, task.deferred, task.result)
+            self._send(call.channel, render_frame(call.call_id, status, body))
 
     def _send(self, channel: Channel, replies: bytes) -> None:
         """Send, and keep what the socket did not take; nothing more is read from a client meanwhile."""
@@ -166,6 +209,7 @@ class Server:
 
     def _drop(self, channel: Channel, reason: str) -> None:
         fd = channel.socket.fileno()
+        channel.is_open = False
         self._epoll.unregister(fd)
         self._blocked.discard(fd)
         del self._channels[fd]
@@ -249,11 +293,45 @@ def warm_up() -> None:
     for body in (blob, blob[:-1] + b"?"):
         dispatcher.answer(Opcode.DECRYPT, render_fields(key, key_id.encode(), body, b""))
     dispatcher.answer(Opcode.GENERATE_DATA_KEY, render_fields(key, key_id.encode(), render_number(32), b""))
+    _warm_up_key_pairs(module, dispatcher, key, key_id)
     secret = module.wrap_root_secret("WARMUP", "0" * 12)
     module.derive_signing_key(secret, "WARMUP", b"20200101", b"warm-up", b"kms")
     with contextlib.suppress(MalformedFrame):
         dispatcher.answer(Opcode.GENERATE_RANDOM, b"")
     dispatcher.answer(Opcode.STATUS, b"")
+
+
+def _warm_up_key_pairs(
+    module: SoftwareModule, dispatcher: Dispatcher, symmetric_key: bytes, key_id: str
+) -> None:
+    """One key pair of each family signs, verifies, encrypts, and refuses."""
+    materials: dict[str, bytes] = {}  # an RSA key is slow to make, so one serves both usages
+    for spec, usage, message_type, algorithm in (
+        ("RSA_2048", "SIGN_VERIFY", "RAW", "RSASSA_PSS_SHA_256"),
+        ("RSA_2048", "ENCRYPT_DECRYPT", "", "RSAES_OAEP_SHA_256"),
+        ("ECC_NIST_P256", "SIGN_VERIFY", "RAW", "ECDSA_SHA_256"),
+        ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "RAW", "ED25519_SHA_512"),
+        ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "DIGEST", "ED25519_PH_SHA_512"),
+        ("ML_DSA_44", "SIGN_VERIFY", "RAW", "ML_DSA_SHAKE_256"),
+    ):
+        binding = KeyBinding("0" * 12, "warm-up", key_id, spec, usage)
+        if spec not in materials:
+            materials[spec] = module.prepare_key(binding)()
+        key = module.export_key(binding, materials[spec]).exported_token, key_id.encode()
+        message, names = bytes(64), (message_type.encode(), algorithm.encode())
+        dispatcher.answer(Opcode.GET_PUBLIC_KEY, render_fields(*key))
+        if usage == "SIGN_VERIFY":
+            _, signature = dispatcher.answer(Opcode.SIGN, render_fields(*key, message, *names))
+            for tried in (signature, bytes(len(signature))):
+                dispatcher.answer(Opcode.VERIFY, render_fields(*key, message, *names, tried))
+        else:
+            _, ciphertext = dispatcher.answer(
+                Opcode.ENCRYPT_ASYMMETRIC, render_fields(*key, message, names[1])
+            )
+            for tried in (ciphertext, bytes(len(ciphertext))):
+                dispatcher.answer(Opcode.DECRYPT_ASYMMETRIC, render_fields(*key, tried, names[1]))
+    pair = render_fields(symmetric_key, key_id.encode(), b"ECC_NIST_P256", b"")
+    dispatcher.answer(Opcode.GENERATE_DATA_KEY_PAIR, pair)
 
 
 def _log_type_only(
@@ -287,8 +365,9 @@ def run(control_fd: int) -> int:
     gc.collect()
     gc.freeze()
     facts: dict[str, str] = {}
-    server = Server(control, Dispatcher(module, facts, log))  # its epoll is opened before the doors close
-    protections += close_doors()
+    slow_work = SlowWork(log)
+    server = Server(control, Dispatcher(module, facts, log), slow_work)  # opens its epoll while it can
+    protections += close_doors(slow_work.start)
     facts.update({f"protection: {protection.name}": str(protection) for protection in protections})
     control.send(b"R" + record)
     server.run()

@@ -84,16 +84,19 @@ def protect_memory() -> tuple[Protection, ...]:
     )
 
 
-def close_doors() -> tuple[Protection, ...]:
+def close_doors(start_threads: Callable[[], object] = lambda: None) -> tuple[Protection, ...]:
     """Give up files, network and new programs. Call when all that must be read or imported has been.
 
-    Afterwards open, socket, connect, exec, fork, ptrace and executable memory fail with EPERM or EACCES.
+    Afterwards open, socket, connect, exec, fork, ptrace and executable memory fail with EPERM or EACCES, in
+    this thread and in those of `start_threads`. These start when Landlock, which binds a thread and its
+    descendants, is in force, and before seccomp, which binds all threads and forbids new ones.
     """
-    return (
-        _attempt("few open files", lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MAX,) * 2)),
-        _attempt("no file system (Landlock)", _forbid_files),
-        _attempt("no other system calls (seccomp)", _forbid_calls),
+    few_files = _attempt(
+        "few open files", lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MAX,) * 2)
     )
+    no_files = _attempt("no file system (Landlock)", _forbid_files)
+    start_threads()
+    return (few_files, no_files, _attempt("no other system calls (seccomp)", _forbid_calls))
 
 
 class _NotAllowed(Exception):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from strongroom.aws.generated.enums import CustomerMasterKeySpec, KeyState, KeyUsageType
+from strongroom.aws.generated.enums import KeyState, KeyUsageType
 from strongroom.aws.generated.shapes import KeyMetadata
 from strongroom.resources.key import Key
-from strongroom.resources.key_spec import KEY_SPECS, KeyType
+from strongroom.resources.key_spec import KEY_SPECS, KeyType, customer_master_key_spec
 
 
 def render_key_metadata(key: Key) -> KeyMetadata:
@@ -26,7 +26,7 @@ def render_key_metadata(key: Key) -> KeyMetadata:
         deletion_date=key.deletion_at.timestamp() if pending and key.deletion_at is not None else None,
         origin=key.origin,
         key_manager=key.key_manager,
-        customer_master_key_spec=CustomerMasterKeySpec(key.key_spec.value),
+        customer_master_key_spec=customer_master_key_spec(key.key_spec),
         key_spec=key.key_spec,
         encryption_algorithms=list(row.encryption_algorithms)
         if usage is KeyUsageType.ENCRYPT_DECRYPT

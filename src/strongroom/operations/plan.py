@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from strongroom.aws.generated.enums import KeySpec
 from strongroom.operations.operation import AliasedKeyTarget, KeyTarget, Operation
 from strongroom.resources.key import Key
 
@@ -80,8 +81,11 @@ def record_material(plan: Plan, response: Any, keys: tuple[Key, ...]) -> Mapping
     Source: AWS KMS Developer Guide, ct-decrypt and ct-encrypt examples: `keyMaterialId`.
     """
     if plan.material_members:
-        return {name: getattr(response, member) for member, name in plan.material_members}
-    if plan.operation.usage is not None and len(keys) == 1:  # Encrypt: not in its answer
+        named = ((name, getattr(response, member)) for member, name in plan.material_members)
+        return {name: material for name, material in named if material is not None} or None
+    if plan.operation.usage is None or len(keys) != 1:
+        return None
+    if keys[0].key_spec is KeySpec.SYMMETRIC_DEFAULT:  # Encrypt: not in its answer
         return {"keyMaterialId": keys[0].current_material_id}
     return None
 

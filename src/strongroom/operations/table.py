@@ -5,12 +5,15 @@ from __future__ import annotations
 from strongroom.aws.generated.constraints import OPERATIONS as KMS_MODEL
 from strongroom.operations.kms import (
     aliases,
+    data_key_pairs,
     data_keys,
     encryption,
     key_creation,
     key_deletion,
     key_lifecycle,
     key_policies,
+    public_keys,
+    signing,
     tags,
 )
 from strongroom.operations.operation import Operation
@@ -27,6 +30,9 @@ KMS_OPERATIONS: dict[str, Operation] = {
         aliases,
         tags,
         key_policies,
+        signing,
+        public_keys,
+        data_key_pairs,
     )
     for operation in family.OPERATIONS
 }

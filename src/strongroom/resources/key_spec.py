@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import cast
 
 from strongroom.aws.generated.enums import (
+    CustomerMasterKeySpec,
     EncapsulationAlgorithmSpec,
     EncryptionAlgorithmSpec,
     KeyAgreementAlgorithmSpec,
@@ -136,6 +138,16 @@ KEY_SPECS: Mapping[KeySpec, KeySpecRow] = MappingProxyType(
         KeySpec.ML_KEM_1024: _ML_KEM,
     }
 )
+
+
+def customer_master_key_spec(key_spec: KeySpec) -> CustomerMasterKeySpec:
+    """The deprecated member of an answer, which has the same value as KeySpec.
+
+    Source: KeyMetadata in the API reference, "The KeySpec and CustomerMasterKeySpec fields have the same
+    value", though the model's enumeration was not extended for Ed25519, ML-DSA and ML-KEM: in answers the
+    value is a KeySpec.
+    """
+    return cast(CustomerMasterKeySpec, key_spec)
 
 
 def is_usage_compatible(usage: KeyUsageType, key_spec: KeySpec) -> bool:

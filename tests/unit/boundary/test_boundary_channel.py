@@ -225,6 +225,36 @@ def test_call_without_an_answer_fails_after_the_time_limit_and_the_channel_goes_
     run_with_channel(test, timeout_seconds=0.2)
 
 
+def test_call_with_a_patience_of_its_own_outlives_the_time_limit_and_is_answered() -> None:
+    async def test(channel: PipelinedChannel, far: socket.socket) -> None:
+        patient = Call(asyncio.get_running_loop(), 3, b"slow", None, patience_seconds=10)
+        channel.send(patient)
+        for _ in range(5):
+            channel.send(call_of(b"quick"))
+            await asyncio.sleep(0.05)
+        assert not patient.done()
+        far.send(render_frame(1, 0, b"late"))
+        assert await patient == b"late"
+
+    run_with_channel(test, timeout_seconds=0.05)
+
+
+def test_call_with_a_patience_of_its_own_fails_after_it_and_when_the_channel_ends() -> None:
+    async def test(channel: PipelinedChannel, far: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        hasty, patient = Call(loop, 3, b"", None, 0.05), Call(loop, 3, b"", None, 60)
+        channel.send(hasty)
+        channel.send(patient)
+        with pytest.raises(BoundaryUnavailable, match="did not answer"):
+            await hasty
+        assert not patient.done()
+        far.close()
+        with pytest.raises(BoundaryUnavailable, match="gone"):
+            await patient
+
+    run_with_channel(test)
+
+
 def test_calls_answered_in_time_outlive_many_time_limits() -> None:
     async def test(channel: PipelinedChannel, far: socket.socket) -> None:
         for number in range(1, 40):

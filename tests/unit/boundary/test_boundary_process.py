@@ -16,6 +16,7 @@ from tests.support.running_boundary import ACCOUNT, Refused, RunningBoundary
 from strongroom.boundary.dispatch import Dispatcher
 from strongroom.boundary.messages import HEAD, Opcode, Status, render_fields, render_frame, render_number
 from strongroom.boundary.process import Server
+from strongroom.boundary.slow_work import SlowWork
 from strongroom.boundary.software.module import SoftwareModule
 
 RANDOM_32 = render_fields(render_number(32))
@@ -203,7 +204,7 @@ def test_start_without_a_key_file_is_refused() -> None:
 def test_client_that_takes_no_replies_for_too_long_loses_its_channel() -> None:
     control, supervisor = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     dispatcher = Dispatcher(SoftwareModule(bytes(32), None), {}, lambda line: None)
-    server = Server(control, dispatcher, stalled_seconds=0.2)
+    server = Server(control, dispatcher, SlowWork(lambda line: None), stalled_seconds=0.2)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -58,11 +58,29 @@ before = {name: outcome(attempts[name]) for name in ("open", "list", "executable
 held = [*sandbox.protect_memory()]
 limits = resource.getrlimit(resource.RLIMIT_CORE)
 dumpable = libc.prctl(3, 0, 0, 0, 0)
-held += sandbox.close_doors()
+in_a_thread, between = {}, {}
+started, begin, finished = threading.Event(), threading.Event(), threading.Event()
+
+def start_a_thread():
+    threading.Thread(target=try_in_a_thread, daemon=True).start()
+    started.wait()
+
+def try_in_a_thread():
+    between["open"] = outcome(attempts["open"])
+    started.set()
+    begin.wait()
+    for name, attempt in attempts.items():
+        in_a_thread[name] = outcome(attempt)
+    finished.set()
+
+held += sandbox.close_doors(start_a_thread)
+begin.set()
+finished.wait()
 after = {name: outcome(attempt) for name, attempt in attempts.items()}
 random_still_works = len(os.urandom(32))
 os.write(1, json.dumps({
-    "before": before, "after": after, "core": limits, "dumpable": dumpable, "random": random_still_works,
+    "before": before, "after": after, "in a thread": in_a_thread, "between": between,
+    "core": limits, "dumpable": dumpable, "random": random_still_works,
     "protections": {protection.name: protection.held for protection in held},
 }).encode())
 os._exit(0)
@@ -125,6 +143,14 @@ def test_sandbox_after_the_doors_closed_refuses(inside: dict[str, Any], name: st
     if not inside["protections"]["no other system calls (seccomp)"]:
         pytest.skip("this host does not allow a seccomp filter")
     assert inside["after"][name] in ("EPERM", "EACCES")
+    assert inside["in a thread"][name] in ("EPERM", "EACCES")
+
+
+def test_sandbox_binds_a_thread_that_starts_between_the_locks_by_landlock_too(inside: dict[str, Any]) -> None:
+    """What the thread tries before seccomp is there, Landlock alone refuses."""
+    if not inside["protections"]["no file system (Landlock)"]:
+        pytest.skip("this kernel has no Landlock")
+    assert inside["between"] == {"open": "EACCES"}
 
 
 def test_sandbox_with_landlock_alone_refuses_files(tmp_path: Path) -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from strongroom.boundary.backing_keys import BackingKey
 from strongroom.boundary.key_hierarchy import TokenHeader
-from strongroom.boundary.software import symmetric
+from strongroom.boundary.messages import SLOW_KEY_SPECS
+from strongroom.boundary.software import edwards_curve, elliptic_curves, ml_dsa, rsa_keys, symmetric
+
+
+def _as_it_is(material: bytes) -> bytes:
+    return material
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +23,63 @@ class Family:
 
     `generate` makes new key material: raw bytes for symmetric and HMAC keys, DER PKCS #8 for key pairs.
     `load` makes it usable, and is also what judges imported material: it raises ValueError for anything
-    that is not whole, canonical and of the spec.
+    that is not whole, canonical and of the spec. `take_in` makes the canonical form of material that came
+    from elsewhere in another valid encoding, with the tests that are too slow for every load (of an RSA
+    key's primes); it raises ValueError, and comes before `load`. `is_slow`: `generate` takes longer than
+    other requests may be delayed, and works in any thread.
     """
 
     generate: Callable[[], bytes]
     load: Callable[[TokenHeader, bytes], BackingKey]
+    take_in: Callable[[bytes], bytes] = _as_it_is
+    is_slow: bool = False
+
+
+ENCRYPT_DECRYPT: Final = "ENCRYPT_DECRYPT"
+SIGN_VERIFY: Final = "SIGN_VERIFY"
+
+
+def _rsa(key_spec: str, load: Callable[[TokenHeader, bytes], BackingKey]) -> Family:
+    return Family(
+        partial(rsa_keys.generate_material, key_spec),
+        load,
+        partial(rsa_keys.take_in_material, key_spec),
+        is_slow=key_spec in SLOW_KEY_SPECS,
+    )
 
 
 FAMILIES: Final[Mapping[tuple[str, str], Family]] = {
     (symmetric.KEY_SPEC, symmetric.KEY_USAGE): Family(
         symmetric.generate_material, symmetric.SymmetricBackingKey
     ),
+    **{(spec, ENCRYPT_DECRYPT): _rsa(spec, rsa_keys.RsaEncryptionKey) for spec in rsa_keys.KEY_BITS},
+    **{(spec, SIGN_VERIFY): _rsa(spec, rsa_keys.RsaSigningKey) for spec in rsa_keys.KEY_BITS},
+    **{
+        (spec, SIGN_VERIFY): Family(
+            partial(elliptic_curves.generate_material, spec),
+            elliptic_curves.EllipticCurveSigningKey,
+            partial(elliptic_curves.take_in_material, spec),
+        )
+        for spec in elliptic_curves.CURVES
+    },
+    (edwards_curve.KEY_SPEC, SIGN_VERIFY): Family(
+        edwards_curve.generate_material, edwards_curve.EdwardsSigningKey, edwards_curve.take_in_material
+    ),
+    **{
+        (spec, SIGN_VERIFY): Family(
+            partial(ml_dsa.generate_material, spec),
+            ml_dsa.MlDsaSigningKey,
+            partial(ml_dsa.take_in_material, spec),
+        )
+        for spec in ml_dsa.PRIVATE_KEYS
+    },
 }
 """By (key spec, key usage). What is not here, BoundaryRefused says."""
+
+DATA_KEY_PAIR_USAGES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        (*rsa_keys.KEY_BITS, *elliptic_curves.CURVES, edwards_curve.KEY_SPEC, "SM2"), SIGN_VERIFY
+    ),
+    **dict.fromkeys(("ML_KEM_512", "ML_KEM_768", "ML_KEM_1024"), "ENCAPSULATE_DECAPSULATE"),
+}
+"""By data key pair spec: the usage whose family makes the pair. A family without a row makes none."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
-from strongroom.boundary.backing_keys import BackingKey
+from strongroom.boundary.backing_keys import AsymmetricKey, BackingKey
 from strongroom.boundary.interface import BoundaryRefused, GeneratedKey, KeyBinding, TokenRefused
 from strongroom.boundary.key_hierarchy import (
     GLOBAL_REGION,
@@ -21,7 +21,7 @@ from strongroom.boundary.key_hierarchy import (
 )
 from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
 from strongroom.boundary.software import secret_access_keys
-from strongroom.boundary.software.families import FAMILIES
+from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, Family
 from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
 from strongroom.boundary.software.random_source import NoncePool
@@ -29,6 +29,8 @@ from strongroom.boundary.software.symmetric import NONCE_BYTES, SymmetricBacking
 
 BACKING_KEYS_MAX: Final = 8192
 """Unwrapped backing keys in memory: about 1 KiB each."""
+
+SLOW_SPECS: Final = frozenset(key_spec for (key_spec, _), family in FAMILIES.items() if family.is_slow)
 
 K = TypeVar("K", bound=BackingKey)
 
@@ -50,16 +52,23 @@ class SoftwareModule:
         self._nonces = NoncePool()
 
     def generate_key(self, binding: KeyBinding) -> GeneratedKey:
+        return self.export_key(binding, self.prepare_key(binding)())
+
+    def is_slow(self, key_spec: str) -> bool:
+        return key_spec in SLOW_SPECS
+
+    def prepare_key(self, binding: KeyBinding) -> Callable[[], bytes]:
         family = FAMILIES.get((binding.key_spec, binding.key_usage))
         if family is None:
             raise BoundaryRefused
-        return self._export(binding, family.generate())
+        _require_place(binding)
+        self._domain_keys.require_active(binding.region)
+        return family.generate
 
-    def _export(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
+    def export_key(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
         """The exported key token of new material. Raises BoundaryRefused, NoActiveDomainKey."""
+        _require_place(binding)
         try:
-            require_region(binding.region)
-            require_account_id(binding.account_id)
             material_id = material_id_of(material, binding.key_id)
         except ValueError:
             raise BoundaryRefused from None
@@ -89,6 +98,23 @@ class SoftwareModule:
             raise BoundaryRefused
         data_key = os.urandom(number_of_bytes)
         return data_key, key.encrypt(data_key, aad, self._nonces.take(NONCE_BYTES))
+
+    def prepare_data_key_pair(self, token: bytes, key_id: bytes, pair_spec: str) -> Callable[[], bytes]:
+        self._symmetric_key(token, key_id)
+        return _pair_family(pair_spec).generate
+
+    def export_data_key_pair(
+        self, token: bytes, key_id: bytes, pair_spec: str, material: bytes, aad: bytes
+    ) -> tuple[bytes, bytes, bytes]:
+        key = self._symmetric_key(token, key_id)
+        nobody = TokenHeader(
+            TokenKind.BACKING_KEY, b"", NO_MATERIAL, "", "", "", pair_spec, DATA_KEY_PAIR_USAGES[pair_spec]
+        )
+        pair = _pair_family(pair_spec).load(nobody, material)
+        if not isinstance(pair, AsymmetricKey):
+            raise BoundaryRefused
+        blob = key.encrypt(material, aad, self._nonces.take(NONCE_BYTES))
+        return pair.public_key(), material, blob
 
     def generate_random(self, number_of_bytes: int) -> bytes:
         if not 1 <= number_of_bytes <= RANDOM_BYTES_MAX:
@@ -188,3 +214,20 @@ class SoftwareModule:
             return self._domain_keys.wrap(header, secret)
         except ValueError:
             raise BoundaryRefused from None
+
+
+def _require_place(binding: KeyBinding) -> None:
+    """Raises BoundaryRefused."""
+    try:
+        require_region(binding.region)
+        require_account_id(binding.account_id)
+    except ValueError:
+        raise BoundaryRefused from None
+
+
+def _pair_family(pair_spec: str) -> Family:
+    """Raises BoundaryRefused."""
+    family = FAMILIES.get((pair_spec, DATA_KEY_PAIR_USAGES.get(pair_spec, "")))
+    if family is None:
+        raise BoundaryRefused
+    return family

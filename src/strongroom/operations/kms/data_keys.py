@@ -13,6 +13,7 @@ from strongroom.aws.generated.shapes import (
     GenerateRandomResponse,
 )
 from strongroom.operations.context import Call
+from strongroom.operations.encryption_algorithms import require_symmetric
 from strongroom.operations.encryption_context import canonical_encryption_context
 from strongroom.operations.operation import Operation, on_account, on_key, records
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY
@@ -42,6 +43,7 @@ def check_random(request: GenerateRandomRequest) -> None:
 
 async def generate_data_key(call: Call, request: GenerateDataKeyRequest) -> GenerateDataKeyResponse:
     key = call.key
+    require_symmetric(key)
     length = data_key_bytes(request.key_spec, request.number_of_bytes)
     if request.recipient is not None:
         raise refusals.recipient_not_built()
@@ -57,6 +59,7 @@ async def generate_data_key_without_plaintext(
     call: Call, request: GenerateDataKeyWithoutPlaintextRequest
 ) -> GenerateDataKeyWithoutPlaintextResponse:
     key = call.key
+    require_symmetric(key)
     length = data_key_bytes(request.key_spec, request.number_of_bytes)
     blob = await call.rooms.boundary.generate_data_key_without_plaintext(
         key.current_token, key.key_id, length, canonical_encryption_context(request.encryption_context)

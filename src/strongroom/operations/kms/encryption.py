@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from strongroom.aws import refusals
 from strongroom.aws.generated.enums import DryRunModifierType, EncryptionAlgorithmSpec, KeySpec, KeyUsageType
 from strongroom.aws.generated.shapes import (
@@ -13,20 +16,47 @@ from strongroom.aws.generated.shapes import (
     ReEncryptResponse,
 )
 from strongroom.boundary.ciphertext_format import parse_header
+from strongroom.boundary.interface import KeyInUse, PlaintextRefused
 from strongroom.operations.context import Call
+from strongroom.operations.encryption_algorithms import (
+    SYMMETRIC_DEFAULT,
+    require_algorithm,
+    require_fits,
+    require_no_encryption_context,
+    too_large,
+)
 from strongroom.operations.encryption_context import canonical_encryption_context
 from strongroom.operations.operation import KeyTarget, Operation, on_key, records
 from strongroom.resources.identifiers import MaterialId
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY
 
-SYMMETRIC_DEFAULT = EncryptionAlgorithmSpec.SYMMETRIC_DEFAULT
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What opens a ciphertext: the token of the material, and for symmetric keys which material it is."""
+
+    token: bytes
+    algorithm: EncryptionAlgorithmSpec
+    material_id: MaterialId | None
 
 
-def require_algorithm(key: Key, algorithm: EncryptionAlgorithmSpec | None) -> None:
-    """An algorithm that the key cannot do is refused with InvalidKeyUsageException."""
-    if algorithm is not None and algorithm is not SYMMETRIC_DEFAULT:
-        raise refusals.algorithm_incompatible(algorithm, key.key_spec)
+def source_of(
+    key: Key, blob: bytes, algorithm: EncryptionAlgorithmSpec | None, context: Mapping[str, str] | None
+) -> Source:
+    """What opens `blob` under `key` by `algorithm`, SYMMETRIC_DEFAULT when none is given.
+
+    A blob is taken apart before the algorithm is compared with the key: a raw RSA ciphertext without its
+    algorithm is an invalid ciphertext (seen on AWS, floci-io/floci pull request 3038).
+    """
+    if algorithm is None or algorithm is SYMMETRIC_DEFAULT:
+        token, material_id = token_that_opens(key, blob)
+        return Source(token, SYMMETRIC_DEFAULT, material_id)
+    if key.key_usage is not KeyUsageType.ENCRYPT_DECRYPT:
+        raise refusals.incorrect_key()
+    require_algorithm(key, algorithm)
+    require_no_encryption_context(context)
+    return Source(key.current_token, algorithm, None)
 
 
 def token_that_opens(key: Key, blob: bytes) -> tuple[bytes, MaterialId]:
@@ -35,13 +65,11 @@ def token_that_opens(key: Key, blob: bytes) -> tuple[bytes, MaterialId]:
     Raises IncorrectKeyException when the blob belongs to another key (or `key` cannot open any
     blob), InvalidCiphertextException when it is no blob of ours or its material is gone.
     """
-    if key.key_spec is not KeySpec.SYMMETRIC_DEFAULT:
-        raise refusals.incorrect_key()
     try:
         header = parse_header(blob)
     except ValueError:
         raise refusals.invalid_ciphertext() from None
-    if header.key_id != key.key_id:
+    if header.key_id != key.key_id or key.key_spec is not KeySpec.SYMMETRIC_DEFAULT:
         raise refusals.incorrect_key()
     material = key.materials.get(MaterialId(header.material_id))
     if material is None:
@@ -64,7 +92,14 @@ def check_ciphertext(request: DecryptRequest | ReEncryptRequest) -> None:
 
 async def encrypt(call: Call, request: EncryptRequest) -> EncryptResponse:
     key = call.key
-    require_algorithm(key, request.encryption_algorithm)
+    algorithm = require_algorithm(key, request.encryption_algorithm)
+    if algorithm is not SYMMETRIC_DEFAULT:
+        require_no_encryption_context(request.encryption_context)
+        require_fits(key, algorithm, len(request.plaintext))
+        ciphertext = await call.rooms.boundary.encrypt_asymmetric(
+            key.current_token, key.key_id, request.plaintext, algorithm
+        )
+        return EncryptResponse(ciphertext_blob=ciphertext, key_id=key.arn, encryption_algorithm=algorithm)
     blob = await call.rooms.boundary.encrypt(
         key.current_token,
         key.key_id,
@@ -79,46 +114,86 @@ async def decrypt(call: Call, request: DecryptRequest) -> DecryptResponse:
     if request.recipient is not None:
         raise refusals.recipient_not_built()
     assert request.ciphertext_blob is not None  # noqa: S101  (check_ciphertext)
-    token, material_id = token_that_opens(key, request.ciphertext_blob)
-    require_algorithm(key, request.encryption_algorithm)
+    blob, context = request.ciphertext_blob, request.encryption_context
+    source = source_of(key, blob, request.encryption_algorithm, context)
+    if source.algorithm is not SYMMETRIC_DEFAULT:
+        plaintext = await call.rooms.boundary.decrypt_asymmetric(
+            source.token, key.key_id, blob, source.algorithm
+        )
+        return DecryptResponse(key_id=key.arn, plaintext=plaintext, encryption_algorithm=source.algorithm)
     plaintext = await call.rooms.boundary.decrypt(
-        token,
+        source.token,
         key.key_id,
-        request.ciphertext_blob,
-        canonical_encryption_context(request.encryption_context),
+        blob,
+        canonical_encryption_context(context),
     )
     return DecryptResponse(
         key_id=key.arn,
         plaintext=plaintext,
         encryption_algorithm=SYMMETRIC_DEFAULT,
-        key_material_id=material_id,
+        key_material_id=source.material_id,
     )
 
 
 async def re_encrypt(call: Call, request: ReEncryptRequest) -> ReEncryptResponse:
-    source, destination = call.keys
-    assert request.ciphertext_blob is not None  # noqa: S101  (check_ciphertext)
-    token, material_id = token_that_opens(source, request.ciphertext_blob)
-    require_algorithm(source, request.source_encryption_algorithm)
-    require_algorithm(destination, request.destination_encryption_algorithm)
-    blob = await call.rooms.boundary.re_encrypt(
-        token,
-        source.key_id,
-        request.ciphertext_blob,
-        canonical_encryption_context(request.source_encryption_context),
-        destination.current_token,
-        destination.key_id,
-        canonical_encryption_context(request.destination_encryption_context),
-    )
+    key, destination = call.keys
+    ciphertext = request.ciphertext_blob
+    assert ciphertext is not None  # noqa: S101  (check_ciphertext)
+    context = request.source_encryption_context
+    source = source_of(key, ciphertext, request.source_encryption_algorithm, context)
+    if destination.key_usage is not KeyUsageType.ENCRYPT_DECRYPT:
+        raise refusals.invalid_key_usage(destination.arn, destination.key_usage, "ReEncrypt")
+    algorithm = require_algorithm(destination, request.destination_encryption_algorithm)
+    blob = await _re_encrypt(call, request, source, algorithm, ciphertext)
     return ReEncryptResponse(
         ciphertext_blob=blob,
-        source_key_id=source.arn,
+        source_key_id=key.arn,
         key_id=destination.arn,
-        source_encryption_algorithm=SYMMETRIC_DEFAULT,
-        destination_encryption_algorithm=SYMMETRIC_DEFAULT,
-        source_key_material_id=material_id,
-        destination_key_material_id=destination.current_material_id,
+        source_encryption_algorithm=source.algorithm,
+        destination_encryption_algorithm=algorithm,
+        source_key_material_id=source.material_id,
+        destination_key_material_id=destination.current_material_id
+        if algorithm is SYMMETRIC_DEFAULT
+        else None,
     )
+
+
+async def _re_encrypt(
+    call: Call,
+    request: ReEncryptRequest,
+    source: Source,
+    algorithm: EncryptionAlgorithmSpec,
+    ciphertext: bytes,
+) -> bytes:
+    """The new ciphertext; the plaintext stays in the boundary, whatever kinds of keys these are."""
+    key, destination = call.keys
+    source_aad, aad = b"", b""
+    if source.algorithm is SYMMETRIC_DEFAULT:
+        source_aad = canonical_encryption_context(request.source_encryption_context)
+    if algorithm is SYMMETRIC_DEFAULT:
+        aad = canonical_encryption_context(request.destination_encryption_context)
+    else:
+        require_no_encryption_context(request.destination_encryption_context)
+    if source.algorithm is algorithm is SYMMETRIC_DEFAULT:
+        return await call.rooms.boundary.re_encrypt(
+            source.token,
+            key.key_id,
+            ciphertext,
+            source_aad,
+            destination.current_token,
+            destination.key_id,
+            aad,
+        )
+    try:
+        return await call.rooms.boundary.re_encrypt_asymmetric(
+            KeyInUse(source.token, key.key_id, source.algorithm, source_aad),
+            ciphertext,
+            KeyInUse(destination.current_token, destination.key_id, algorithm, aad),
+        )
+    except PlaintextRefused:
+        if algorithm is SYMMETRIC_DEFAULT:  # an asymmetric ciphertext that holds nothing
+            raise refusals.invalid_ciphertext() from None
+        raise too_large(destination, algorithm) from None
 
 
 ENCRYPT = Operation(
@@ -164,7 +239,7 @@ RE_ENCRYPT = Operation(
         KeyTarget("kms:ReEncryptTo", "destination_key_id", True, None, cross_account=True),
     ),
     states=USABLE_FOR_CRYPTOGRAPHY,
-    usage=KeyUsageType.ENCRYPT_DECRYPT,
+    usage=None,  # a source of another usage gets IncorrectKeyException (recorded on AWS); `run` says both
     read_only=True,
     records=records(
         "source_key_id",

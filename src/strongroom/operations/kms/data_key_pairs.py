@@ -1,0 +1,100 @@
+"""GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext."""
+
+from __future__ import annotations
+
+from strongroom.aws import refusals
+from strongroom.aws.generated.enums import KeyUsageType
+from strongroom.aws.generated.shapes import (
+    GenerateDataKeyPairRequest,
+    GenerateDataKeyPairResponse,
+    GenerateDataKeyPairWithoutPlaintextRequest,
+    GenerateDataKeyPairWithoutPlaintextResponse,
+)
+from strongroom.boundary.interface import BoundaryRefused
+from strongroom.operations.context import Call
+from strongroom.operations.encryption_algorithms import require_symmetric
+from strongroom.operations.encryption_context import canonical_encryption_context
+from strongroom.operations.operation import Operation, on_key, records
+from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY
+
+
+async def generate_data_key_pair(
+    call: Call, request: GenerateDataKeyPairRequest
+) -> GenerateDataKeyPairResponse:
+    key = call.key
+    require_symmetric(key)
+    context = canonical_encryption_context(request.encryption_context)
+    if request.recipient is not None:
+        raise refusals.recipient_not_built()
+    if request.dry_run:  # all is judged; an RSA pair would be seconds of work for nothing
+        return GenerateDataKeyPairResponse()
+    try:
+        pair = await call.rooms.boundary.generate_data_key_pair(
+            key.current_token, key.key_id, request.key_pair_spec, context
+        )
+    except BoundaryRefused:
+        raise refusals.not_built(f"KeyPairSpec {request.key_pair_spec}") from None
+    return GenerateDataKeyPairResponse(
+        private_key_ciphertext_blob=pair.private_key_blob,
+        private_key_plaintext=pair.private_key,
+        public_key=pair.public_key,
+        key_id=key.arn,
+        key_pair_spec=request.key_pair_spec,
+        key_material_id=key.current_material_id,
+    )
+
+
+async def generate_data_key_pair_without_plaintext(
+    call: Call, request: GenerateDataKeyPairWithoutPlaintextRequest
+) -> GenerateDataKeyPairWithoutPlaintextResponse:
+    key = call.key
+    require_symmetric(key)
+    context = canonical_encryption_context(request.encryption_context)
+    if request.dry_run:
+        return GenerateDataKeyPairWithoutPlaintextResponse()
+    try:
+        public_key, blob = await call.rooms.boundary.generate_data_key_pair_without_plaintext(
+            key.current_token, key.key_id, request.key_pair_spec, context
+        )
+    except BoundaryRefused:
+        raise refusals.not_built(f"KeyPairSpec {request.key_pair_spec}") from None
+    return GenerateDataKeyPairWithoutPlaintextResponse(
+        private_key_ciphertext_blob=blob,
+        public_key=public_key,
+        key_id=key.arn,
+        key_pair_spec=request.key_pair_spec,
+        key_material_id=key.current_material_id,
+    )
+
+
+GENERATE_DATA_KEY_PAIR = Operation(
+    service="kms",
+    name="GenerateDataKeyPair",
+    input=GenerateDataKeyPairRequest,
+    output=GenerateDataKeyPairResponse,
+    check=None,
+    access=on_key("kms:GenerateDataKeyPair", aliases=True, cross_account=True),
+    states=USABLE_FOR_CRYPTOGRAPHY,
+    usage=KeyUsageType.ENCRYPT_DECRYPT,
+    read_only=True,
+    records=records("key_id", "key_pair_spec", "encryption_context", "dry_run"),
+    response_records=(),
+    run=generate_data_key_pair,
+)
+
+GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT = Operation(
+    service="kms",
+    name="GenerateDataKeyPairWithoutPlaintext",
+    input=GenerateDataKeyPairWithoutPlaintextRequest,
+    output=GenerateDataKeyPairWithoutPlaintextResponse,
+    check=None,
+    access=on_key("kms:GenerateDataKeyPairWithoutPlaintext", aliases=True, cross_account=True),
+    states=USABLE_FOR_CRYPTOGRAPHY,
+    usage=KeyUsageType.ENCRYPT_DECRYPT,
+    read_only=True,
+    records=records("key_id", "key_pair_spec", "encryption_context", "dry_run"),
+    response_records=(),
+    run=generate_data_key_pair_without_plaintext,
+)
+
+OPERATIONS = (GENERATE_DATA_KEY_PAIR, GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT)

@@ -1,0 +1,162 @@
+"""GenerateDataKeyPair and GenerateDataKeyPairWithoutPlaintext."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+from Cryptodome.Hash import SHA256
+from Cryptodome.PublicKey import ECC, RSA
+from Cryptodome.Signature import eddsa, pss
+from tests.operations.road_requests import TEXT, decoded, denied, policy_for, refused
+from tests.support.road import Road
+
+PAIR, HIDDEN = "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"
+SPECS = [
+    "RSA_2048",
+    "RSA_3072",
+    "RSA_4096",
+    "ECC_NIST_P256",
+    "ECC_NIST_P384",
+    "ECC_NIST_P521",
+    "ECC_SECG_P256K1",
+    "ECC_NIST_EDWARDS25519",
+]
+CONTEXT = {"app": "billing"}
+INVALID_CIPHERTEXT = ("InvalidCiphertextException", None)
+
+
+@pytest.fixture
+def key(road: Road) -> dict[str, Any]:
+    return road.create_key()
+
+
+def public_half(private_key: bytes) -> bytes:
+    """The public key of a PKCS #8 private key, as openssl sees it."""
+    return subprocess.run(
+        ["openssl", "pkey", "-inform", "DER", "-pubout", "-outform", "DER"],
+        input=private_key,
+        capture_output=True,
+        check=True,
+    ).stdout
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_pair_belongs_together_and_its_blob_opens_to_the_private_key(
+    road: Road, key: dict[str, Any], spec: str
+) -> None:
+    answer = road.call(PAIR, KeyId=key["KeyId"], KeyPairSpec=spec, EncryptionContext=CONTEXT)
+    assert answer == {
+        "KeyId": key["Arn"],
+        "KeyPairSpec": spec,
+        "KeyMaterialId": key["CurrentKeyMaterialId"],
+        **{name: answer[name] for name in ("PublicKey", "PrivateKeyPlaintext", "PrivateKeyCiphertextBlob")},
+    }
+    private_key = decoded(answer["PrivateKeyPlaintext"])
+    assert public_half(private_key) == decoded(answer["PublicKey"])
+    blob = answer["PrivateKeyCiphertextBlob"]
+    plain = road.call("Decrypt", CiphertextBlob=blob, EncryptionContext=CONTEXT)
+    assert plain["Plaintext"] == answer["PrivateKeyPlaintext"]
+    assert plain["KeyId"] == key["Arn"]
+    assert refused(road, "Decrypt", CiphertextBlob=blob) == INVALID_CIPHERTEXT
+
+
+@pytest.mark.parametrize("spec", ["RSA_2048", "ECC_NIST_P256", "ECC_NIST_EDWARDS25519"])
+def test_pair_without_plaintext_gives_the_private_key_only_to_who_may_decrypt(
+    road: Road, key: dict[str, Any], spec: str
+) -> None:
+    answer = road.call(HIDDEN, KeyId=key["KeyId"], KeyPairSpec=spec)
+    assert answer == {
+        "KeyId": key["Arn"],
+        "KeyPairSpec": spec,
+        "KeyMaterialId": key["CurrentKeyMaterialId"],
+        **{name: answer[name] for name in ("PublicKey", "PrivateKeyCiphertextBlob")},
+    }
+    plain = road.call("Decrypt", CiphertextBlob=answer["PrivateKeyCiphertextBlob"])
+    assert public_half(decoded(plain["Plaintext"])) == decoded(answer["PublicKey"])
+
+
+def test_pairs_sign_and_verify_in_another_implementation(road: Road, key: dict[str, Any]) -> None:
+    pair = road.call(PAIR, KeyId=key["KeyId"], KeyPairSpec="RSA_2048")
+    digest = SHA256.new(b"message")
+    signature = pss.new(RSA.import_key(decoded(pair["PrivateKeyPlaintext"]))).sign(digest)
+    pss.new(RSA.import_key(decoded(pair["PublicKey"]))).verify(digest, signature)
+    pair = road.call(PAIR, KeyId=key["KeyId"], KeyPairSpec="ECC_NIST_EDWARDS25519")
+    private_key = ECC.import_key(decoded(pair["PrivateKeyPlaintext"]))
+    signed = eddsa.new(private_key, "rfc8032").sign(b"message")
+    eddsa.new(ECC.import_key(decoded(pair["PublicKey"])), "rfc8032").verify(b"message", signed)
+
+
+def test_every_pair_is_another(road: Road, key: dict[str, Any]) -> None:
+    pairs = [road.call(HIDDEN, KeyId=key["KeyId"], KeyPairSpec="ECC_NIST_P256") for _ in range(5)]
+    assert len({pair["PublicKey"] for pair in pairs}) == 5
+
+
+@pytest.mark.parametrize("operation", [PAIR, HIDDEN])
+def test_spec_that_is_not_built_is_refused_clearly(road: Road, key: dict[str, Any], operation: str) -> None:
+    assert refused(road, operation, KeyId=key["KeyId"], KeyPairSpec="SM2") == (
+        "UnsupportedOperationException",
+        "KeyPairSpec SM2 is not supported by this server.",
+    )
+    code, message = refused(road, operation, KeyId=key["KeyId"], KeyPairSpec="ML_DSA_44")
+    assert code == "ValidationException"
+    assert message is not None
+    assert "at 'keyPairSpec' failed to satisfy constraint: Member must satisfy enum value set" in message
+
+
+@pytest.mark.parametrize("operation", [PAIR, HIDDEN])
+def test_key_of_another_kind_is_refused(road: Road, operation: str) -> None:
+    rsa = road.create_key(KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT")
+    signing = road.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    assert refused(road, operation, KeyId=rsa["KeyId"], KeyPairSpec="ECC_NIST_P256") == (
+        "InvalidKeyUsageException",
+        "Algorithm SYMMETRIC_DEFAULT is incompatible with key spec RSA_2048.",
+    )
+    assert refused(road, operation, KeyId=signing["KeyId"], KeyPairSpec="ECC_NIST_P256") == (
+        "InvalidKeyUsageException",
+        f"{signing['Arn']} key usage is SIGN_VERIFY which is not valid for {operation}.",
+    )
+
+
+@pytest.mark.parametrize("operation", [PAIR, HIDDEN])
+def test_each_of_the_two_needs_its_own_permission(road: Road, operation: str) -> None:
+    other = HIDDEN if operation == PAIR else PAIR
+    key = road.create_key(Policy=policy_for([f"kms:{other}", "kms:PutKeyPolicy"]))
+    assert refused(road, operation, KeyId=key["KeyId"], KeyPairSpec="ECC_NIST_P256") == denied(
+        f"kms:{operation}", key["Arn"]
+    )
+    road.call(other, KeyId=key["KeyId"], KeyPairSpec="ECC_NIST_P256")
+
+
+@pytest.mark.parametrize("operation", [PAIR, HIDDEN])
+def test_dry_run_makes_nothing(road: Road, key: dict[str, Any], operation: str) -> None:
+    assert refused(road, operation, KeyId=key["KeyId"], KeyPairSpec="RSA_4096", DryRun=True) == (
+        "DryRunOperationException",
+        "The request would have succeeded, but the DryRun option is set.",
+    )
+
+
+def test_recipient_is_never_overlooked(road: Road, key: dict[str, Any]) -> None:
+    recipient = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": TEXT}
+    request = {"KeyId": key["KeyId"], "KeyPairSpec": "ECC_NIST_P256", "Recipient": recipient}
+    assert refused(road, PAIR, **request)[0] == "UnsupportedOperationException"
+
+
+@pytest.mark.parametrize("operation", [PAIR, HIDDEN])
+def test_record_names_spec_and_context_and_shows_no_key(
+    road: Road, key: dict[str, Any], operation: str
+) -> None:
+    request = {"KeyId": key["KeyId"], "KeyPairSpec": "ECC_NIST_P256", "EncryptionContext": CONTEXT}
+    answer = road.call(operation, **request)
+    record = road.last_record
+    assert record["requestParameters"] == {
+        "keyId": key["KeyId"],
+        "keyPairSpec": "ECC_NIST_P256",
+        "encryptionContext": CONTEXT,
+    }
+    assert record["responseElements"] is None
+    assert record["readOnly"] is True
+    assert record["additionalEventData"] == {"keyMaterialId": key["CurrentKeyMaterialId"]}
+    for name in ("PublicKey", "PrivateKeyPlaintext", "PrivateKeyCiphertextBlob"):
+        assert answer.get(name, "nowhere") not in str(record)
