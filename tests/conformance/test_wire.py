@@ -105,9 +105,9 @@ def test_errors_that_aws_sends_without_a_message_have_none(server: Server) -> No
 
 
 def test_operation_not_built_says_so(server: Server) -> None:
-    answer = call(server, "Sign")
+    answer = call(server, "ConnectCustomKeyStore")
     require_aws_json(answer, "UnsupportedOperationException", message=True)
-    assert answer.content["message"] == "Sign is not supported by this server."
+    assert answer.content["message"] == "ConnectCustomKeyStore is not supported by this server."
 
 
 def test_request_without_credentials_is_told_so(server: Server) -> None:

@@ -9,7 +9,16 @@ import pytest
 from Cryptodome.Hash import SHA256
 from Cryptodome.PublicKey import ECC, RSA
 from Cryptodome.Signature import eddsa, pss
-from tests.operations.road_requests import TEXT, decoded, denied, policy_for, refused
+from tests.operations.road_requests import (
+    TEXT,
+    answering,
+    at_once,
+    decoded,
+    denied,
+    error_code,
+    policy_for,
+    refused,
+)
 from tests.support.road import Road
 
 PAIR, HIDDEN = "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"
@@ -160,3 +169,14 @@ def test_record_names_spec_and_context_and_shows_no_key(
     assert record["additionalEventData"] == {"keyMaterialId": key["CurrentKeyMaterialId"]}
     for name in ("PublicKey", "PrivateKeyPlaintext", "PrivateKeyCiphertextBlob"):
         assert answer.get(name, "nowhere") not in str(record)
+
+
+def test_more_slow_pairs_at_once_than_can_be_made_are_throttled_and_nothing_else(
+    road: Road, key: dict[str, Any]
+) -> None:
+    request = {"KeyId": key["KeyId"], "KeyPairSpec": "RSA_2048"}
+    answers = at_once(road, *(answering(road, HIDDEN, **request) for _ in range(40)))
+    codes = [error_code(answer) for answer in answers]
+    assert set(codes) == {None, "ThrottlingException"}
+    assert codes.count(None) >= 18
+    road.call(HIDDEN, **request)

@@ -30,6 +30,7 @@ CLEAR_ERRORS = {
     "InvalidGrantTokenException",
     "InvalidKeyUsageException",
     "InvalidMarkerException",
+    "KMSInvalidSignatureException",
     "KMSInvalidStateException",
     "LimitExceededException",
     "MalformedPolicyDocumentException",
@@ -43,9 +44,11 @@ CLEAR_ERRORS = {
 }
 WITHOUT_MESSAGE = {
     "InvalidCiphertextException",
+    "KMSInvalidSignatureException",
     "NotAuthorizedException",
     "SerializationException",
     "UnknownOperationException",
+    "UnsupportedOperationException",
 }
 
 quick = settings(
@@ -80,6 +83,9 @@ class Valid:
         self.blob: str = sealed["CiphertextBlob"]
         named = {"KeyId": self.key_id}
         context = {"a": "b"}
+        signing = road.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyId"]
+        message = {"KeyId": signing, "Message": TEXT, "SigningAlgorithm": "ECDSA_SHA_256"}
+        signature = road.call("Sign", **message)["Signature"]
         self.requests: dict[str, dict[str, Any]] = {
             "CreateKey": {"Description": "d", "Tags": [{"TagKey": "a", "TagValue": "b"}]},
             "DescribeKey": named,
@@ -109,6 +115,11 @@ class Valid:
             "GenerateDataKey": {**named, "KeySpec": "AES_256"},
             "GenerateDataKeyWithoutPlaintext": {**named, "NumberOfBytes": 32},
             "GenerateRandom": {"NumberOfBytes": 32},
+            "Sign": message,
+            "Verify": {**message, "Signature": signature},
+            "GetPublicKey": {"KeyId": signing},
+            "GenerateDataKeyPair": {**named, "KeyPairSpec": "ECC_NIST_P256", "EncryptionContext": context},
+            "GenerateDataKeyPairWithoutPlaintext": {**named, "KeyPairSpec": "ECC_NIST_P384"},
         }
 
 

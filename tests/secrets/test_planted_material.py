@@ -35,6 +35,7 @@ from tests.secrets.memory_scan import Needles, compress, hmac_traces_of, traces_
 from tests.secrets.unwrap_hierarchy import (
     message_key_of,
     open_data_directory,
+    private_numbers_of,
     signing_key_of,
 )
 from tests.support.http_front import RawClient, render_request
@@ -53,6 +54,13 @@ ROUNDS = 12
 KEYS_LOOKED_FOR = 6
 CONNECTIONS = 6
 CONTEXT = {"purpose": "planted"}
+KEY_PAIRS = {
+    "RSA_2048": "RSASSA_PSS_SHA_256",
+    "RSA_2048 for encryption": "RSAES_OAEP_SHA_256",
+    "ECC_NIST_P256": "ECDSA_SHA_256",
+    "ECC_NIST_EDWARDS25519": "ED25519_SHA_512",
+    "ML_DSA_44": "ML_DSA_SHAKE_256",
+}
 CONTROL = ROOT_ACCESS_KEY_ID.encode()
 """Not secret, and in the memory of the supervisor and all workers."""
 
@@ -84,6 +92,11 @@ class Planted:
             for pid in found
             if "boundary" not in title
         }
+
+
+def damaged(given: bytes) -> bytes:
+    """The same with one bit changed."""
+    return given[:-1] + bytes([given[-1] ^ 1])
 
 
 class Driver:
@@ -171,6 +184,29 @@ class Driver:
             400,
             403,
         )
+
+    def use_key_pairs(self) -> list[str]:
+        """Every family of key pairs, well and badly; the ids of its keys."""
+        key_ids = []
+        for spec, algorithm in KEY_PAIRS.items():
+            usage = "ENCRYPT_DECRYPT" if algorithm.startswith("RSAES") else "SIGN_VERIFY"
+            spec_name = spec.split(" ")[0]
+            made = self.call("CreateKey", KeySpec=spec_name, KeyUsage=usage)["KeyMetadata"]
+            key_ids.append(made["KeyId"])
+            named = {"KeyId": made["KeyId"]}
+            self.call("GetPublicKey", **named)
+            for _ in range(2 * CONNECTIONS):
+                if usage == "SIGN_VERIFY":
+                    message = {**named, "Message": os.urandom(64), "SigningAlgorithm": algorithm}
+                    signature = self.call("Sign", **message)["Signature"]
+                    assert self.call("Verify", **message, Signature=signature)["SignatureValid"]
+                    assert self.call("Verify", **message, Signature=damaged(signature)) is None
+                else:
+                    sealing = {**named, "EncryptionAlgorithm": algorithm}
+                    blob = self.call("Encrypt", **sealing, Plaintext=b"kept")["CiphertextBlob"]
+                    assert self.call("Decrypt", **sealing, CiphertextBlob=blob)["Plaintext"] == b"kept"
+                    assert self.call("Decrypt", **sealing, CiphertextBlob=damaged(blob)) is None
+        return key_ids
 
     def manage(self, key_id: str, name: str) -> None:
         self.call("DescribeKey", KeyId=key_id)
@@ -263,7 +299,9 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
         use_with_tampered_tokens(planted, driver, driver.use_everything(0))  # costs a worker: so it is first
         send_noise(server.port)
         blobs = [driver.use_everything(at) for at in range(1, 1 + ROUNDS)]
+        key_pairs = driver.use_key_pairs()
         planted.secrets = read_secrets(data_dir, key_file, blobs[:KEYS_LOOKED_FOR])
+        planted.secrets |= private_numbers_of(open_data_directory(data_dir, key_file), key_pairs)
         today = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d")
         planted.signing_key = signing_key_of(ROOT_SECRET_ACCESS_KEY.encode(), today, REGION, "kms")
         yield planted
@@ -341,6 +379,10 @@ def test_planted_keys_are_in_the_boundary_itself(
         name for name in planted.secrets if name.startswith(("root", "domain", "backing", "secret access"))
     ]
     assert [name for name in held if not hits[name]] == []
+    pairs = {name.rsplit(" of ", 1)[1] for name in planted.secrets if name.startswith("private")}
+    assert len(pairs) == len(KEY_PAIRS)
+    seen = {name.rsplit(" of ", 1)[1] for name in hits if name.startswith("private")}
+    assert seen == pairs
 
 
 def test_planted_keys_are_in_no_file_and_no_log(planted: Planted) -> None:

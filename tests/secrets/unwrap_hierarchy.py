@@ -13,8 +13,13 @@ import sqlite3
 import struct
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 
+PART_BYTES = 64
+"""Of a long number: a half of any of the two ends would already give an RSA key away."""
 ONE, LENGTH = b"\x00\x00\x00\x01", b"\x00\x00\x01\x00"
 
 
@@ -71,4 +76,24 @@ def open_data_directory(data_dir: Path, key_file: bytes) -> dict[str, bytes]:
             secrets[f"backing key of {key_id}"] = open_token(token, domain_keys[token[2:18]])
         for access_key_id, token in database.execute("SELECT access_key_id, secret_token FROM access_keys"):
             secrets[f"secret access key of {access_key_id}"] = open_token(token, domain_keys[token[2:18]])
+    return secrets
+
+
+def private_numbers_of(hierarchy: dict[str, bytes], key_ids: list[str]) -> dict[str, bytes]:
+    """What is secret of each key pair, as it is written and as OpenSSL keeps numbers: low bytes first."""
+    secrets = {}
+    for key_id in key_ids:
+        key = load_der_private_key(hierarchy[f"backing key of {key_id}"], None)
+        if isinstance(key, RSAPrivateKey):
+            numbers = key.private_numbers()
+            parts = {name: getattr(numbers, name) for name in ("p", "q", "d", "dmp1", "dmq1", "iqmp")}
+        elif isinstance(key, EllipticCurvePrivateKey):
+            parts = {"scalar": key.private_numbers().private_value}
+        else:
+            secrets[f"private seed of {key_id}"] = key.private_bytes_raw()  # type: ignore[union-attr]
+            continue
+        for name, number in parts.items():
+            written = number.to_bytes((number.bit_length() + 7) // 8, "big")
+            secrets[f"private {name} of {key_id}"] = written[:PART_BYTES]
+            secrets[f"private {name}, low bytes first, of {key_id}"] = written[::-1][:PART_BYTES]
     return secrets
