@@ -131,7 +131,7 @@ def test_grant_tokens_are_refused_as_no_grant_exists(road: Road) -> None:
     assert code == "InvalidGrantTokenException"
 
 
-@pytest.mark.parametrize("operation", ["Sign", "CreateGrant", "EnableKeyRotation"])
+@pytest.mark.parametrize("operation", ["Sign", "CreateGrant"])
 def test_operation_not_built_says_so(road: Road, operation: str) -> None:
     assert refused(road, operation)[0] == "UnsupportedOperationException"
 

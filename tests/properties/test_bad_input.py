@@ -109,6 +109,11 @@ class Valid:
             "GenerateDataKey": {**named, "KeySpec": "AES_256"},
             "GenerateDataKeyWithoutPlaintext": {**named, "NumberOfBytes": 32},
             "GenerateRandom": {"NumberOfBytes": 32},
+            "EnableKeyRotation": {**named, "RotationPeriodInDays": 365},
+            "DisableKeyRotation": {"KeyId": ABSENT_KEY_ID},
+            "GetKeyRotationStatus": named,
+            "ListKeyRotations": {**named, "IncludeKeyMaterial": "ALL_KEY_MATERIAL", "Limit": 3},
+            "RotateKeyOnDemand": {"KeyId": ABSENT_KEY_ID},
         }
 
 

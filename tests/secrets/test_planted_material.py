@@ -185,6 +185,8 @@ class Driver:
         self.call("ListAliases")
         self.call("UpdateAlias", AliasName=name, TargetKeyId=key_id)
         self.call("DeleteAlias", AliasName=name)
+        self.call("RotateKeyOnDemand", KeyId=key_id)
+        self.call("ListKeyRotations", KeyId=key_id, IncludeKeyMaterial="ALL_KEY_MATERIAL")
         self.call("DisableKey", KeyId=key_id)
         self.call("Encrypt", KeyId=key_id, Plaintext=b"refused")
         self.call("EnableKey", KeyId=key_id)
