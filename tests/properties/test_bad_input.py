@@ -21,6 +21,7 @@ CONTENT_TYPE = b"application/x-amz-json-1.1"
 CLEAR_ERRORS = {
     "AccessDeniedException",
     "AlreadyExistsException",
+    "ConflictException",
     "CustomKeyStoreNotFoundException",
     "DisabledException",
     "DryRunOperationException",
@@ -46,6 +47,7 @@ WITHOUT_MESSAGE = {
     "NotAuthorizedException",
     "SerializationException",
     "UnknownOperationException",
+    "UnsupportedOperationException",
 }
 
 quick = settings(
@@ -110,7 +112,7 @@ class Valid:
             "GenerateDataKeyWithoutPlaintext": {**named, "NumberOfBytes": 32},
             "GenerateRandom": {"NumberOfBytes": 32},
             "EnableKeyRotation": {**named, "RotationPeriodInDays": 365},
-            "DisableKeyRotation": {"KeyId": ABSENT_KEY_ID},
+            "DisableKeyRotation": named,
             "GetKeyRotationStatus": named,
             "ListKeyRotations": {**named, "IncludeKeyMaterial": "ALL_KEY_MATERIAL", "Limit": 3},
             "RotateKeyOnDemand": {"KeyId": ABSENT_KEY_ID},
@@ -160,6 +162,7 @@ def test_sound_requests_are_sound(road: Road, valid: Valid) -> None:
         "DeleteAlias": "NotFoundException",
         "CreateAlias": "AlreadyExistsException",
         "CancelKeyDeletion": "KMSInvalidStateException",
+        "RotateKeyOnDemand": "NotFoundException",
     }
     for operation, members in valid.requests.items():
         answer = require_clear(road, operation, json.dumps(members).encode())
