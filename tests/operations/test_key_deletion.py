@@ -119,10 +119,13 @@ TAG = [{"TagKey": "a", "TagValue": "b"}]
 REFUSED_WHILE_PENDING: dict[str, dict[str, Any]] = {
     "CreateAlias": {"AliasName": "alias/never"},
     "DisableKey": {},
+    "DisableKeyRotation": {},
     "EnableKey": {},
+    "EnableKeyRotation": {},
     "Encrypt": {"Plaintext": TEXT},
     "GenerateDataKey": {"KeySpec": "AES_256"},
     "GenerateDataKeyWithoutPlaintext": {"KeySpec": "AES_256"},
+    "RotateKeyOnDemand": {},
     "ScheduleKeyDeletion": {},
     "TagResource": {"Tags": TAG},
     "UntagResource": {"TagKeys": ["a"]},
@@ -131,7 +134,9 @@ REFUSED_WHILE_PENDING: dict[str, dict[str, Any]] = {
 ALLOWED_WHILE_PENDING: dict[str, dict[str, Any]] = {
     "DescribeKey": {},
     "GetKeyPolicy": {},
+    "GetKeyRotationStatus": {},
     "ListKeyPolicies": {},
+    "ListKeyRotations": {},
     "ListResourceTags": {},
     "PutKeyPolicy": {"Policy": policy_for("kms:*")},
     "ListAliases": {},

@@ -56,6 +56,11 @@ KEY_REQUESTS: dict[str, dict[str, Any]] = {
     "GetKeyPolicy": {},
     "PutKeyPolicy": {"Policy": CLOSED_POLICY},
     "ListKeyPolicies": {},
+    "EnableKeyRotation": {},
+    "DisableKeyRotation": {},
+    "GetKeyRotationStatus": {},
+    "ListKeyRotations": {},
+    "RotateKeyOnDemand": {},
 }
 
 

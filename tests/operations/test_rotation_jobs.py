@@ -25,7 +25,7 @@ from tests.support.road import ACCOUNT, REGION, Road
 
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.aws.generated.enums import KeyMaterialState, KeyState, OriginType
-from strongroom.boundary.interface import BoundaryUnavailable, GeneratedKey, KeyBinding
+from strongroom.boundary.interface import BoundaryRefused, BoundaryUnavailable, GeneratedKey, KeyBinding
 from strongroom.jobs.key_rotation import BATCH_KEYS, complete_rotations, rotate_due_keys
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
@@ -320,7 +320,9 @@ def test_keys_that_the_boundary_refuses_are_left_once_a_round_and_the_others_rot
     boundary = BoundaryThatRefuses(own_road, bad)
     rooms = replace(own_road.rooms, boundary=boundary)
     own_road.clock.advance(PERIOD_SECONDS + 1)
-    assert own_road.wait(rotate_due_keys(rooms, own_road.audit, RequestIds())) == 3
+    with pytest.raises(BoundaryRefused):
+        own_road.wait(rotate_due_keys(rooms, own_road.audit, RequestIds()))
+    assert len(rotation_events(own_road)) == 3
     assert boundary.asked == len(bad) + 3
     assert all(len(rotations(own_road, key)) == 1 for key in good)
 

@@ -62,7 +62,8 @@ async def complete_rotations(rooms: Rooms, audit: AuditTrail, request_ids: Reque
     Safe to run in several processes at once, and to be killed at any moment: the new material, the
     schedule and the end of the rotation are one change of one version of the key. Material that lost a
     race was never anyone's.
-    Raises: AuditUnavailable; BoundaryUnavailable. What was rotated until then stays so.
+    Raises: AuditUnavailable, BoundaryUnavailable; when all other keys had their turn, the BoundaryError
+    of a key that the boundary refused. What was rotated until then stays so.
     """
 
     async def complete(key: Key) -> Key | None:
@@ -98,6 +99,7 @@ async def _rotate_each(
     rotation: Rotation,
 ) -> int:
     rotated = 0
+    failure: BoundaryError | None = None
     left: set[tuple[Region, KeyId]] = set()
     # Whatever was rotated is not listed again, and what had to be left is asked for on top: each round
     # comes to keys that none has tried, or is the last.
@@ -112,8 +114,7 @@ async def _rotate_each(
             except BoundaryUnavailable:
                 raise
             except BoundaryError as error:
-                logger.error("key %s was not rotated: %s", key.arn, type(error).__name__)
-                change = None
+                failure, change = failure or error, None
             if change is None:
                 left.add((key.region, key.key_id))
                 continue
@@ -123,6 +124,9 @@ async def _rotate_each(
                 await audit.durably(
                     _render_record(before, after, rooms.clock.epoch_seconds(), request_ids.next())
                 )
+    if failure is not None:
+        logger.error("%d keys were left as they are, some for %s", len(left), type(failure).__name__)
+        raise failure
     return rotated
 
 
