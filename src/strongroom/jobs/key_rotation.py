@@ -100,13 +100,15 @@ async def _rotate_each(
 ) -> int:
     rotated = 0
     failure: BoundaryError | None = None
-    left: set[tuple[Region, KeyId]] = set()
-    # Whatever was rotated is not listed again, and what had to be left is asked for on top: each round
-    # comes to keys that none has tried, or is the last.
+    left = 0
+    tried: set[tuple[Region, KeyId]] = set()
+    # What was rotated is not listed again, and what had to be left is asked for on top: each round comes
+    # to keys that none has tried, or is the last.
     while fresh := [
-        key for key in await list_keys(BATCH_KEYS + len(left)) if (key.region, key.key_id) not in left
+        key for key in await list_keys(BATCH_KEYS + left) if (key.region, key.key_id) not in tried
     ]:
         for key in fresh:
+            tried.add((key.region, key.key_id))
             if not audit.is_accepting():  # INVARIANT J4
                 raise AuditUnavailable
             try:
@@ -116,7 +118,7 @@ async def _rotate_each(
             except BoundaryError as error:
                 failure, change = failure or error, None
             if change is None:
-                left.add((key.region, key.key_id))
+                left += 1
                 continue
             before, after = change
             if after.current_material_id != before.current_material_id:
@@ -125,7 +127,7 @@ async def _rotate_each(
                     _render_record(before, after, rooms.clock.epoch_seconds(), request_ids.next())
                 )
     if failure is not None:
-        logger.error("%d keys were left as they are, some for %s", len(left), type(failure).__name__)
+        logger.error("%d keys were left as they are, some for %s", left, type(failure).__name__)
         raise failure
     return rotated
 
