@@ -294,7 +294,7 @@ def test_key_of_another_account_is_denied_as_one_that_does_not_exist(
 
 
 def test_unsupported_operation_says_so(kms: Any, key: dict[str, Any]) -> None:
-    assert refused(kms.enable_key_rotation, KeyId=key["KeyId"])[0] == "UnsupportedOperationException"
+    assert refused(kms.list_grants, KeyId=key["KeyId"])[0] == "UnsupportedOperationException"
 
 
 def test_sts_get_caller_identity_names_the_account(server: Server) -> None:

@@ -51,6 +51,11 @@ BESIDE: dict[str, dict[str, Any]] = {
     "ListKeyPolicies": {},
     "ReEncrypt": {"CiphertextBlob": encoded(b"x"), "DestinationKeyId": ABSENT_KEY_ID},
     "CreateAlias": {"AliasName": "alias/lookup"},
+    "EnableKeyRotation": {},
+    "DisableKeyRotation": {},
+    "GetKeyRotationStatus": {},
+    "ListKeyRotations": {},
+    "RotateKeyOnDemand": {},
 }
 MEMBER = {"ReEncrypt": "SourceKeyId", "CreateAlias": "TargetKeyId"}
 WITH_ALIASES = {

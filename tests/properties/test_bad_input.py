@@ -21,6 +21,7 @@ CONTENT_TYPE = b"application/x-amz-json-1.1"
 CLEAR_ERRORS = {
     "AccessDeniedException",
     "AlreadyExistsException",
+    "ConflictException",
     "CustomKeyStoreNotFoundException",
     "DisabledException",
     "DryRunOperationException",
@@ -120,6 +121,11 @@ class Valid:
             "GetPublicKey": {"KeyId": signing},
             "GenerateDataKeyPair": {**named, "KeyPairSpec": "ECC_NIST_P256", "EncryptionContext": context},
             "GenerateDataKeyPairWithoutPlaintext": {**named, "KeyPairSpec": "ECC_NIST_P384"},
+            "EnableKeyRotation": {**named, "RotationPeriodInDays": 365},
+            "DisableKeyRotation": named,
+            "GetKeyRotationStatus": named,
+            "ListKeyRotations": {**named, "IncludeKeyMaterial": "ALL_KEY_MATERIAL", "Limit": 3},
+            "RotateKeyOnDemand": {"KeyId": ABSENT_KEY_ID},
         }
 
 
@@ -166,6 +172,7 @@ def test_sound_requests_are_sound(road: Road, valid: Valid) -> None:
         "DeleteAlias": "NotFoundException",
         "CreateAlias": "AlreadyExistsException",
         "CancelKeyDeletion": "KMSInvalidStateException",
+        "RotateKeyOnDemand": "NotFoundException",
     }
     for operation, members in valid.requests.items():
         answer = require_clear(road, operation, json.dumps(members).encode())

@@ -221,6 +221,11 @@ class Driver:
         self.call("ListAliases")
         self.call("UpdateAlias", AliasName=name, TargetKeyId=key_id)
         self.call("DeleteAlias", AliasName=name)
+        self.call("RotateKeyOnDemand", KeyId=key_id)
+        while "OnDemandRotationStartDate" in self.call("GetKeyRotationStatus", KeyId=key_id):
+            time.sleep(0.05)
+        self.call("Encrypt", KeyId=key_id, Plaintext=b"by the new material")
+        self.call("ListKeyRotations", KeyId=key_id, IncludeKeyMaterial="ALL_KEY_MATERIAL")
         self.call("DisableKey", KeyId=key_id)
         self.call("Encrypt", KeyId=key_id, Plaintext=b"refused")
         self.call("EnableKey", KeyId=key_id)
@@ -321,7 +326,7 @@ def read_secrets(data_dir: Path, key_file: bytes, blobs: list[bytes]) -> dict[st
     secrets = {
         name: secret
         for name, secret in hierarchy.items()
-        if not name.startswith("backing key") or name in used
+        if "backing key" not in name or name.removeprefix("rotated ") in used
     }
     for blob in blobs:
         name = name_of_key(blob)
@@ -332,7 +337,7 @@ def read_secrets(data_dir: Path, key_file: bytes, blobs: list[bytes]) -> dict[st
 def test_planted_hierarchy_is_the_one_in_use(planted: Planted) -> None:
     """The needles are right: opened by the published formats alone, and the server was really used."""
     kinds = Counter(name.split(" of ")[0].split(" under ")[0] for name in planted.secrets)
-    assert kinds["backing key"] == kinds["message key"] == KEYS_LOOKED_FOR
+    assert kinds["backing key"] == kinds["message key"] == kinds["rotated backing key"] == KEYS_LOOKED_FOR
     assert kinds["domain key"] == 2
     assert kinds["root key"] == kinds["seal slot key"] == kinds["seal key file"] == 1
     assert planted.secrets[f"secret access key of {ROOT_ACCESS_KEY_ID}"] == ROOT_SECRET_ACCESS_KEY.encode()
@@ -376,7 +381,9 @@ def test_planted_keys_are_in_the_boundary_itself(
     with capsys.disabled():
         sys.stdout.write(f"\nin the boundary: {dict(hits)}\n")
     held = [
-        name for name in planted.secrets if name.startswith(("root", "domain", "backing", "secret access"))
+        name
+        for name in planted.secrets
+        if name.startswith(("root", "domain", "backing", "rotated", "secret access"))
     ]
     assert [name for name in held if not hits[name]] == []
     pairs = {name.rsplit(" of ", 1)[1] for name in planted.secrets if name.startswith("private")}

@@ -72,8 +72,11 @@ def open_data_directory(data_dir: Path, key_file: bytes) -> dict[str, bytes]:
             "SELECT region, domain_key_id, token FROM domain_keys"
         ):
             domain_keys[domain_key_id] = secrets[f"domain key of {region}"] = open_token(token, root_key)
-        for key_id, token in database.execute("SELECT key_id, exported_token FROM key_materials"):
-            secrets[f"backing key of {key_id}"] = open_token(token, domain_keys[token[2:18]])
+        for key_id, position, token in database.execute(
+            "SELECT key_id, position, exported_token FROM key_materials"
+        ):
+            name = f"backing key of {key_id}" if position == 0 else f"rotated backing key of {key_id}"
+            secrets[name] = open_token(token, domain_keys[token[2:18]])
         for access_key_id, token in database.execute("SELECT access_key_id, secret_token FROM access_keys"):
             secrets[f"secret access key of {access_key_id}"] = open_token(token, domain_keys[token[2:18]])
     return secrets

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 from strongroom.audit.interface import AuditTrail
 from strongroom.jobs.key_destruction import destroy_due_keys
+from strongroom.jobs.key_rotation import complete_rotations, rotate_due_keys
 from strongroom.operations.context import Rooms
 from strongroom.request_ids import RequestIds
 
 logger = logging.getLogger("strongroom.jobs")
 
 PERIOD_SECONDS = 5.0
+PROMPT_PERIOD_SECONDS = 0.5
+
+Job: TypeAlias = Callable[[Rooms, AuditTrail, RequestIds], Awaitable[int]]
+
+JOBS: Sequence[Job] = (destroy_due_keys, rotate_due_keys, complete_rotations)
+"""All jobs, in the order in which a round runs them."""
+
+PROMPT_JOBS: Sequence[Job] = (rotate_due_keys, complete_rotations)
+"""Jobs that callers wait for: RotateKeyOnDemand, and EnableKey of a key whose rotation is overdue.
+
+With nothing to do, each costs one look into an index.
+"""
 
 
 class JobRunner:
@@ -23,18 +38,37 @@ class JobRunner:
         self._audit = audit
         self._ids = request_ids
 
-    async def run_due(self) -> None:
-        """Run everything that is due by now, once."""
-        await destroy_due_keys(self._rooms, self._audit, self._ids)
+    async def run_due(self, jobs: Sequence[Job] = JOBS) -> None:
+        """Run everything that is due by now, once. A job that fails does not keep the others from
+        their work; the first failure is raised when all have had their turn."""
+        failure: Exception | None = None
+        for job in jobs:
+            try:
+                await job(self._rooms, self._audit, self._ids)
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     async def run_until(self, stopped: asyncio.Event) -> None:
-        """Run jobs every few seconds until `stopped`. A failed round is logged and tried again."""
+        """Run jobs until `stopped`: some at once, all every few seconds. A failed round is logged and
+        tried again."""
+        loop = asyncio.get_running_loop()
+        next_whole_round = loop.time()
         while not stopped.is_set():
+            is_whole = loop.time() >= next_whole_round
             try:
-                await self.run_due()
+                await self.run_due(JOBS if is_whole else PROMPT_JOBS)
             except Exception as error:
                 logger.error("jobs failed with %s; next try in %s s", type(error).__name__, PERIOD_SECONDS)
-            try:
-                await asyncio.wait_for(stopped.wait(), PERIOD_SECONDS)
-            except TimeoutError:
-                continue
+                await _wait(stopped, PERIOD_SECONDS)
+            if is_whole:
+                next_whole_round = loop.time() + PERIOD_SECONDS
+            await _wait(stopped, PROMPT_PERIOD_SECONDS)
+
+
+async def _wait(stopped: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stopped.wait(), seconds)
+    except TimeoutError:
+        return

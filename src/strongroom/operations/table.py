@@ -13,6 +13,7 @@ from strongroom.operations.kms import (
     key_lifecycle,
     key_policies,
     public_keys,
+    rotation,
     signing,
     tags,
 )
@@ -33,6 +34,7 @@ KMS_OPERATIONS: dict[str, Operation] = {
         signing,
         public_keys,
         data_key_pairs,
+        rotation,
     )
     for operation in family.OPERATIONS
 }

@@ -79,6 +79,10 @@ class Store(Protocol):
         """
         ...
 
+    async def update_keys(self, changing: Sequence[Key]) -> Sequence[Key]:
+        """As update_key for several keys in one transaction: all are replaced, or none."""
+        ...
+
     async def destroy_key(self, key: Key) -> None:
         """Remove the key, its materials, tags and aliases, and note its id in the ledger of
         destroyed keys, in one transaction. Raises ConcurrentChange."""
@@ -96,6 +100,16 @@ class Store(Protocol):
 
     async def list_keys_due_for_deletion(self, until: datetime, limit: int) -> Sequence[Key]:
         """Keys of all accounts and Regions whose deletion_at has come."""
+        ...
+
+    async def list_keys_due_for_rotation(self, until: datetime, limit: int) -> Sequence[Key]:
+        """Enabled keys of all accounts and Regions whose next_rotation_at has come, the longest due
+        first; no replicas of multi-Region keys."""
+        ...
+
+    async def list_keys_in_rotation(self, limit: int) -> Sequence[Key]:
+        """Enabled keys of all accounts and Regions with a rotation_started_at, the oldest first; no
+        replicas of multi-Region keys."""
         ...
 
     # aliases

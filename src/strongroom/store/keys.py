@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, literal, select, update
 
-from strongroom.aws.generated.enums import KeyManagerType
+from strongroom.aws.generated.enums import KeyManagerType, KeyState
 from strongroom.resources.identifiers import AccountId, KeyId, Region
 from strongroom.resources.key import Key
 from strongroom.store.interface import ConcurrentChange
@@ -57,6 +57,21 @@ _DUE = (
     select(KEYS.c.region, KEYS.c.key_id)
     .where(KEYS.c.deletion_at <= bindparam("until"))
     .order_by(KEYS.c.deletion_at)
+    .limit(bindparam("limit"))
+)
+_MAY_ROTATE = (KEYS.c.key_state == KeyState.ENABLED.value) & (
+    KEYS.c.primary_region.is_(None) | (KEYS.c.primary_region == KEYS.c.region)
+)
+_DUE_FOR_ROTATION = (
+    select(KEYS.c.region, KEYS.c.key_id)
+    .where(_MAY_ROTATE, KEYS.c.next_rotation_at <= bindparam("until"))
+    .order_by(KEYS.c.next_rotation_at)
+    .limit(bindparam("limit"))
+)
+_IN_ROTATION = (
+    select(KEYS.c.region, KEYS.c.key_id)
+    .where(_MAY_ROTATE, KEYS.c.rotation_started_at > 0)  # a range: IS NOT NULL would read every row
+    .order_by(KEYS.c.rotation_started_at)
     .limit(bindparam("limit"))
 )
 _COUNT = (
@@ -150,8 +165,25 @@ def count_keys(connection: Connection, account_id: AccountId, region: Region) ->
 
 def select_keys_due(connection: Connection, until: datetime, limit: int) -> list[Key]:
     """Keys whose deletion_at has come, the longest due first."""
-    due = connection.execute(_DUE, {"until": render_instant(until), "limit": limit}).all()
-    found = (select_key(connection, row.region, row.key_id) for row in due)
+    return _select_keys(connection, _DUE, {"until": render_instant(until), "limit": limit})
+
+
+def select_keys_due_for_rotation(connection: Connection, until: datetime, limit: int) -> list[Key]:
+    """Enabled keys, not replicas, whose next_rotation_at has come, the longest due first."""
+    return _select_keys(connection, _DUE_FOR_ROTATION, {"until": render_instant(until), "limit": limit})
+
+
+def select_keys_in_rotation(connection: Connection, limit: int) -> list[Key]:
+    """Enabled keys, not replicas, with a rotation under way, the oldest first."""
+    return _select_keys(connection, _IN_ROTATION, {"limit": limit})
+
+
+def _select_keys(
+    connection: Connection, which: Select[tuple[str, str]], parameters: dict[str, int]
+) -> list[Key]:
+    found = (
+        select_key(connection, row.region, row.key_id) for row in connection.execute(which, parameters).all()
+    )
     return [key for key in found if key is not None]
 
 

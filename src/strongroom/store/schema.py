@@ -91,8 +91,9 @@ KEYS = Table(
     UniqueConstraint("account_id", "region", "key_id"),
     Index(None, "deletion_at"),
     Index(None, "account_id", "region", "key_manager"),  # counting without reading rows
-    Index(None, "next_rotation_at"),
-    Index(None, "rotation_started_at"),
+    # With the state in front, keys that must not rotate now are not read again and again.
+    Index(None, "key_state", "next_rotation_at"),
+    Index(None, "key_state", "rotation_started_at"),
     Index(None, "key_id"),  # a multi-Region key's related keys
     Index(None, "custom_key_store_id", "xks_key_id"),
 )

@@ -99,9 +99,14 @@ class SqlStore:
     async def update_key(self, key: Key) -> Key:
         """Replace the record of `key.version`; returns it with its new version. Raises ConcurrentChange."""
 
-        def work(connection: Connection, changed: Changed) -> Key:
-            changed.append(_key_identity(key.region, key.key_id))
-            return keys.update_key(connection, key)
+        return (await self.update_keys((key,)))[0]
+
+    async def update_keys(self, changing: Sequence[Key]) -> Sequence[Key]:
+        """Replace several records in one transaction, or none of them. Raises ConcurrentChange."""
+
+        def work(connection: Connection, changed: Changed) -> list[Key]:
+            changed.extend(_key_identity(key.region, key.key_id) for key in changing)
+            return [keys.update_key(connection, key) for key in changing]
 
         return await self._writer.change(work)
 
@@ -134,6 +139,14 @@ class SqlStore:
     async def list_keys_due_for_deletion(self, until: datetime, limit: int) -> Sequence[Key]:
         """Keys of all accounts and Regions whose deletion_at has come, the longest due first."""
         return self._reader.read(lambda c: keys.select_keys_due(c, until, limit))
+
+    async def list_keys_due_for_rotation(self, until: datetime, limit: int) -> Sequence[Key]:
+        """Enabled keys whose next_rotation_at has come, the longest due first; no replicas."""
+        return self._reader.read(lambda c: keys.select_keys_due_for_rotation(c, until, limit))
+
+    async def list_keys_in_rotation(self, limit: int) -> Sequence[Key]:
+        """Enabled keys with a rotation_started_at, the oldest first; no replicas."""
+        return self._reader.read(lambda c: keys.select_keys_in_rotation(c, limit))
 
     # aliases
     async def find_alias(self, account_id: AccountId, region: Region, name: AliasName) -> Alias | None:

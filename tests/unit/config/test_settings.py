@@ -269,3 +269,16 @@ def test_serve_with_the_seal_key_in_the_data_directory_refuses(tmp_path: Path, i
         _load("serve", flags=flags)
     outside = {**flags, "seal_key_file": str(tmp_path / "database" / "seal.key")}
     assert _load("serve", flags=outside).seal_key_file == tmp_path / "database" / "seal.key"
+
+
+def test_rotate_new_keys_is_on_unless_the_operator_says_otherwise(tmp_path: Path) -> None:
+    assert _load().rotate_new_keys is True
+    assert _load("serve").rotate_new_keys is True
+    assert _load(environment={"STRONGROOM_ROTATE_NEW_KEYS": "false"}).rotate_new_keys is False
+    assert _load(file=_file(tmp_path, "rotate_new_keys = false")).rotate_new_keys is False
+
+
+@pytest.mark.parametrize("text", ["False", "0", "no", ""])
+def test_rotate_new_keys_of_another_word_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="rotate_new_keys"):
+        _load(environment={"STRONGROOM_ROTATE_NEW_KEYS": text})

@@ -23,8 +23,7 @@ from strongroom.resources.identifiers import (
 )
 from strongroom.resources.key import Key, KeyMaterial
 from strongroom.resources.key_spec import is_usage_compatible
-
-ROTATION_PERIOD_DAYS_DEFAULT = 365
+from strongroom.resources.rotation_schedule import ROTATION_PERIOD_DAYS_DEFAULT
 
 
 def requested_spec(request: CreateKeyRequest) -> KeySpec:

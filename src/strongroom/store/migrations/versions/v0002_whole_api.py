@@ -35,8 +35,8 @@ def _keys() -> None:
     op.add_column("keys", sa.Column("primary_region", sa.Text(), nullable=True))
     op.add_column("keys", sa.Column("custom_key_store_id", sa.Text(), nullable=True))
     op.add_column("keys", sa.Column("xks_key_id", sa.Text(), nullable=True))
-    op.create_index("ix_keys_next_rotation_at", "keys", ["next_rotation_at"])
-    op.create_index("ix_keys_rotation_started_at", "keys", ["rotation_started_at"])
+    op.create_index("ix_keys_key_state_next_rotation_at", "keys", ["key_state", "next_rotation_at"])
+    op.create_index("ix_keys_key_state_rotation_started_at", "keys", ["key_state", "rotation_started_at"])
     op.create_index("ix_keys_key_id", "keys", ["key_id"])
     op.create_index("ix_keys_custom_key_store_id_xks_key_id", "keys", ["custom_key_store_id", "xks_key_id"])
 
