@@ -23,6 +23,7 @@ from strongroom.boundary.interface import (
     MaterialRefused,
     PeerKeyRefused,
     SignatureRefused,
+    TicketRefused,
     TokenRefused,
 )
 from strongroom.boundary.messages import (
@@ -45,6 +46,7 @@ _ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
     Status.SIGNATURE_REFUSED: SignatureRefused,
     Status.PEER_KEY_REFUSED: PeerKeyRefused,
     Status.MATERIAL_REFUSED: MaterialRefused,
+    Status.TICKET_REFUSED: TicketRefused,
     Status.REFUSED: BoundaryRefused,
 }
 
@@ -174,6 +176,12 @@ class BoundaryClient:
     ) -> Awaitable[bytes]:
         scope = map(str.encode, (access_key_id, date, region, service))
         return self._call(Opcode.DERIVE_SIGNING_KEY, None, token, *scope)
+
+    def issue_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.ISSUE_TICKET, None, purpose.encode(), context, text)
+
+    def read_ticket(self, purpose: str, context: bytes, ticket: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.READ_TICKET, None, purpose.encode(), context, ticket)
 
     async def is_ready(self) -> bool:
         try:

@@ -17,6 +17,7 @@ from strongroom.boundary.interface import (
     MaterialRefused,
     PeerKeyRefused,
     SignatureRefused,
+    TicketRefused,
     TokenRefused,
 )
 from strongroom.boundary.messages import (
@@ -82,6 +83,12 @@ class CryptographicModule(Protocol):
 
     def load_domain_key(self, token: bytes, activate: bool) -> None: ...
 
+    def issue_ticket(self, purpose: bytes, context: bytes, text: bytes) -> bytes: ...
+
+    def read_ticket(self, purpose: bytes, context: bytes, ticket: bytes) -> bytes:
+        """Raises TicketRefused."""
+        ...
+
     def describe(self) -> Mapping[str, str]:
         """Facts for the status, by name; no secrets."""
         ...
@@ -93,6 +100,7 @@ _STATUSES: Mapping[type[Exception], Status] = {
     SignatureRefused: Status.SIGNATURE_REFUSED,
     PeerKeyRefused: Status.PEER_KEY_REFUSED,
     MaterialRefused: Status.MATERIAL_REFUSED,
+    TicketRefused: Status.TICKET_REFUSED,
     BoundaryRefused: Status.REFUSED,
     UnicodeDecodeError: Status.REFUSED,
 }
@@ -128,6 +136,8 @@ class Dispatcher:
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
+            Opcode.ISSUE_TICKET: self._issue_ticket,
+            Opcode.READ_TICKET: self._read_ticket,
         }
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
@@ -206,6 +216,14 @@ class Dispatcher:
         token, activate = parse_fields(body, 2)
         self._module.load_domain_key(token, activate=parse_number(activate) == 1)
         return b""
+
+    def _issue_ticket(self, body: bytes) -> bytes:
+        purpose, context, text = parse_fields(body, 3)
+        return self._module.issue_ticket(purpose, context, text)
+
+    def _read_ticket(self, body: bytes) -> bytes:
+        purpose, context, ticket = parse_fields(body, 3)
+        return self._module.read_ticket(purpose, context, ticket)
 
     def _status(self, body: bytes) -> bytes:
         parse_fields(body, 0)

@@ -24,6 +24,7 @@ DATA_KEY_BYTES_MAX: Final = 1024
 RANDOM_BYTES_MAX: Final = 1024
 DOMAIN_KEY_ID_BYTES: Final = 16
 MATERIAL_ID_BYTES: Final = 32
+TICKET_TEXT_BYTES_MAX: Final = 2048
 
 _NUMBER = struct.Struct(">H")
 _LENGTHS = tuple(struct.Struct(f">{count}H") for count in range(8))
@@ -52,6 +53,8 @@ class Opcode(IntEnum):
     # 40 to 44: imported key material
     # 45 to 49: replication
     # 50 to 59: answers for a recipient
+    ISSUE_TICKET = 60
+    READ_TICKET = 61
 
 
 class Status(IntEnum):
@@ -68,6 +71,7 @@ class Status(IntEnum):
     SIGNATURE_REFUSED = 6
     PEER_KEY_REFUSED = 7
     MATERIAL_REFUSED = 8
+    TICKET_REFUSED = 9
 
 
 FIELD_COUNTS: Final[dict[int, int]] = {
@@ -85,6 +89,8 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.DERIVE_SIGNING_KEY: 5,
     Opcode.CREATE_DOMAIN_KEY: 1,
     Opcode.LOAD_DOMAIN_KEY: 2,
+    Opcode.ISSUE_TICKET: 3,
+    Opcode.READ_TICKET: 3,
 }
 
 

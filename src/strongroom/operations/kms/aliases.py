@@ -100,7 +100,6 @@ async def delete_alias(call: Call, request: DeleteAliasRequest) -> None:
 
 async def list_aliases(call: Call, request: ListAliasesRequest) -> ListAliasesResponse:
     limit = request.limit or LIST_ALIASES_LIMIT_DEFAULT
-    after = parse_marker("ListAliases", request.marker)
     key_id = None
     if request.key_id is not None:
         key = await find_named_key(
@@ -109,6 +108,7 @@ async def list_aliases(call: Call, request: ListAliasesRequest) -> ListAliasesRe
         if key.account_id != call.account_id:
             raise refusals.access_denied_by_resource(call.principal.arn, "kms:ListAliases", key.arn)
         key_id = key.key_id
+    after = await parse_marker(call, "ListAliases", request.marker, key_id)
     found = await call.rooms.store.list_aliases(
         call.account_id, call.region, key_id, None if after is None else AliasName(after), limit + 1
     )
@@ -124,7 +124,7 @@ async def list_aliases(call: Call, request: ListAliasesRequest) -> ListAliasesRe
             )
             for alias in page
         ],
-        next_marker=render_marker("ListAliases", page[-1].alias_name) if more else None,
+        next_marker=await render_marker(call, "ListAliases", page[-1].alias_name, key_id) if more else None,
         truncated=more,
     )
 
