@@ -46,6 +46,9 @@ BESIDE: dict[str, dict[str, Any]] = {
     "ListKeyPolicies": {},
     "ReEncrypt": {"CiphertextBlob": encoded(b"x"), "DestinationKeyId": ABSENT_KEY_ID},
     "CreateAlias": {"AliasName": "alias/lookup"},
+    "CreateGrant": {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root", "Operations": ["Decrypt"]},
+    "ListGrants": {},
+    "RevokeGrant": {"GrantId": "0" * 64},
 }
 MEMBER = {"ReEncrypt": "SourceKeyId", "CreateAlias": "TargetKeyId"}
 WITH_ALIASES = {

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.operations.road_requests import ABSENT_KEY_ID, TEXT, encoded, key_arn, policy_for
-from tests.support.road import Road
+from tests.support.road import ACCOUNT, Road
 
 from strongroom.aws.generated.constraints import OPERATIONS, SHAPES
 from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT
@@ -27,6 +27,7 @@ CLEAR_ERRORS = {
     "IncorrectKeyException",
     "InvalidArnException",
     "InvalidCiphertextException",
+    "InvalidGrantIdException",
     "InvalidGrantTokenException",
     "InvalidKeyUsageException",
     "InvalidMarkerException",
@@ -80,6 +81,7 @@ class Valid:
         self.blob: str = sealed["CiphertextBlob"]
         named = {"KeyId": self.key_id}
         context = {"a": "b"}
+        root = f"arn:aws:iam::{ACCOUNT}:root"
         self.requests: dict[str, dict[str, Any]] = {
             "CreateKey": {"Description": "d", "Tags": [{"TagKey": "a", "TagValue": "b"}]},
             "DescribeKey": named,
@@ -109,6 +111,18 @@ class Valid:
             "GenerateDataKey": {**named, "KeySpec": "AES_256"},
             "GenerateDataKeyWithoutPlaintext": {**named, "NumberOfBytes": 32},
             "GenerateRandom": {"NumberOfBytes": 32},
+            "CreateGrant": {
+                **named,
+                "GranteePrincipal": root,
+                "RetiringPrincipal": root,
+                "Operations": ["Decrypt", "DescribeKey"],
+                "Constraints": {"EncryptionContextSubset": context},
+                "Name": "a/name",
+            },
+            "ListGrants": {**named, "GranteePrincipal": root, "Limit": 3},
+            "ListRetirableGrants": {"RetiringPrincipal": root, "Limit": 3},
+            "RetireGrant": {**named, "GrantId": "0" * 64},
+            "RevokeGrant": {**named, "GrantId": "0" * 64},
         }
 
 
@@ -153,6 +167,8 @@ def test_sound_requests_are_sound(road: Road, valid: Valid) -> None:
         "DisableKey": "NotFoundException",
         "ScheduleKeyDeletion": "NotFoundException",
         "DeleteAlias": "NotFoundException",
+        "RetireGrant": "NotFoundException",
+        "RevokeGrant": "NotFoundException",
         "CreateAlias": "AlreadyExistsException",
         "CancelKeyDeletion": "KMSInvalidStateException",
     }

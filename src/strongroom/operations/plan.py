@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from strongroom.operations.operation import AliasedKeyTarget, KeyTarget, Operation
+from strongroom.operations.operation import AliasedKeyTarget, GrantTarget, KeyTarget, Operation
 from strongroom.resources.key import Key
 
 
@@ -31,7 +31,7 @@ class Plan:
         wire_names = {field.name: field.encode_name for field in msgspec.structs.fields(operation.input)}
         self.operation = operation
         self.changes_a_key = not operation.read_only and any(
-            isinstance(target, KeyTarget | AliasedKeyTarget) for target in operation.access
+            isinstance(target, KeyTarget | AliasedKeyTarget | GrantTarget) for target in operation.access
         )
         self.takes_dry_run = "dry_run" in wire_names
         self.takes_dry_run_modifiers = "dry_run_modifiers" in wire_names
@@ -39,7 +39,7 @@ class Plan:
         self.key_is_judged = tuple(
             isinstance(target, KeyTarget)
             for target in operation.access
-            if isinstance(target, KeyTarget | AliasedKeyTarget)
+            if isinstance(target, KeyTarget | AliasedKeyTarget | GrantTarget)
         )
         self.recorded = tuple(
             (recorded.member, lower_camel(wire_names[recorded.member]), recorded.absent)
@@ -69,6 +69,8 @@ def record_request(plan: Plan, request: Any) -> Mapping[str, object] | None:
                 shown[name] = absent
         elif type(value) is list:
             shown[name] = [_shown(item) for item in value]
+        elif isinstance(value, msgspec.Struct):
+            shown[name] = _shown(value)
         else:
             shown[name] = value
     return shown or None
