@@ -169,7 +169,7 @@ def test_operation_on_a_key_pending_deletion_works(road: Road, operation: str) -
 
 def test_grants_of_a_key_pending_deletion_can_be_retired_and_revoked(road: Road) -> None:
     key = road.create_key()
-    grantee = {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root", "Operations": ["Decrypt"]}
+    grantee: dict[str, Any] = {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root", "Operations": ["Decrypt"]}
     made = [road.call("CreateGrant", KeyId=key["KeyId"], **grantee) for _ in range(2)]
     road.call("ScheduleKeyDeletion", KeyId=key["KeyId"])
     road.call("RetireGrant", GrantToken=made[0]["GrantToken"])
