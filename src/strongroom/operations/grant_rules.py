@@ -13,6 +13,7 @@ from strongroom.resources.grant import NO_CONSTRAINTS, GrantConstraints
 from strongroom.resources.grant_operations import SYMMETRIC_ENCRYPTION, grantable_operations
 from strongroom.resources.identifiers import partition_of
 from strongroom.resources.key import Key
+from strongroom.resources.key_spec import KEY_SPECS, KeyType
 
 CONSTRAINT_PAIRS_MAX = 8
 CONSTRAINT_VALUE_CHARACTERS_MAX = 384
@@ -102,7 +103,7 @@ def check_grant_fits(request: CreateGrantRequest, key: Key) -> None:
     has_context = (
         constraints.encryption_context_equals is not None or constraints.encryption_context_subset is not None
     )
-    if has_context and not SYMMETRIC_ENCRYPTION & allowed:
+    if has_context and KEY_SPECS[key.key_spec].type is not KeyType.SYMMETRIC:
         raise grant_refusals.constraint_not_supported()
 
 
