@@ -15,7 +15,7 @@ from tests.operations.road_requests import (
     encoded,
     refused,
 )
-from tests.support.road import ACCOUNT, REGION, Road
+from tests.support.road import ACCOUNT, REGION, Refusal, Road
 
 from strongroom.operations.context import Call
 from strongroom.operations.grant_tokens import read_grant_tokens
@@ -182,3 +182,14 @@ def test_verified_tokens_name_their_grants_to_the_call(road: Road) -> None:
         (ACCOUNT, REGION, key_id, grant["GrantId"]) for grant in made
     ]
     assert "grant_tokens" in Call.__dataclass_fields__
+
+
+def test_create_grant_without_a_boundary_makes_no_grant_that_nobody_knows_of(own_road: Road) -> None:
+    key_id = own_road.create_key()["KeyId"]
+    own_road.running_boundary.kill()
+    with pytest.raises(Refusal) as caught:
+        own_road.call("CreateGrant", KeyId=key_id, **TO_ALICE)
+    assert (caught.value.code, caught.value.status) == ("KMSInternalException", 500)
+    own_road.restart_boundary()
+    assert own_road.call("ListGrants", KeyId=key_id)["Grants"] == []
+    own_road.call("CreateGrant", KeyId=key_id, **TO_ALICE)
