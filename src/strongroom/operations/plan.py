@@ -67,12 +67,12 @@ def record_request(plan: Plan, request: Any) -> Mapping[str, object] | None:
         if value is None:
             if absent is not None:
                 shown[name] = absent
+        elif type(value) is str:  # nearly always
+            shown[name] = value
         elif type(value) is list:
             shown[name] = [_shown(item) for item in value]
-        elif isinstance(value, msgspec.Struct):
-            shown[name] = _shown(value)
         else:
-            shown[name] = value
+            shown[name] = _shown(value)
     return shown or None
 
 
