@@ -245,6 +245,30 @@ def test_list_grants_to_follows_every_write_of_another_worker(open_same: OpenSto
     assert seen() == []
 
 
+def test_list_grants_to_after_many_and_few_changes_is_what_is_there(open_same: OpenStore) -> None:
+    """INVARIANT S7: however much of it is remembered."""
+    one, other = open_same(), open_same()
+    key = new_key()
+    run(one.insert_key(key))
+    there: dict[GrantId, Grant] = {}
+
+    def agree() -> None:
+        expected = [there[grant_id] for grant_id in sorted(there)]
+        for store in (one, other, open_same()):
+            assert list(run(store.list_grants_to(REGION, key.key_id, ALICE))) == expected
+
+    for added, removed in ((1, 0), (40, 0), (3, 2), (0, 5), (50, 30), (1, 1), (0, 0), (0, 57)):
+        for number in range(added):
+            limit = GrantConstraints(encryption_context_subset={"a": str(number)})
+            grant = inserted(one, new_grant(key, grantee=ALICE, constraints=limit))
+            there[grant.grant_id] = grant
+        for grant_id in sorted(there)[:removed]:
+            run(other.delete_grant(REGION, key.key_id, grant_id))
+            del there[grant_id]
+        agree()
+    assert there == {}
+
+
 def test_insert_key_beyond_the_accounts_limit_is_refused(store: Store) -> None:
     keys = [new_key() for _ in range(3)]
     for key in keys[:2]:

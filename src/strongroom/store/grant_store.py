@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -17,6 +18,12 @@ from strongroom.store.writer import Changed, Writer
 GRANT_LISTS_REMEMBERED_MAX = 4096
 """Lists of one key's grants to one principal, in each worker; a grant takes about 1 KiB."""
 
+GRANTS_REMEMBERED_MAX = 20_000
+"""Single grants, in each worker."""
+READ_ONE_BY_ONE_MAX = 32
+"""So many new grants are read one by one; beyond that, all in one go."""
+
+KnownGrants: TypeAlias = OrderedDict[tuple[Region, KeyId, GrantId], Grant]
 GrantLists: TypeAlias = StampedCache[tuple[Region, KeyId, str], tuple[Grant, ...]]
 
 
@@ -34,6 +41,7 @@ class GrantStore:
     _reader: Reader
     _writer: Writer
     _grants_to: GrantLists
+    _known_grants: KnownGrants
 
     async def find_grant(self, region: Region, key_id: KeyId, grant_id: GrantId) -> Grant | None:
         """The grant record, or None."""
@@ -88,8 +96,28 @@ class GrantStore:
         found = self._grants_to.get((region, key_id, grantee_principal))
         if found is None:
             noted = self._grants_to.note(grants_of_identity(region, key_id))
-            found = self._reader.read(lambda c: grants.select_grants_to(c, region, key_id, grantee_principal))
+            found = self._reader.read(lambda c: self._read_grants_to(c, region, key_id, grantee_principal))
             self._grants_to.keep((region, key_id, grantee_principal), found, noted)
+        return found
+
+    def _read_grants_to(
+        self, connection: Connection, region: Region, key_id: KeyId, grantee_principal: str
+    ) -> tuple[Grant, ...]:
+        """INVARIANT S7: a grant is never changed, so after a change only the ids are read again, and the
+        rows of those that are new."""
+        known = self._known_grants
+        ids = grants.select_grant_ids_to(connection, region, key_id, grantee_principal)
+        new = [grant_id for grant_id in ids if (region, key_id, grant_id) not in known]
+        if len(new) > READ_ONE_BY_ONE_MAX:
+            found = grants.select_grants_to(connection, region, key_id, grantee_principal)
+        else:
+            read = (grants.select_grant(connection, region, key_id, grant_id) for grant_id in new)
+            fresh = {grant.grant_id: grant for grant in read if grant is not None}
+            found = tuple(fresh.get(grant_id) or known[region, key_id, grant_id] for grant_id in ids)
+        for grant in found if new else ():
+            known[region, key_id, grant.grant_id] = grant
+        while len(known) > GRANTS_REMEMBERED_MAX:
+            known.popitem(last=False)
         return found
 
     async def count_grants_of(self, region: Region, key_id: KeyId) -> int:

@@ -24,6 +24,7 @@ _TO_GRANTEE = (
     .where(*_OF_KEY, GRANTS.c.grantee_principal == bindparam("grantee_principal"))
     .order_by(GRANTS.c.grant_id)
 )
+_IDS_TO_GRANTEE = _TO_GRANTEE.with_only_columns(GRANTS.c.grant_id)
 _KEY_VERSION = select(KEYS.c.version).where(
     KEYS.c.region == bindparam("region"),
     KEYS.c.key_id == bindparam("key_id"),
@@ -122,6 +123,14 @@ def select_grants_to(
     """All grants of a key to one principal."""
     of = {"region": region, "key_id": key_id, "grantee_principal": grantee_principal}
     return tuple(parse_grant(row) for row in connection.execute(_TO_GRANTEE, of))
+
+
+def select_grant_ids_to(
+    connection: Connection, region: Region, key_id: KeyId, grantee_principal: str
+) -> list[GrantId]:
+    """Their ids alone, from the index alone, in the same order."""
+    of = {"region": region, "key_id": key_id, "grantee_principal": grantee_principal}
+    return [GrantId(grant_id) for grant_id in connection.execute(_IDS_TO_GRANTEE, of).scalars()]
 
 
 def count_grants_of(connection: Connection, region: Region, key_id: KeyId) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -12,7 +13,12 @@ from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, 
 from strongroom.resources.key import Alias, Key
 from strongroom.store import aliases, identities, keys
 from strongroom.store.engine import Database
-from strongroom.store.grant_store import GRANT_LISTS_REMEMBERED_MAX, GrantStore, grants_of_identity
+from strongroom.store.grant_store import (
+    GRANT_LISTS_REMEMBERED_MAX,
+    GrantStore,
+    KnownGrants,
+    grants_of_identity,
+)
 from strongroom.store.interface import AccessKey, AlreadyExists
 from strongroom.store.reader import Reader
 from strongroom.store.stamped_cache import StampedCache
@@ -67,6 +73,7 @@ class SqlStore(GrantStore):
             StampedCache(stamps, records_remembered_max)
         )
         self._access_keys: StampedCache[AccessKeyId, AccessKey] = StampedCache(stamps, records_remembered_max)
+        self._known_grants: KnownGrants = OrderedDict()
         self._grants_to = StampedCache(stamps, min(records_remembered_max, GRANT_LISTS_REMEMBERED_MAX))
 
     def close(self) -> None:
@@ -76,6 +83,7 @@ class SqlStore(GrantStore):
         self._database.close()
         for cache in (self._keys, self._aliases, self._aliases_of, self._access_keys, self._grants_to):
             cache.clear()
+        self._known_grants.clear()
 
     # keys
     async def find_key(self, region: Region, key_id: KeyId) -> Key | None:

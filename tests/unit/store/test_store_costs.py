@@ -77,6 +77,7 @@ QUERIES: dict[str, Callable[[Database], object]] = {
         d, lambda c: grants.select_retirable_grants(c, REGION, ALICE, after=GRANT.grant_id, limit=9)
     ),
     "list_grants_to": lambda d: ask(d, lambda c: grants.select_grants_to(c, REGION, KEY.key_id, ALICE)),
+    "list_grant_ids_to": lambda d: ask(d, lambda c: grants.select_grant_ids_to(c, REGION, KEY.key_id, ALICE)),
     "count_grants_of": lambda d: ask(d, lambda c: grants.count_grants_of(c, REGION, KEY.key_id)),
     "find_access_key": lambda d: ask(d, lambda c: identities.select_access_key(c, AccessKeyId("AKIA"))),
     "list_domain_key_tokens": lambda d: ask(d, lambda c: identities.select_domain_key_tokens(c, REGION)),
@@ -109,7 +110,11 @@ def test_query_of_the_store_goes_by_an_index(path: Path, name: str) -> None:
     assert isinstance(plans, list)
     assert plans
     assert [plan for plan in plans if plan.startswith("SCAN")] == []
-    if name == "count_keys":  # it grows with their number, but reads no row
+    if name in (
+        "count_keys",
+        "count_grants_of",
+        "list_grant_ids_to",
+    ):  # grow with the number, but read no row
         assert "COVERING INDEX" in plans[0]
     # Sorting is for the few materials and tags of one key; a page comes sorted from its index.
     if name != "find_key":
@@ -128,6 +133,15 @@ def test_destroy_key_looks_for_what_hangs_on_it_by_an_index(path: Path, store: S
         assert "SEARCH" in plans[0][3]
     connection.close()
     asyncio.run(store.destroy_key(doomed))
+
+
+async def reread(path: Path) -> object:
+    """What a worker that remembers nothing finds."""
+    fresh = open_store(path, Stamps(new_stamp_words()), FixedClock(CREATED_AT))
+    try:
+        return await fresh.list_grants_to(REGION, KEY.key_id, ALICE)
+    finally:
+        fresh.close()
 
 
 def test_list_grants_to_among_five_thousand_grants_is_cheap(
@@ -157,6 +171,12 @@ def test_list_grants_to_among_five_thousand_grants_is_cheap(
     assert seconds("arn:aws:iam::111122223333:user/18") < 10e-3
     assert seconds(ALICE) < 1.0
     assert min(seconds(ALICE) for _ in range(5)) < 50e-6
+    added = asyncio.run(own.insert_grant(new_grant(KEY, grantee=ALICE), of_key_version=1))
+    assert seconds(ALICE) < 0.1  # only the ids and the new one
+    listed = asyncio.run(own.list_grants_to(REGION, KEY.key_id, ALICE))
+    assert len(listed) == 5001
+    assert added in listed
+    assert listed == asyncio.run(reread(tmp_path / "grants.db"))
     own.close()
 
 
