@@ -285,13 +285,13 @@ def test_is_ready_of_a_started_boundary_is_true(run: Run) -> None:
     run(test)
 
 
-def test_read_ticket_gives_the_text_that_was_issued(run: Run) -> None:
+def test_read_ticket_gives_the_text_that_was_put_in(run: Run) -> None:
     async def test(boundary: Boundary) -> None:
         for text in (b"x", "Schlüssel\x00".encode(), os.urandom(2048)):
-            ticket = await boundary.issue_ticket("marker", b"context", text)
+            ticket = await boundary.make_ticket("marker", b"context", text)
             assert await boundary.read_ticket("marker", b"context", ticket) == text
             assert text not in ticket or len(text) == 1
-        assert len({await boundary.issue_ticket("marker", b"", b"same") for _ in range(50)}) == 50
+        assert len({await boundary.make_ticket("marker", b"", b"same") for _ in range(50)}) == 50
 
     run(test)
 
@@ -300,7 +300,7 @@ def test_read_ticket_for_another_purpose_or_context_is_refused(run: Run) -> None
     """INVARIANT B9."""
 
     async def test(boundary: Boundary) -> None:
-        ticket = await boundary.issue_ticket("marker", b"context", b"text")
+        ticket = await boundary.make_ticket("marker", b"context", b"text")
         for purpose, context in (
             ("token", b"context"),
             ("marke", b"rcontext"),
@@ -319,7 +319,7 @@ def test_read_ticket_with_any_bit_flipped_or_cut_is_refused(run: Run) -> None:
     """INVARIANT B9."""
 
     async def test(boundary: Boundary) -> None:
-        ticket = await boundary.issue_ticket("marker", b"context", b"some text of a ticket")
+        ticket = await boundary.make_ticket("marker", b"context", b"some text of a ticket")
         altered = [ticket[:length] for length in range(len(ticket))]
         altered += [ticket + b"\x00", b"", bytes(64), b"\x01" + bytes(64), ticket[:17] + ticket[33:]]
         for bit in range(len(ticket) * 8):
@@ -333,17 +333,17 @@ def test_read_ticket_with_any_bit_flipped_or_cut_is_refused(run: Run) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", bytes(2049), bytes(60_000)])
-def test_issue_ticket_of_nothing_or_too_much_is_refused(run: Run, text: bytes) -> None:
+def test_make_ticket_of_nothing_or_too_much_is_refused(run: Run, text: bytes) -> None:
     async def test(boundary: Boundary) -> None:
         with pytest.raises(BoundaryRefused):
-            await boundary.issue_ticket("marker", b"", text)
+            await boundary.make_ticket("marker", b"", text)
 
     run(test)
 
 
 def test_read_ticket_of_another_boundary_is_refused(run: Run, tmp_path: Path) -> None:
     async def test(boundary: Boundary) -> None:
-        ticket = await boundary.issue_ticket("marker", b"", b"text")
+        ticket = await boundary.make_ticket("marker", b"", b"text")
         with RunningBoundary(tmp_path / "other-key") as other:
             client = attached_client(other, MemoryDomainKeyStore())
             with pytest.raises(TicketRefused):

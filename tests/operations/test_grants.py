@@ -285,7 +285,7 @@ def test_create_grant_on_a_disabled_key_is_refused(road: Road) -> None:
     assert refused(road, "CreateGrant", KeyId=key["KeyId"], **TO_ALICE) == expected
 
 
-def test_create_grant_by_another_account_names_that_account_as_issuer(road: Road) -> None:
+def test_create_grant_by_another_account_names_it_as_the_issuing_one(road: Road) -> None:
     policy = (
         policy_for("kms:*")[:-2] + "," + policy_for("kms:*", f"arn:aws:iam::{STRANGER}:root").split("[", 1)[1]
     )

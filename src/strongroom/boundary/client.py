@@ -177,8 +177,8 @@ class BoundaryClient:
         scope = map(str.encode, (access_key_id, date, region, service))
         return self._call(Opcode.DERIVE_SIGNING_KEY, None, token, *scope)
 
-    def issue_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
-        return self._call(Opcode.ISSUE_TICKET, None, purpose.encode(), context, text)
+    def make_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.MAKE_TICKET, None, purpose.encode(), context, text)
 
     def read_ticket(self, purpose: str, context: bytes, ticket: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.READ_TICKET, None, purpose.encode(), context, ticket)

@@ -83,7 +83,7 @@ class CryptographicModule(Protocol):
 
     def load_domain_key(self, token: bytes, activate: bool) -> None: ...
 
-    def issue_ticket(self, purpose: bytes, context: bytes, text: bytes) -> bytes: ...
+    def make_ticket(self, purpose: bytes, context: bytes, text: bytes) -> bytes: ...
 
     def read_ticket(self, purpose: bytes, context: bytes, ticket: bytes) -> bytes:
         """Raises TicketRefused."""
@@ -136,7 +136,7 @@ class Dispatcher:
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
-            Opcode.ISSUE_TICKET: self._issue_ticket,
+            Opcode.MAKE_TICKET: self._make_ticket,
             Opcode.READ_TICKET: self._read_ticket,
         }
 
@@ -217,9 +217,9 @@ class Dispatcher:
         self._module.load_domain_key(token, activate=parse_number(activate) == 1)
         return b""
 
-    def _issue_ticket(self, body: bytes) -> bytes:
+    def _make_ticket(self, body: bytes) -> bytes:
         purpose, context, text = parse_fields(body, 3)
-        return self._module.issue_ticket(purpose, context, text)
+        return self._module.make_ticket(purpose, context, text)
 
     def _read_ticket(self, body: bytes) -> bytes:
         purpose, context, ticket = parse_fields(body, 3)

@@ -51,7 +51,7 @@ class TokenRefused(BoundaryError):
 
 
 class TicketRefused(BoundaryError):
-    """A ticket that was not issued here for this purpose and context, or was altered."""
+    """A ticket that was not made here for this purpose and context, or was altered."""
 
 
 class BoundaryRefused(BoundaryError):
@@ -137,7 +137,7 @@ class Boundary(Protocol):
         """The 32-byte SigV4 signing key of one day, Region and service, from a secret access key token."""
         ...
 
-    def issue_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
+    def make_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
         """A ticket for a text of 1 to 2048 bytes: opaque, unforgeable, different each time.
 
         It opens again only for the same purpose (a fixed word of ours) and context, on every worker

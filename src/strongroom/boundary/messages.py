@@ -53,7 +53,7 @@ class Opcode(IntEnum):
     # 40 to 44: imported key material
     # 45 to 49: replication
     # 50 to 59: answers for a recipient
-    ISSUE_TICKET = 60
+    MAKE_TICKET = 60
     READ_TICKET = 61
 
 
@@ -89,7 +89,7 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.DERIVE_SIGNING_KEY: 5,
     Opcode.CREATE_DOMAIN_KEY: 1,
     Opcode.LOAD_DOMAIN_KEY: 2,
-    Opcode.ISSUE_TICKET: 3,
+    Opcode.MAKE_TICKET: 3,
     Opcode.READ_TICKET: 3,
 }
 

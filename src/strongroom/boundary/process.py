@@ -251,7 +251,7 @@ def warm_up() -> None:
     dispatcher.answer(Opcode.GENERATE_DATA_KEY, render_fields(key, key_id.encode(), render_number(32), b""))
     secret = module.wrap_root_secret("WARMUP", "0" * 12)
     module.derive_signing_key(secret, "WARMUP", b"20200101", b"warm-up", b"kms")
-    ticket = module.issue_ticket(b"warm-up", b"", b"warm-up")
+    ticket = module.make_ticket(b"warm-up", b"", b"warm-up")
     for body in (ticket, ticket[:-1] + b"?"):
         dispatcher.answer(Opcode.READ_TICKET, render_fields(b"warm-up", b"", body))
     with contextlib.suppress(MalformedFrame):

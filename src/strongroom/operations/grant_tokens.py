@@ -19,10 +19,10 @@ from strongroom.resources.identifiers import AccountId, KeyId, Region
 _PURPOSE = "grant token"
 
 
-async def issue_grant_token(boundary: Boundary, grant: GrantReference) -> str:
+async def make_grant_token(boundary: Boundary, grant: GrantReference) -> str:
     """A new token of a grant; each is another, and all of a grant's are worth the same."""
     text = f"{grant.account_id}\n{grant.key_id}\n{grant.grant_id}".encode()
-    return render_base64(await boundary.issue_ticket(_PURPOSE, render_context((grant.region,)), text))
+    return render_base64(await boundary.make_ticket(_PURPOSE, render_context((grant.region,)), text))
 
 
 async def read_grant_token(boundary: Boundary, token: str, region: Region) -> GrantReference:

@@ -34,7 +34,7 @@ async def render_marker(call: Call, listing: str, last: str, *of: str | None) ->
     `of` is what the listing is of: the key's ARN where it is a key's, and every filter of the request.
     """
     text = _VERSION.encode() + last.encode("utf-8", "surrogatepass")
-    ticket = await call.rooms.boundary.issue_ticket(_PURPOSE, _context(call, listing, of), text)
+    ticket = await call.rooms.boundary.make_ticket(_PURPOSE, _context(call, listing, of), text)
     return render_base64(ticket, _ALTCHARS)
 
 

@@ -133,8 +133,8 @@ class SoftwareModule:
     def load_domain_key(self, token: bytes, activate: bool) -> None:
         self._domain_keys.load(token, activate)
 
-    def issue_ticket(self, purpose: bytes, context: bytes, text: bytes) -> bytes:
-        return self._tickets.issue(purpose, context, text)
+    def make_ticket(self, purpose: bytes, context: bytes, text: bytes) -> bytes:
+        return self._tickets.make(purpose, context, text)
 
     def read_ticket(self, purpose: bytes, context: bytes, ticket: bytes) -> bytes:
         return self._tickets.read(purpose, context, ticket)

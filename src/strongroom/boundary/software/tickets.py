@@ -26,7 +26,7 @@ _BYTES_MIN: Final = _HEAD_BYTES + SIV_BYTES + 1
 
 
 class TicketOffice:
-    """Issues and reads tickets. Secrets: keeps only the cipher context; no repr shows a key."""
+    """Makes and reads tickets. Secrets: keeps only the cipher context; no repr shows a key."""
 
     __slots__ = ("_cipher",)
 
@@ -35,7 +35,7 @@ class TicketOffice:
         halves = (derive_key(root_key, LABEL_TICKET, half) for half in (b"authenticate", b"encrypt"))
         self._cipher = AESSIV(b"".join(halves))
 
-    def issue(self, purpose: bytes, context: bytes, text: bytes) -> bytes:
+    def make(self, purpose: bytes, context: bytes, text: bytes) -> bytes:
         """A ticket for `text`, never the same twice. Raises BoundaryRefused for a text too short or long."""
         if not 1 <= len(text) <= TICKET_TEXT_BYTES_MAX:
             raise BoundaryRefused
@@ -43,7 +43,7 @@ class TicketOffice:
         return head + self._cipher.encrypt(text, [purpose, context, head])
 
     def read(self, purpose: bytes, context: bytes, ticket: bytes) -> bytes:
-        """The text of a ticket that was issued for this purpose and context. Raises TicketRefused."""
+        """The text of a ticket that was made for this purpose and context. Raises TicketRefused."""
         if len(ticket) < _BYTES_MIN or not ticket.startswith(VERSION):
             raise TicketRefused
         head, sealed = ticket[:_HEAD_BYTES], ticket[_HEAD_BYTES:]

@@ -26,7 +26,7 @@ from strongroom.operations.grant_rules import (
     ordered,
     principal_account,
 )
-from strongroom.operations.grant_tokens import issue_grant_token
+from strongroom.operations.grant_tokens import make_grant_token
 from strongroom.operations.operation import (
     GrantTarget,
     Operation,
@@ -77,7 +77,7 @@ async def prepare_grant(call: Call, request: CreateGrantRequest) -> Grant:
 async def create_grant(call: Call, request: CreateGrantRequest, grant: Grant) -> CreateGrantResponse:
     """A name makes a repeated request find its first grant; its token is new every time."""
     boundary = call.rooms.boundary
-    token = await issue_grant_token(boundary, grant.reference)  # first: no grant without an answer
+    token = await make_grant_token(boundary, grant.reference)  # first: no grant without an answer
     try:
         stored = await call.rooms.store.insert_grant(
             grant, of_key_version=call.key.version, of_key_max=GRANTS_PER_KEY_MAX
@@ -85,7 +85,7 @@ async def create_grant(call: Call, request: CreateGrantRequest, grant: Grant) ->
     except LimitReached:
         raise grant_refusals.too_many_grants(call.key.arn) from None
     if stored.grant_id != grant.grant_id:
-        token = await issue_grant_token(boundary, stored.reference)
+        token = await make_grant_token(boundary, stored.reference)
     return CreateGrantResponse(grant_token=token, grant_id=stored.grant_id)
 
 
