@@ -146,7 +146,7 @@ class House:
         self.boundary = BoundaryClient(loop, self.store)
         self.audit = AuditClient(loop, durable=settings.audit == "durable")
         self.request_ids = RequestIds()
-        rules = Rules(rotate_new_keys=settings.rotate_new_keys)
+        rules = Rules(rotate_new_keys=settings.rotate_new_keys, keys_max=settings.keys_max)
         self.rooms = Rooms(self.store, self.boundary, Authorizer(), clock, rules)
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()

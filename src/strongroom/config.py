@@ -67,6 +67,8 @@ class Settings:
     signature_skew_seconds: int = 300
     rotate_new_keys: bool = True
     """New customer managed symmetric keys rotate every year; AWS's own default is that they do not."""
+    keys_max: int = 100_000
+    """Customer managed keys of an account in a Region, in any state."""
     body_bytes_max: int = 524_288
     """The largest legal request carries an attestation document of 349,528 bytes in base64."""
     header_bytes_max: int = 65_536
@@ -162,6 +164,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
         re.compile(r"[A-Za-z0-9_]{3,128}", re.ASCII), "3 to 128 letters, digits or underscores"
     ),
     "rotate_new_keys": _truth,
+    "keys_max": _whole_number(1, 10_000_000),
     "signature_skew_seconds": _whole_number(1, 900),
     "body_bytes_max": _whole_number(16_384, 16_777_216),
     "header_bytes_max": _whole_number(4_096, 1_048_576),

@@ -31,17 +31,22 @@ from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.operations.context import Call, Rooms
+from strongroom.operations.grant_lookup import require_may_retire, resolve_grant
+from strongroom.operations.grant_tokens import read_grant_tokens
 from strongroom.operations.key_lookup import resolve_aliased_key, resolve_key_target
 from strongroom.operations.operation import (
     AccountTarget,
     AliasedKeyTarget,
     AliasTarget,
+    GrantTarget,
     KeyTarget,
     Operation,
+    Rehearsed,
 )
 from strongroom.operations.plan import Plan, record_material, record_request, record_response
 from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
+from strongroom.resources.grant import Grant, GrantReference
 from strongroom.resources.identifiers import Region, alias_arn
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import StateRule, require_state
@@ -95,6 +100,7 @@ class Trip:
     __slots__ = (
         "authenticated",
         "error",
+        "grants",
         "http",
         "keys",
         "name",
@@ -111,6 +117,7 @@ class Trip:
         self.request_id = request_id
         self.authenticated: AuthenticatedRequest | None = None
         self.request: Any = None
+        self.grants: tuple[GrantReference, ...] = ()
         self.keys: tuple[Key, ...] = ()
         self.response: msgspec.Struct | None = None
         self.error: ApiError | None = None
@@ -181,7 +188,9 @@ class Pipeline:
         if plan.operation.check is not None:
             plan.operation.check(request)
         if plan.takes_grant_tokens and request.grant_tokens:
-            raise refusals.invalid_grant_token()  # no grant exists yet, so no token can be one
+            trip.grants = await read_grant_tokens(
+                self._rooms.boundary, request.grant_tokens, authenticated.region
+            )
         if not plan.operation.read_only and not self._audit.is_accepting():
             raise refusals.internal()  # nothing is changed that could not be recorded
         if not plan.changes_a_key:
@@ -208,6 +217,7 @@ class Pipeline:
         region = authenticated.region
         operation = plan.operation
         keys: list[Key] = []
+        grant: Grant | None = None
         for target in operation.access:  # each is resolved and allowed before the next is looked up
             if isinstance(target, KeyTarget):
                 key = await resolve_key_target(rooms.store, target, request, principal, region)
@@ -221,6 +231,11 @@ class Pipeline:
                 decision = rooms.authorizer.authorize_key(principal, target.action, key, cross_account=False)
                 if not decision.allowed:
                     raise denial(decision, principal, target.action, key.arn)
+            elif isinstance(target, GrantTarget):
+                key, grant = await resolve_grant(rooms, target, request, principal, region)
+                keys.append(key)
+                trip.keys = tuple(keys)
+                require_may_retire(principal, target, key, grant)
             else:
                 self._authorize_resource(target, request, authenticated)
         call_keys = trip.keys
@@ -230,20 +245,23 @@ class Pipeline:
                     raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
         if operation.states is not None:
             require_states(operation.states, plan, call_keys)
-        call = Call(principal, region, call_keys, rooms)
+        call = Call(principal, region, call_keys, rooms, trip.grants, grant)
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
             raise refusals.dry_run_succeeded()
         return await operation.run(call, request)
 
     async def _rehearse(self, plan: Plan, call: Call, request: Any) -> None:
-        """What a dry run still checks: a read-only operation runs and its result is thrown away."""
+        """What a dry run still checks: a read-only operation runs and its result is thrown away; of a
+        change, the part that changes nothing."""
         if plan.takes_dry_run_modifiers and DryRunModifierType.IGNORE_CIPHERTEXT in (
             request.dry_run_modifiers or ()
         ):
             return
         if plan.operation.read_only:
             await plan.operation.run(call, request)
+        elif isinstance(plan.operation.run, Rehearsed):
+            await plan.operation.run.prepare(call, request)
 
     def _authorize_key(
         self, target: KeyTarget, request: Any, principal: AuthenticatedPrincipal, key: Key

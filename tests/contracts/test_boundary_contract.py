@@ -33,6 +33,7 @@ from strongroom.boundary.interface import (
     KeyInUse,
     PlaintextRefused,
     SignatureRefused,
+    TicketRefused,
     TokenRefused,
 )
 
@@ -404,5 +405,73 @@ def test_data_key_pair_is_sealed_under_the_symmetric_key(run: Run, spec: str) ->
         for unknown in ("SYMMETRIC_DEFAULT", "ML_DSA_44", "RSA_1024", ""):
             with pytest.raises(BoundaryRefused):
                 await boundary.generate_data_key_pair(token, KEY_ID, unknown, AAD)
+
+    run(test)
+
+
+def test_read_ticket_gives_the_text_that_was_put_in(run: Run) -> None:
+    async def test(boundary: Boundary) -> None:
+        for text in (b"x", "Schlüssel\x00".encode(), os.urandom(2048)):
+            ticket = await boundary.make_ticket("marker", b"context", text)
+            assert await boundary.read_ticket("marker", b"context", ticket) == text
+            assert text not in ticket or len(text) == 1
+        assert len({await boundary.make_ticket("marker", b"", b"same") for _ in range(50)}) == 50
+
+    run(test)
+
+
+def test_read_ticket_for_another_purpose_or_context_is_refused(run: Run) -> None:
+    """INVARIANT B9."""
+
+    async def test(boundary: Boundary) -> None:
+        ticket = await boundary.make_ticket("marker", b"context", b"text")
+        for purpose, context in (
+            ("token", b"context"),
+            ("marke", b"rcontext"),
+            ("markerc", b"ontext"),
+            ("marker", b""),
+            ("marker", b"context\x00"),
+            ("", b"markercontext"),
+        ):
+            with pytest.raises(TicketRefused):
+                await boundary.read_ticket(purpose, context, ticket)
+
+    run(test)
+
+
+def test_read_ticket_with_any_bit_flipped_or_cut_is_refused(run: Run) -> None:
+    """INVARIANT B9."""
+
+    async def test(boundary: Boundary) -> None:
+        ticket = await boundary.make_ticket("marker", b"context", b"some text of a ticket")
+        altered = [ticket[:length] for length in range(len(ticket))]
+        altered += [ticket + b"\x00", b"", bytes(64), b"\x01" + bytes(64), ticket[:17] + ticket[33:]]
+        for bit in range(len(ticket) * 8):
+            flipped = bytearray(ticket)
+            flipped[bit // 8] ^= 1 << bit % 8
+            altered.append(bytes(flipped))
+        outcomes = await together(boundary.read_ticket("marker", b"context", other) for other in altered)
+        assert {type(outcome) for outcome in outcomes} == {TicketRefused}
+
+    run(test)
+
+
+@pytest.mark.parametrize("text", [b"", bytes(2049), bytes(60_000)])
+def test_make_ticket_of_nothing_or_too_much_is_refused(run: Run, text: bytes) -> None:
+    async def test(boundary: Boundary) -> None:
+        with pytest.raises(BoundaryRefused):
+            await boundary.make_ticket("marker", b"", text)
+
+    run(test)
+
+
+def test_read_ticket_of_another_boundary_is_refused(run: Run, tmp_path: Path) -> None:
+    async def test(boundary: Boundary) -> None:
+        ticket = await boundary.make_ticket("marker", b"", b"text")
+        with RunningBoundary(tmp_path / "other-key") as other:
+            client = attached_client(other, MemoryDomainKeyStore())
+            with pytest.raises(TicketRefused):
+                await client.read_ticket("marker", b"", ticket)
+            client.close()
 
     run(test)

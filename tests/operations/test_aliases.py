@@ -87,6 +87,44 @@ def test_update_alias_to_the_key_it_has_is_allowed(road: Road, key: dict[str, An
     assert target_of(road, name) == key["KeyId"]
 
 
+def external_key(road: Road, spec: str, usage: str) -> str:
+    """A key of that kind that waits for its material: enough for an alias."""
+    return str(road.create_key(Origin="EXTERNAL", KeySpec=spec, KeyUsage=usage)["KeyId"])
+
+
+SIGN, MAC, ENCRYPT, AGREE = "SIGN_VERIFY", "GENERATE_VERIFY_MAC", "ENCRYPT_DECRYPT", "KEY_AGREEMENT"
+
+
+@pytest.mark.parametrize(
+    ("current", "target", "allowed"),
+    [
+        (("RSA_2048", SIGN), ("RSA_4096", SIGN), True),
+        (("RSA_2048", SIGN), ("ECC_NIST_P256", SIGN), True),
+        (("HMAC_256", MAC), ("HMAC_512", MAC), True),
+        (("RSA_2048", SIGN), ("RSA_2048", ENCRYPT), False),
+        (("ECC_NIST_P256", SIGN), ("ECC_NIST_P256", AGREE), False),
+        (("RSA_2048", ENCRYPT), ("SYMMETRIC_DEFAULT", ENCRYPT), False),
+        (("SYMMETRIC_DEFAULT", ENCRYPT), ("RSA_2048", ENCRYPT), False),
+        (("HMAC_256", MAC), ("SYMMETRIC_DEFAULT", ENCRYPT), False),
+    ],
+)
+def test_update_alias_needs_the_same_type_and_usage_but_not_the_same_spec(
+    road: Road, current: tuple[str, str], target: tuple[str, str], allowed: bool
+) -> None:
+    """Source: UpdateAlias API reference."""
+    name = new_name()
+    before, after = external_key(road, *current), external_key(road, *target)
+    road.call("CreateAlias", AliasName=name, TargetKeyId=before)
+    if allowed:
+        road.call("UpdateAlias", AliasName=name, TargetKeyId=after)
+    else:
+        assert refused(road, "UpdateAlias", AliasName=name, TargetKeyId=after) == (
+            "ValidationException",
+            "The current and new KMS key must be the same type and must have the same key usage.",
+        )
+    assert target_of(road, name) == (after if allowed else before)
+
+
 def test_alias_names_are_told_apart_by_case_account_and_region(road: Road) -> None:
     name = new_name()
     places = [{}, {"account": STRANGER}, {"region": OTHER_REGION}]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.operations.road_requests import ABSENT_KEY_ID, TEXT, disabled_key, key_arn, policy_for, refused
-from tests.support.road import Road
+from tests.support.road import ACCOUNT, Road
 
 from strongroom.operations.table import KMS_OPERATIONS
 
@@ -118,6 +118,7 @@ def test_deletion_of_an_absent_key_is_not_found(road: Road, operation: str) -> N
 TAG = [{"TagKey": "a", "TagValue": "b"}]
 REFUSED_WHILE_PENDING: dict[str, dict[str, Any]] = {
     "CreateAlias": {"AliasName": "alias/never"},
+    "CreateGrant": {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root", "Operations": ["Decrypt"]},
     "DisableKey": {},
     "DisableKeyRotation": {},
     "EnableKey": {},
@@ -143,10 +144,20 @@ ALLOWED_WHILE_PENDING: dict[str, dict[str, Any]] = {
     "ListResourceTags": {},
     "PutKeyPolicy": {"Policy": policy_for("kms:*")},
     "ListAliases": {},
+    "ListGrants": {},
     "CancelKeyDeletion": {},
 }
-TESTED_BESIDE = {"Decrypt", "ReEncrypt", "UpdateAlias", "DeleteAlias", "Sign", "Verify"}
-WITHOUT_A_KEY = {"CreateKey", "ListKeys", "GenerateRandom"}
+TESTED_BESIDE = {
+    "Decrypt",
+    "ReEncrypt",
+    "UpdateAlias",
+    "DeleteAlias",
+    "Sign",
+    "Verify",
+    "RetireGrant",
+    "RevokeGrant",
+}
+WITHOUT_A_KEY = {"CreateKey", "ListKeys", "ListRetirableGrants", "GenerateRandom"}
 
 
 def test_every_operation_is_in_one_of_the_lists_above() -> None:
@@ -171,6 +182,16 @@ def test_operation_on_a_key_pending_deletion_works(road: Road, operation: str) -
     key = road.create_key()
     road.call("ScheduleKeyDeletion", KeyId=key["KeyId"])
     road.call(operation, KeyId=key["KeyId"], **ALLOWED_WHILE_PENDING[operation])
+
+
+def test_grants_of_a_key_pending_deletion_can_be_retired_and_revoked(road: Road) -> None:
+    key = road.create_key()
+    grantee: dict[str, Any] = {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root", "Operations": ["Decrypt"]}
+    made = [road.call("CreateGrant", KeyId=key["KeyId"], **grantee) for _ in range(2)]
+    road.call("ScheduleKeyDeletion", KeyId=key["KeyId"])
+    road.call("RetireGrant", GrantToken=made[0]["GrantToken"])
+    road.call("RevokeGrant", KeyId=key["KeyId"], GrantId=made[1]["GrantId"])
+    assert road.call("ListGrants", KeyId=key["KeyId"])["Grants"] == []
 
 
 def test_aliases_of_a_key_pending_deletion_can_leave_it_but_not_come_to_it(road: Road) -> None:

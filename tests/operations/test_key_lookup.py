@@ -56,6 +56,9 @@ BESIDE: dict[str, dict[str, Any]] = {
     "GetKeyRotationStatus": {},
     "ListKeyRotations": {},
     "RotateKeyOnDemand": {},
+    "CreateGrant": {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root", "Operations": ["Decrypt"]},
+    "ListGrants": {},
+    "RevokeGrant": {"GrantId": "0" * 64},
 }
 MEMBER = {"ReEncrypt": "SourceKeyId", "CreateAlias": "TargetKeyId"}
 WITH_ALIASES = {

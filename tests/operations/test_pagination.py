@@ -9,7 +9,7 @@ import pytest
 from tests.operations.road_requests import invalid, refused
 from tests.support.road import Road
 
-from strongroom.operations.pagination import render_marker
+from strongroom.operations.tickets import parse_base64, render_base64
 
 INVALID_MARKER = ("InvalidMarkerException", "Could not deserialize marker")
 ACCOUNT_OF_PAGES = "900000000001"
@@ -113,9 +113,9 @@ def test_default_limit_is_that_of_aws(road: Road, operation: str, limit_default:
         "a" * 1024,
         base64.b64encode(b"1\nListKeys").decode(),
         base64.b64encode(b"\xff\xfe\n\n").decode(),
-        render_marker("Other", "x"),
-        render_marker("ListKeys", "x")[:-2],
-        base64.urlsafe_b64encode(b"2\nListKeys\nx").decode(),
+        base64.urlsafe_b64encode(b"1\nListKeys\nx").decode(),
+        base64.urlsafe_b64encode(bytes(64)).decode(),
+        base64.urlsafe_b64encode(b"\x01" + bytes(64)).decode(),
         "../../etc/passwd",
     ],
 )
@@ -140,13 +140,80 @@ def test_marker_of_another_listing_is_refused(
         assert refused(road, operation, KeyId=key_id, Marker=marker, **mine) == INVALID_MARKER
 
 
-def test_marker_of_another_account_shows_only_the_callers_own(
+@pytest.mark.parametrize("elsewhere", [{"account": "900000000004"}, {"region": "us-west-2"}])
+def test_marker_of_another_account_or_region_is_refused(
+    road: Road, listings: dict[str, tuple[str, list[str], dict[str, Any]]], elsewhere: dict[str, str]
+) -> None:
+    mine = {"account": ACCOUNT_OF_PAGES}
+    for listing in ("ListKeys", "ListAliases"):
+        marker = road.call(listing, Limit=1, **mine)["NextMarker"]
+        assert refused(road, listing, Marker=marker, **mine | elsewhere) == INVALID_MARKER
+
+
+def test_marker_of_another_key_or_filter_is_refused(
     road: Road, listings: dict[str, tuple[str, list[str], dict[str, Any]]]
 ) -> None:
-    marker = render_marker("ListKeys", "")
-    theirs = road.create_key(account="900000000004")
-    listed = road.call("ListKeys", Marker=marker, account="900000000004")["Keys"]
-    assert [key["KeyId"] for key in listed] == [theirs["KeyId"]]
+    mine = {"account": ACCOUNT_OF_PAGES}
+    one, other = listings["ListKeys"][1][:2]
+    road.call("TagResource", KeyId=other, Tags=[{"TagKey": "tag 1", "TagValue": ""}], **mine)
+    for listing in ("ListResourceTags", "ListAliases"):
+        marker = road.call(listing, KeyId=one, Limit=1, **mine)["NextMarker"]
+        assert refused(road, listing, KeyId=other, Marker=marker, **mine) == INVALID_MARKER
+    assert refused(road, "ListAliases", Marker=marker, **mine) == INVALID_MARKER
+    marker = road.call("ListAliases", Limit=1, **mine)["NextMarker"]
+    assert refused(road, "ListAliases", KeyId=one, Marker=marker, **mine) == INVALID_MARKER
+
+
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_marker_with_any_bit_flipped_is_refused(
+    road: Road, listings: dict[str, tuple[str, list[str], dict[str, Any]]], listing: str
+) -> None:
+    """Every bit of the ticket, and every other spelling of its base64."""
+    _, _, members = listings[listing]
+    operation = listing.split(maxsplit=1)[0]
+    marker = road.call(operation, Limit=2, **members)["NextMarker"]
+    ticket = parse_base64(marker, b"-_")
+    for bit in range(len(ticket) * 8):
+        flipped = bytearray(ticket)
+        flipped[bit // 8] ^= 1 << bit % 8
+        altered = render_base64(bytes(flipped), b"-_")
+        assert refused(road, operation, Marker=altered, **members) == INVALID_MARKER
+    for altered in (marker[:-1], marker + "=", marker + "A", " " + marker, marker.replace("=", "") + "==="):
+        assert refused(road, operation, Marker=altered, **members) == INVALID_MARKER
+
+
+def test_marker_tells_nothing_and_is_never_the_same(
+    road: Road, listings: dict[str, tuple[str, list[str], dict[str, Any]]]
+) -> None:
+    _, names, members = listings["ListAliases"]
+    markers = {road.call("ListAliases", Limit=1, **members)["NextMarker"] for _ in range(10)}
+    assert len(markers) == 10
+    for marker in markers:
+        assert names[0].encode() not in parse_base64(marker, b"-_")
+
+
+def test_marker_after_the_longest_names_fits_and_works(road: Road) -> None:
+    mine = {"account": "900000000006"}
+    key_id = road.create_key(**mine)["KeyId"]
+    for letter in "ab":
+        road.call("CreateAlias", AliasName="alias/" + letter * 250, TargetKeyId=key_id, **mine)
+        tags = [{"TagKey": chr(0x1F600 + ord(letter)) * 128, "TagValue": ""}]
+        road.call("TagResource", KeyId=key_id, Tags=tags, **mine)
+    for listing, member in (("ListAliases", "Aliases"), ("ListResourceTags", "Tags")):
+        first = road.call(listing, KeyId=key_id, Limit=1, **mine)
+        assert len(first["NextMarker"]) <= 1024
+        second = road.call(listing, KeyId=key_id, Marker=first["NextMarker"], **mine)
+        assert len(second[member]) == 1
+        assert second[member] != first[member]
+
+
+def test_marker_works_after_a_restart_of_the_boundary(own_road: Road) -> None:
+    for _ in range(3):
+        own_road.create_key()
+    marker = own_road.call("ListKeys", Limit=1)["NextMarker"]
+    rest = own_road.call("ListKeys", Marker=marker)["Keys"]
+    own_road.restart_boundary()
+    assert own_road.call("ListKeys", Marker=marker)["Keys"] == rest
 
 
 def test_page_goes_on_behind_an_item_that_was_removed(road: Road) -> None:

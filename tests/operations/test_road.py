@@ -15,7 +15,12 @@ TEXT = base64.b64encode(b"text").decode()
 CLOSED_POLICY = json.dumps(
     {
         "Statement": [
-            {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:CreateGrant", "Resource": "*"}
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": "*"},
+                "Action": "kms:ConnectCustomKeyStore",
+                "Resource": "*",
+            }
         ]
     }
 )
@@ -70,6 +75,9 @@ KEY_REQUESTS: dict[str, dict[str, Any]] = {
     "GetKeyRotationStatus": {},
     "ListKeyRotations": {},
     "RotateKeyOnDemand": {},
+    "CreateGrant": {"GranteePrincipal": "arn:aws:iam::000000000000:root", "Operations": ["Decrypt"]},
+    "ListGrants": {},
+    "RevokeGrant": {"GrantId": "0" * 64},
 }
 
 
@@ -139,13 +147,13 @@ def test_refusals_come_validation_lookup_access_state(road: Road) -> None:
     )
 
 
-def test_grant_tokens_are_refused_as_no_grant_exists(road: Road) -> None:
+def test_grant_tokens_that_no_grant_gave_are_refused(road: Road) -> None:
     key = road.create_key()
     code, _ = refused(road, "Encrypt", KeyId=key["KeyId"], Plaintext=TEXT, GrantTokens=["anything"])
     assert code == "InvalidGrantTokenException"
 
 
-@pytest.mark.parametrize("operation", ["ConnectCustomKeyStore", "CreateGrant"])
+@pytest.mark.parametrize("operation", ["ConnectCustomKeyStore", "GetKeyLastUsage"])
 def test_operation_not_built_says_so(road: Road, operation: str) -> None:
     assert refused(road, operation)[0] == "UnsupportedOperationException"
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from strongroom.aws.generated.constraints import OPERATIONS as MODEL
-from strongroom.operations.operation import AliasTarget, KeyTarget
+from strongroom.operations.operation import AliasTarget, KeyTarget, Rehearsed
 from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,9 +34,24 @@ def test_every_target_names_a_member_of_the_input() -> None:
                 assert target.ciphertext in operation.input.__struct_fields__
 
 
+def test_every_change_that_takes_a_dry_run_is_rehearsed() -> None:
+    """A dry run of another change would check nothing and say that it would succeed."""
+    for operation in KMS_OPERATIONS.values():
+        if "dry_run" in operation.input.__struct_fields__:
+            assert operation.read_only or isinstance(operation.run, Rehearsed), operation.name
+
+
 def test_no_operation_records_a_secret_member() -> None:
     """INVARIANT O3."""
-    secret = {"plaintext", "ciphertext_blob", "grant_tokens", "message", "recipient", "key_store_password"}
+    secret = {
+        "plaintext",
+        "ciphertext_blob",
+        "grant_tokens",
+        "grant_token",
+        "message",
+        "recipient",
+        "key_store_password",
+    }
     for operation in KMS_OPERATIONS.values():
         assert not secret & {recorded.member for recorded in operation.records}, operation.name
         assert not secret & set(operation.response_records), operation.name

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.operations.road_requests import ABSENT_KEY_ID, TEXT, encoded, key_arn, policy_for
-from tests.support.road import Road
+from tests.support.road import ACCOUNT, Road
 
 from strongroom.aws.generated.constraints import OPERATIONS, SHAPES
 from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT
@@ -28,6 +28,7 @@ CLEAR_ERRORS = {
     "IncorrectKeyException",
     "InvalidArnException",
     "InvalidCiphertextException",
+    "InvalidGrantIdException",
     "InvalidGrantTokenException",
     "InvalidKeyUsageException",
     "InvalidMarkerException",
@@ -87,6 +88,7 @@ class Valid:
         signing = road.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyId"]
         message = {"KeyId": signing, "Message": TEXT, "SigningAlgorithm": "ECDSA_SHA_256"}
         signature = road.call("Sign", **message)["Signature"]
+        root = f"arn:aws:iam::{ACCOUNT}:root"
         self.requests: dict[str, dict[str, Any]] = {
             "CreateKey": {"Description": "d", "Tags": [{"TagKey": "a", "TagValue": "b"}]},
             "DescribeKey": named,
@@ -126,6 +128,18 @@ class Valid:
             "GetKeyRotationStatus": named,
             "ListKeyRotations": {**named, "IncludeKeyMaterial": "ALL_KEY_MATERIAL", "Limit": 3},
             "RotateKeyOnDemand": {"KeyId": ABSENT_KEY_ID},
+            "CreateGrant": {
+                **named,
+                "GranteePrincipal": root,
+                "RetiringPrincipal": root,
+                "Operations": ["Decrypt", "DescribeKey"],
+                "Constraints": {"EncryptionContextSubset": context},
+                "Name": "a/name",
+            },
+            "ListGrants": {**named, "GranteePrincipal": root, "Limit": 3},
+            "ListRetirableGrants": {"RetiringPrincipal": root, "Limit": 3},
+            "RetireGrant": {**named, "GrantId": "0" * 64},
+            "RevokeGrant": {**named, "GrantId": "0" * 64},
         }
 
 
@@ -170,6 +184,8 @@ def test_sound_requests_are_sound(road: Road, valid: Valid) -> None:
         "DisableKey": "NotFoundException",
         "ScheduleKeyDeletion": "NotFoundException",
         "DeleteAlias": "NotFoundException",
+        "RetireGrant": "NotFoundException",
+        "RevokeGrant": "NotFoundException",
         "CreateAlias": "AlreadyExistsException",
         "CancelKeyDeletion": "KMSInvalidStateException",
         "RotateKeyOnDemand": "NotFoundException",

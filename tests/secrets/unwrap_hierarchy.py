@@ -66,6 +66,8 @@ def open_data_directory(data_dir: Path, key_file: bytes) -> dict[str, bytes]:
     """Every key under the seal, by a name that says what it is."""
     slot_key, root_key = open_seal((data_dir / "seal.record").read_bytes(), key_file)
     secrets = {"seal slot key": slot_key, "root key": root_key}
+    for half in ("authenticate", "encrypt"):  # docs/formats/ticket.md
+        secrets[f"ticket key, to {half}"] = derive(root_key, b"strongroom ticket", half.encode())
     domain_keys: dict[bytes, bytes] = {}
     with contextlib.closing(sqlite3.connect(data_dir / "strongroom.db")) as database:
         for region, domain_key_id, token in database.execute(

@@ -75,7 +75,8 @@ class Road:
 
     def __init__(self, directory: Path, rules: Rules = Rules()) -> None:  # noqa: B008  (frozen)
         self.loop = asyncio.new_event_loop()
-        self.running_boundary = RunningBoundary(directory / "seal.key")
+        self._seal_key = directory / "seal.key"
+        self.running_boundary = RunningBoundary(self._seal_key)
         self.clock = MovableClock(memoryview(bytearray(8)).cast("Q"))
         self.store = open_store(directory / "strongroom.db", Stamps(new_stamp_words()), self.clock)
         self.boundary = BoundaryClient(self.loop, self.store)
@@ -103,6 +104,13 @@ class Road:
         self.store.close()
         self.running_boundary.stop()
         self.loop.close()
+
+    def restart_boundary(self) -> None:
+        """A new boundary process with the same seal, as after a crash."""
+        seal_record = self.running_boundary.seal_record
+        self.running_boundary.stop()
+        self.running_boundary = RunningBoundary(self._seal_key, seal_record)
+        self.boundary.attach(self.running_boundary.new_channel())
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         async def waiting() -> T:

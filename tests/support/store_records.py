@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from strongroom.aws.generated.enums import KeyManagerType, KeySpec, KeyState, KeyUsageType, OriginType
+from strongroom.aws.generated.enums import (
+    GrantOperation,
+    KeyManagerType,
+    KeySpec,
+    KeyState,
+    KeyUsageType,
+    OriginType,
+)
+from strongroom.resources.grant import NO_CONSTRAINTS, Grant, GrantConstraints, new_grant_id
 from strongroom.resources.identifiers import (
     AccessKeyId,
     AccountId,
@@ -98,6 +106,33 @@ def new_alias(name: str, target: Key) -> Alias:
         target_key_id=target.key_id,
         created_at=CREATED_AT,
         updated_at=CREATED_AT,
+    )
+
+
+def new_grant(
+    target: Key,
+    *,
+    name: str | None = None,
+    grantee: str | None = "arn:aws:iam::111122223333:user/grantee",
+    retiring: str | None = None,
+    operations: Sequence[GrantOperation] = (GrantOperation.DECRYPT, GrantOperation.ENCRYPT),
+    constraints: GrantConstraints = NO_CONSTRAINTS,
+) -> Grant:
+    """A grant of a key."""
+    return Grant(
+        account_id=target.account_id,
+        region=target.region,
+        key_id=target.key_id,
+        grant_id=new_grant_id(),
+        name=name,
+        grantee_principal=grantee,
+        grantee_service_principal=None if grantee is not None else "s3.example.amazonaws.com",
+        retiring_principal=retiring,
+        retiring_service_principal=None,
+        issuing_account=f"arn:aws:iam::{target.account_id}:root",
+        operations=tuple(operations),
+        constraints=constraints,
+        created_at=CREATED_AT,
     )
 
 

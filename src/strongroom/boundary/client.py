@@ -26,6 +26,7 @@ from strongroom.boundary.interface import (
     PeerKeyRefused,
     PlaintextRefused,
     SignatureRefused,
+    TicketRefused,
     TokenRefused,
 )
 from strongroom.boundary.messages import (
@@ -49,6 +50,7 @@ _ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
     Status.MATERIAL_REFUSED: MaterialRefused,
     Status.PLAINTEXT_REFUSED: PlaintextRefused,
     Status.BUSY: BoundaryBusy,
+    Status.TICKET_REFUSED: TicketRefused,
     Status.REFUSED: BoundaryRefused,
 }
 
@@ -189,6 +191,12 @@ class BoundaryClient(AsymmetricCalls):
     ) -> Awaitable[bytes]:
         scope = map(str.encode, (access_key_id, date, region, service))
         return self._call(Opcode.DERIVE_SIGNING_KEY, None, token, *scope)
+
+    def make_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.MAKE_TICKET, None, purpose.encode(), context, text)
+
+    def read_ticket(self, purpose: str, context: bytes, ticket: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.READ_TICKET, None, purpose.encode(), context, ticket)
 
     async def is_ready(self) -> bool:
         try:

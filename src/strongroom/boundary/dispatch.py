@@ -19,6 +19,7 @@ from strongroom.boundary.interface import (
     PeerKeyRefused,
     PlaintextRefused,
     SignatureRefused,
+    TicketRefused,
     TokenRefused,
 )
 from strongroom.boundary.messages import (
@@ -87,6 +88,12 @@ class CryptographicModule(AsymmetricModule, Protocol):
 
     def load_domain_key(self, token: bytes, activate: bool) -> None: ...
 
+    def make_ticket(self, purpose: bytes, context: bytes, text: bytes) -> bytes: ...
+
+    def read_ticket(self, purpose: bytes, context: bytes, ticket: bytes) -> bytes:
+        """Raises TicketRefused."""
+        ...
+
     def describe(self) -> Mapping[str, str]:
         """Facts for the status, by name; no secrets."""
         ...
@@ -99,6 +106,7 @@ _STATUSES: Mapping[type[Exception], Status] = {
     PeerKeyRefused: Status.PEER_KEY_REFUSED,
     MaterialRefused: Status.MATERIAL_REFUSED,
     PlaintextRefused: Status.PLAINTEXT_REFUSED,
+    TicketRefused: Status.TICKET_REFUSED,
     BoundaryRefused: Status.REFUSED,
     UnicodeDecodeError: Status.REFUSED,
 }
@@ -135,6 +143,8 @@ class Dispatcher:
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
             **AsymmetricRequests(module).handlers,
+            Opcode.MAKE_TICKET: self._make_ticket,
+            Opcode.READ_TICKET: self._read_ticket,
         }
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
@@ -236,6 +246,14 @@ class Dispatcher:
         token, activate = parse_fields(body, 2)
         self._module.load_domain_key(token, activate=parse_number(activate) == 1)
         return b""
+
+    def _make_ticket(self, body: bytes) -> bytes:
+        purpose, context, text = parse_fields(body, 3)
+        return self._module.make_ticket(purpose, context, text)
+
+    def _read_ticket(self, body: bytes) -> bytes:
+        purpose, context, ticket = parse_fields(body, 3)
+        return self._module.read_ticket(purpose, context, ticket)
 
     def _status(self, body: bytes) -> bytes:
         parse_fields(body, 0)

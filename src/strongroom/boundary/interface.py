@@ -22,6 +22,7 @@ class BoundaryError(Exception):
      ├─ PeerKeyRefused        the other party's public key is not one to agree with
      ├─ MaterialRefused       wrapped key material that does not open, or is none of the spec
      ├─ PlaintextRefused      what a ciphertext holds is too long (or nothing) for the key to encrypt it again
+     ├─ TicketRefused         no ticket of ours, or for something else
      ├─ TokenRefused          the exported key token does not belong to the named key, or is damaged
      └─ BoundaryRefused       the request itself was malformed or not allowed (a fault of ours)
     """
@@ -57,6 +58,10 @@ class PlaintextRefused(BoundaryError):
 
 class TokenRefused(BoundaryError):
     """An exported key token failed its binding or its integrity check."""
+
+
+class TicketRefused(BoundaryError):
+    """A ticket that was not made here for this purpose and context, or was altered."""
 
 
 class BoundaryRefused(BoundaryError):
@@ -216,6 +221,18 @@ class Boundary(Protocol):
         self, token: bytes, access_key_id: str, date: str, region: str, service: str
     ) -> Awaitable[bytes]:
         """The 32-byte SigV4 signing key of one day, Region and service, from a secret access key token."""
+        ...
+
+    def make_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
+        """A ticket for a text of 1 to 2048 bytes: opaque, unforgeable, different each time.
+
+        It opens again only for the same purpose (a fixed word of ours) and context, on every worker
+        and after every restart.
+        """
+        ...
+
+    def read_ticket(self, purpose: str, context: bytes, ticket: bytes) -> Awaitable[bytes]:
+        """The text of a ticket. Raises TicketRefused."""
         ...
 
     def is_ready(self) -> Awaitable[bool]:

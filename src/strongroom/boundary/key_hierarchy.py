@@ -29,6 +29,7 @@ LABEL_MESSAGE_KEY: Final = b"strongroom message key"
 LABEL_MATERIAL_ID: Final = b"strongroom material id"
 LABEL_ROOT_KEY_ID: Final = b"strongroom root key id"
 LABEL_KEY_FILE_SLOT: Final = b"strongroom key file slot"
+LABEL_TICKET: Final = b"strongroom ticket"
 
 _START = struct.Struct(">BB16s32s5B")
 _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)

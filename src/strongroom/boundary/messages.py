@@ -26,6 +26,7 @@ DATA_KEY_BYTES_MAX: Final = 1024
 RANDOM_BYTES_MAX: Final = 1024
 DOMAIN_KEY_ID_BYTES: Final = 16
 MATERIAL_ID_BYTES: Final = 32
+TICKET_TEXT_BYTES_MAX: Final = 2048
 
 _NUMBER = struct.Struct(">H")
 FIELDS_MAX: Final = 9
@@ -64,6 +65,8 @@ class Opcode(IntEnum):
     # 40 to 44: imported key material
     # 45 to 49: replication
     # 50 to 59: answers for a recipient
+    MAKE_TICKET = 60
+    READ_TICKET = 61
 
 
 class Status(IntEnum):
@@ -83,6 +86,7 @@ class Status(IntEnum):
     BUSY = 9
     """As many keys that take long are being made as may wait: ask later."""
     PLAINTEXT_REFUSED = 10
+    TICKET_REFUSED = 11
 
 
 FIELD_COUNTS: Final[dict[int, int]] = {
@@ -108,6 +112,8 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.RE_ENCRYPT_ASYMMETRIC: 9,
     Opcode.GENERATE_DATA_KEY_PAIR: 4,
     Opcode.GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT: 4,
+    Opcode.MAKE_TICKET: 3,
+    Opcode.READ_TICKET: 3,
 }
 
 

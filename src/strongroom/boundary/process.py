@@ -296,6 +296,9 @@ def warm_up() -> None:
     _warm_up_key_pairs(module, dispatcher, key, key_id)
     secret = module.wrap_root_secret("WARMUP", "0" * 12)
     module.derive_signing_key(secret, "WARMUP", b"20200101", b"warm-up", b"kms")
+    ticket = module.make_ticket(b"warm-up", b"", b"warm-up")
+    for body in (ticket, ticket[:-1] + b"?"):
+        dispatcher.answer(Opcode.READ_TICKET, render_fields(b"warm-up", b"", body))
     with contextlib.suppress(MalformedFrame):
         dispatcher.answer(Opcode.GENERATE_RANDOM, b"")
     dispatcher.answer(Opcode.STATUS, b"")

@@ -9,6 +9,7 @@ from strongroom.boundary.interface import Boundary
 from strongroom.clock import Clock
 from strongroom.identity.principal import AuthenticatedPrincipal
 from strongroom.operations.rules import Rules
+from strongroom.resources.grant import Grant, GrantReference
 from strongroom.resources.identifiers import AccountId, Region
 from strongroom.resources.key import Key
 from strongroom.store.interface import Store
@@ -34,6 +35,10 @@ class Call:
     keys: tuple[Key, ...]
     """The resolved keys, in the order of the operation's key targets."""
     rooms: Rooms
+    grant_tokens: tuple[GrantReference, ...] = ()
+    """The grants that the request's tokens name: verified, and perhaps retired since."""
+    grant: Grant | None = None
+    """What a GrantTarget resolved to."""
 
     @property
     def account_id(self) -> AccountId:

@@ -52,7 +52,14 @@ class AccountTarget:
     action: str
 
 
-Target: TypeAlias = KeyTarget | AliasTarget | AliasedKeyTarget | AccountTarget
+@dataclass(frozen=True, slots=True)
+class GrantTarget:
+    """A grant that says itself who may do this to it: RetireGrant. Named by a token, or its id and key."""
+
+    action: str
+
+
+Target: TypeAlias = KeyTarget | AliasTarget | AliasedKeyTarget | AccountTarget | GrantTarget
 Access: TypeAlias = tuple[Target, ...]
 
 NO_PERMISSION_NEEDED: Access = ()
@@ -84,6 +91,21 @@ def records(*members: str, **absent: str) -> tuple[Recorded, ...]:
     return tuple(Recorded(member) for member in members) + tuple(
         Recorded(member, value) for member, value in absent.items()
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A change in two steps, for an operation that takes DryRun: a dry run takes only the first.
+
+    `prepare(call, request)` checks everything and changes nothing; what it returns is handed to
+    `carry_out(call, request, prepared)`.
+    """
+
+    prepare: Callable[[Any, Any], Awaitable[Any]]
+    carry_out: Callable[[Any, Any, Any], Awaitable[msgspec.Struct | None]]
+
+    async def __call__(self, call: Any, request: Any) -> msgspec.Struct | None:
+        return await self.carry_out(call, request, await self.prepare(call, request))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from strongroom.aws.generated.enums import KeySpec
-from strongroom.operations.operation import AliasedKeyTarget, KeyTarget, Operation
+from strongroom.operations.operation import AliasedKeyTarget, GrantTarget, KeyTarget, Operation
 from strongroom.resources.key import Key
 
 
@@ -32,7 +32,7 @@ class Plan:
         wire_names = {field.name: field.encode_name for field in msgspec.structs.fields(operation.input)}
         self.operation = operation
         self.changes_a_key = not operation.read_only and any(
-            isinstance(target, KeyTarget | AliasedKeyTarget) for target in operation.access
+            isinstance(target, KeyTarget | AliasedKeyTarget | GrantTarget) for target in operation.access
         )
         self.takes_dry_run = "dry_run" in wire_names
         self.takes_dry_run_modifiers = "dry_run_modifiers" in wire_names
@@ -40,7 +40,7 @@ class Plan:
         self.key_is_judged = tuple(
             isinstance(target, KeyTarget)
             for target in operation.access
-            if isinstance(target, KeyTarget | AliasedKeyTarget)
+            if isinstance(target, KeyTarget | AliasedKeyTarget | GrantTarget)
         )
         self.recorded = tuple(
             (recorded.member, lower_camel(wire_names[recorded.member]), recorded.absent)
@@ -68,10 +68,12 @@ def record_request(plan: Plan, request: Any) -> Mapping[str, object] | None:
         if value is None:
             if absent is not None:
                 shown[name] = absent
+        elif type(value) is str:  # nearly always
+            shown[name] = value
         elif type(value) is list:
             shown[name] = [_shown(item) for item in value]
         else:
-            shown[name] = value
+            shown[name] = _shown(value)
     return shown or None
 
 

@@ -11,3 +11,5 @@ class Rules:
 
     rotate_new_keys: bool = True
     """New customer managed symmetric keys rotate every year. AWS's own default is that they do not."""
+    keys_max: int = 100_000
+    """Customer managed keys of an account in a Region, in any state: AWS's quota (adjustable there, too)."""

@@ -8,6 +8,7 @@ from strongroom.operations.kms import (
     data_key_pairs,
     data_keys,
     encryption,
+    grants,
     key_creation,
     key_deletion,
     key_lifecycle,
@@ -35,6 +36,7 @@ KMS_OPERATIONS: dict[str, Operation] = {
         public_keys,
         data_key_pairs,
         rotation,
+        grants,
     )
     for operation in family.OPERATIONS
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +14,13 @@ from strongroom.resources.identifiers import AccountId, KeyId, Region
 
 GrantId = NewType("GrantId", str)
 """64 lower-case hex digits."""
+
+GRANT_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def new_grant_id() -> GrantId:
+    """A fresh grant id that nobody can guess."""
+    return GrantId(secrets.token_hex(32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,29 @@ class GrantConstraints:
 
 
 NO_CONSTRAINTS = GrantConstraints()
+
+
+@dataclass(frozen=True, slots=True)
+class GrantReference:
+    """What a grant token says: which grant, of which key. Not that the grant is still there."""
+
+    account_id: AccountId
+    """Of the KMS key."""
+    region: Region
+    key_id: KeyId
+    grant_id: GrantId
+
+
+@dataclass(frozen=True, slots=True)
+class GrantFilter:
+    """Which of a key's grants to list; an absent member takes all."""
+
+    grant_id: GrantId | None = None
+    grantee_principal: str | None = None
+    grantee_service_principal: str | None = None
+
+
+ALL_GRANTS = GrantFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +83,8 @@ class Grant:
     operations: tuple[GrantOperation, ...]
     constraints: GrantConstraints
     created_at: datetime
+
+    @property
+    def reference(self) -> GrantReference:
+        """What names the grant."""
+        return GrantReference(self.account_id, self.region, self.key_id, self.grant_id)

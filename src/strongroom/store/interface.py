@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from strongroom.resources.grant import Grant, GrantFilter, GrantId
 from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
 
@@ -68,8 +69,9 @@ class Store(Protocol):
         """The key record, of whatever account, in this Region."""
         ...
 
-    async def insert_key(self, key: Key) -> None:
-        """Store a new key with its materials and tags (version 1). Raises AlreadyExists."""
+    async def insert_key(self, key: Key, *, of_account_max: int | None = None) -> None:
+        """Store a new key with its materials and tags (version 1). Raises AlreadyExists; LimitReached
+        when the account has `of_account_max` customer managed keys in the Region, in any state."""
         ...
 
     async def update_key(self, key: Key) -> Key:
@@ -150,6 +152,41 @@ class Store(Protocol):
         ...
 
     async def count_aliases_of(self, region: Region, key_id: KeyId) -> int: ...
+
+    # grants
+    async def find_grant(self, region: Region, key_id: KeyId, grant_id: GrantId) -> Grant | None: ...
+
+    async def insert_grant(
+        self, grant: Grant, *, of_key_version: int, of_key_max: int | None = None
+    ) -> Grant:
+        """The grant that there is now. Where the key has a grant of this name and with the same
+        parameters, that one and nothing is written; else this one. Both are decided in one transaction.
+
+        Raises ConcurrentChange when the key is gone or not at `of_key_version`, whose policy and state
+        allowed this; LimitReached when the key has `of_key_max` grants."""
+        ...
+
+    async def delete_grant(self, region: Region, key_id: KeyId, grant_id: GrantId) -> None:
+        """Raises ConcurrentChange when it is gone."""
+        ...
+
+    async def list_grants(
+        self, region: Region, key_id: KeyId, chosen: GrantFilter, after: GrantId | None, limit: int
+    ) -> Sequence[Grant]:
+        """A key's grants in ascending order of grant id."""
+        ...
+
+    async def list_retirable_grants(
+        self, region: Region, retiring_principal: str, after: GrantId | None, limit: int
+    ) -> Sequence[Grant]:
+        """Grants with that retiring principal, of keys of all accounts, in ascending order of grant id."""
+        ...
+
+    async def list_grants_to(self, region: Region, key_id: KeyId, grantee_principal: str) -> Sequence[Grant]:
+        """All of a key's grants to one principal: what authorization asks. From memory, S2 permitting."""
+        ...
+
+    async def count_grants_of(self, region: Region, key_id: KeyId) -> int: ...
 
     # identities
     async def find_access_key(self, access_key_id: AccessKeyId) -> AccessKey | None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, exists, func, inse
 from strongroom.aws.generated.enums import KeyManagerType, KeyState
 from strongroom.resources.identifiers import AccountId, KeyId, Region
 from strongroom.resources.key import Key
-from strongroom.store.interface import ConcurrentChange
+from strongroom.store.interface import ConcurrentChange, LimitReached
 from strongroom.store.rows import (
     parse_key,
     render_instant,
@@ -26,6 +27,7 @@ from strongroom.store.schema import (
     CUSTOM_KEY_STORES,
     DESTROYED_KEYS,
     GRANTS,
+    KEY_COUNTS,
     KEY_MATERIALS,
     KEY_TAGS,
     KEY_USAGES,
@@ -101,10 +103,18 @@ def select_key(connection: Connection, region: Region, key_id: KeyId) -> Key | N
     return parse_key(row, materials, connection.execute(_TAGS, identity).all())
 
 
-def insert_keys(connection: Connection, keys: Sequence[Key]) -> None:
-    """New keys, as version 1, with materials and tags. An account is made known by its first key."""
+def insert_keys(connection: Connection, keys: Sequence[Key], of_account_max: int | None = None) -> None:
+    """New keys, as version 1, with materials and tags. An account is made known by its first key.
+
+    Raises LimitReached when an account then has more than `of_account_max` in a Region.
+    """
     for account_id, created_at in {key.account_id: key.created_at for key in reversed(keys)}.items():
         insert_account_if_new(connection, account_id, created_at)
+    counted = Counter((k.account_id, k.region) for k in keys if k.key_manager is KeyManagerType.CUSTOMER)
+    for (account_id, region), added in counted.items():
+        count = _change_count(connection, account_id, region, added)
+        if of_account_max is not None and count > of_account_max:
+            raise LimitReached("the account has as many keys in the Region as it may have")
     connection.execute(insert(KEYS), [render_key(key) | {"version": 1} for key in keys])
     _insert_parts(connection, keys)
 
@@ -143,6 +153,8 @@ def destroy_key(connection: Connection, key: Key, destroyed_at: datetime) -> lis
     # INVARIANT S3: nothing of the above stays when the version is not the stored one.
     if connection.execute(delete(KEYS).where(of_version)).rowcount != 1:
         raise ConcurrentChange("the key was changed since it was read")
+    if key.key_manager is KeyManagerType.CUSTOMER:
+        _change_count(connection, key.account_id, key.region, -1)
     entry = render_ledger_entry(key, destroyed_at)
     in_ledger = (DESTROYED_KEYS.c.region == key.region) & (DESTROYED_KEYS.c.key_id == key.key_id)
     connection.execute(delete(DESTROYED_KEYS).where(in_ledger))  # an id that was restored and destroyed again
@@ -196,10 +208,21 @@ def delete_all_keys(connection: Connection) -> None:
         KEY_TAGS,
         KEY_MATERIALS,
         KEYS,
+        KEY_COUNTS,
         DESTROYED_KEYS,
         CUSTOM_KEY_STORES,
     ):
         connection.execute(delete(table))
+
+
+def _change_count(connection: Connection, account_id: AccountId, region: Region, by: int) -> int:
+    """Keep `key_counts` true; the new count. Counting the rows would take longer the more there are."""
+    is_it = (KEY_COUNTS.c.account_id == account_id) & (KEY_COUNTS.c.region == region)
+    changed = connection.execute(update(KEY_COUNTS).where(is_it).values(keys=KEY_COUNTS.c["keys"] + by))
+    if changed.rowcount == 0:
+        connection.execute(insert(KEY_COUNTS), {"account_id": account_id, "region": region, "keys": by})
+    count: int = connection.execute(select(KEY_COUNTS.c["keys"]).where(is_it)).scalar_one()
+    return count
 
 
 def insert_account_if_new(connection: Connection, account_id: AccountId, created_at: datetime) -> None:

@@ -105,6 +105,16 @@ def _of_a_key(key_id_column: str) -> ForeignKeyConstraint:
     )
 
 
+KEY_COUNTS = Table(
+    "key_counts",
+    METADATA,
+    Column("account_id", NAME, ForeignKey("accounts.account_id"), nullable=False),
+    Column("region", NAME, nullable=False),
+    # Customer managed keys in any state: kept by what inserts and destroys them, in its transaction.
+    Column("keys", BigInteger, nullable=False),
+    PrimaryKeyConstraint("account_id", "region"),
+)
+
 KEY_MATERIALS = Table(
     "key_materials",
     METADATA,
@@ -173,7 +183,7 @@ GRANTS = Table(
     Column("created_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("region", "key_id", "grant_id"),
     _of_a_key("key_id"),
-    Index(None, "grant_id"),
+    Index(None, "region", "key_id", "grantee_principal", "grant_id"),
     Index(None, "region", "retiring_principal", "grant_id"),
     Index(None, "region", "key_id", "name"),
 )

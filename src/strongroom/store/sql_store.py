@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -12,6 +13,12 @@ from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, 
 from strongroom.resources.key import Alias, Key
 from strongroom.store import aliases, identities, keys
 from strongroom.store.engine import Database
+from strongroom.store.grant_store import (
+    GRANT_LISTS_REMEMBERED_MAX,
+    GrantStore,
+    KnownGrants,
+    grants_of_identity,
+)
 from strongroom.store.interface import AccessKey, AlreadyExists
 from strongroom.store.reader import Reader
 from strongroom.store.stamped_cache import StampedCache
@@ -38,8 +45,8 @@ def _access_key_identity(access_key_id: str) -> str:
     return f"access-key/{access_key_id}"
 
 
-class SqlStore:
-    """Keys, aliases and credentials in a SQL database. Implements interface.Store.
+class SqlStore(GrantStore):
+    """Keys, aliases, grants and credentials in a SQL database. Implements interface.Store.
 
     Concurrency: opened in the process that uses it (never before a fork) and used by one event loop:
     reads are answered at once, in the loop's thread, and never wait for a write; writes wait for
@@ -66,14 +73,17 @@ class SqlStore:
             StampedCache(stamps, records_remembered_max)
         )
         self._access_keys: StampedCache[AccessKeyId, AccessKey] = StampedCache(stamps, records_remembered_max)
+        self._known_grants: KnownGrants = OrderedDict()
+        self._grants_to = StampedCache(stamps, min(records_remembered_max, GRANT_LISTS_REMEMBERED_MAX))
 
     def close(self) -> None:
         """Finish the writes under way and close the database."""
         self._writer.close()
         self._reader.close()
         self._database.close()
-        for cache in (self._keys, self._aliases, self._aliases_of, self._access_keys):
+        for cache in (self._keys, self._aliases, self._aliases_of, self._access_keys, self._grants_to):
             cache.clear()
+        self._known_grants.clear()
 
     # keys
     async def find_key(self, region: Region, key_id: KeyId) -> Key | None:
@@ -87,12 +97,12 @@ class SqlStore:
                 self._keys.keep((region, key_id), key, noted)
         return key
 
-    async def insert_key(self, key: Key) -> None:
-        """Store a new key as version 1. Raises AlreadyExists."""
+    async def insert_key(self, key: Key, *, of_account_max: int | None = None) -> None:
+        """Store a new key as version 1. Raises AlreadyExists, LimitReached."""
 
         def work(connection: Connection, changed: Changed) -> None:
             changed.append(_key_identity(key.region, key.key_id))
-            keys.insert_keys(connection, (key,))
+            keys.insert_keys(connection, (key,), of_account_max)
 
         await self._writer.add(work)
 
@@ -121,6 +131,7 @@ class SqlStore:
         def work(connection: Connection, changed: Changed) -> None:
             changed.append(_key_identity(key.region, key.key_id))
             changed.append(_aliases_of_identity(key.region, key.key_id))
+            changed.append(grants_of_identity(key.region, key.key_id))
             names = keys.destroy_key(connection, key, destroyed_at)
             changed.extend(_alias_identity(key.account_id, key.region, name) for name in names)
 

@@ -26,6 +26,7 @@ from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
 from strongroom.boundary.software.random_source import NoncePool
 from strongroom.boundary.software.symmetric import NONCE_BYTES, SymmetricBackingKey
+from strongroom.boundary.software.tickets import TicketOffice
 
 BACKING_KEYS_MAX: Final = 8192
 """Unwrapped backing keys in memory: about 1 KiB each."""
@@ -48,6 +49,7 @@ class SoftwareModule:
             secret_access_keys.require_secret(root_secret)
         self._root_secret = root_secret
         self._domain_keys = DomainKeyRing(root_key)
+        self._tickets = TicketOffice(root_key)
         self._backing_keys: OrderedDict[bytes, BackingKey] = OrderedDict()
         self._nonces = NoncePool()
 
@@ -156,6 +158,12 @@ class SoftwareModule:
 
     def load_domain_key(self, token: bytes, activate: bool) -> None:
         self._domain_keys.load(token, activate)
+
+    def make_ticket(self, purpose: bytes, context: bytes, text: bytes) -> bytes:
+        return self._tickets.make(purpose, context, text)
+
+    def read_ticket(self, purpose: bytes, context: bytes, ticket: bytes) -> bytes:
+        return self._tickets.read(purpose, context, ticket)
 
     def describe(self) -> Mapping[str, str]:
         return {

@@ -26,6 +26,7 @@ from strongroom.operations.operation import (
 from strongroom.operations.pagination import cut_page, parse_marker, render_marker
 from strongroom.resources.identifiers import AliasName, alias_arn
 from strongroom.resources.key import Alias
+from strongroom.resources.key_spec import KEY_SPECS
 from strongroom.resources.key_state import ANY_STATE, CREATE_ALIAS, UPDATE_ALIAS
 from strongroom.store.interface import AlreadyExists, LimitReached
 
@@ -76,9 +77,10 @@ async def create_alias(call: Call, request: CreateAliasRequest) -> None:
 async def update_alias(call: Call, request: UpdateAliasRequest) -> None:
     name = require_alias_name(request.alias_name)
     current, target = call.keys
-    if (current.key_spec, current.key_usage) != (target.key_spec, target.key_usage):
-        # UpdateAlias API reference: "The current and new KMS key must be the same type ... and must
-        # have the same key usage".
+    types = (KEY_SPECS[current.key_spec].type, KEY_SPECS[target.key_spec].type)
+    if types[0] is not types[1] or current.key_usage is not target.key_usage:
+        # UpdateAlias API reference: "The current and new KMS key must be the same type (both symmetric
+        # or both asymmetric or both HMAC), and they must have the same key usage". Not the same spec.
         raise refusals.alias_target_of_another_kind()
     alias = await call.rooms.store.find_alias(call.account_id, call.region, name)
     if alias is None:
@@ -100,7 +102,6 @@ async def delete_alias(call: Call, request: DeleteAliasRequest) -> None:
 
 async def list_aliases(call: Call, request: ListAliasesRequest) -> ListAliasesResponse:
     limit = request.limit or LIST_ALIASES_LIMIT_DEFAULT
-    after = parse_marker("ListAliases", request.marker)
     key_id = None
     if request.key_id is not None:
         key = await find_named_key(
@@ -109,6 +110,7 @@ async def list_aliases(call: Call, request: ListAliasesRequest) -> ListAliasesRe
         if key.account_id != call.account_id:
             raise refusals.access_denied_by_resource(call.principal.arn, "kms:ListAliases", key.arn)
         key_id = key.key_id
+    after = await parse_marker(call, "ListAliases", request.marker, key_id)
     found = await call.rooms.store.list_aliases(
         call.account_id, call.region, key_id, None if after is None else AliasName(after), limit + 1
     )
@@ -124,7 +126,7 @@ async def list_aliases(call: Call, request: ListAliasesRequest) -> ListAliasesRe
             )
             for alias in page
         ],
-        next_marker=render_marker("ListAliases", page[-1].alias_name) if more else None,
+        next_marker=await render_marker(call, "ListAliases", page[-1].alias_name, key_id) if more else None,
         truncated=more,
     )
 

@@ -24,6 +24,7 @@ from strongroom.resources.identifiers import (
 from strongroom.resources.key import Key, KeyMaterial
 from strongroom.resources.key_spec import is_usage_compatible
 from strongroom.resources.rotation_schedule import ROTATION_PERIOD_DAYS_DEFAULT
+from strongroom.store.interface import LimitReached
 
 
 def requested_spec(request: CreateKeyRequest) -> KeySpec:
@@ -116,7 +117,10 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
         next_rotation_at=now + timedelta(days=ROTATION_PERIOD_DAYS_DEFAULT) if rotates else None,
         primary_region=call.region if request.multi_region else None,
     )
-    await call.rooms.store.insert_key(key)
+    try:
+        await call.rooms.store.insert_key(key, of_account_max=call.rooms.rules.keys_max)
+    except LimitReached:
+        raise refusals.too_many_keys() from None
     return CreateKeyResponse(key_metadata=render_key_metadata(key))
 
 

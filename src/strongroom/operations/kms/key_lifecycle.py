@@ -37,7 +37,7 @@ async def describe_key(call: Call, request: DescribeKeyRequest) -> DescribeKeyRe
 
 async def list_keys(call: Call, request: ListKeysRequest) -> ListKeysResponse:
     limit = request.limit or LIST_KEYS_LIMIT_DEFAULT
-    after = parse_marker("ListKeys", request.marker)
+    after = await parse_marker(call, "ListKeys", request.marker)
     if request.resource_owners is not None and "SELF" not in request.resource_owners:
         return ListKeysResponse(keys=[], truncated=False)  # no keys are shared through RAM here
     found = await call.rooms.store.list_key_ids(
@@ -49,7 +49,7 @@ async def list_keys(call: Call, request: ListKeysRequest) -> ListKeysResponse:
             KeyListEntry(key_id=key_id, key_arn=key_arn(call.region, call.account_id, key_id))
             for key_id in page
         ],
-        next_marker=render_marker("ListKeys", page[-1]) if more else None,
+        next_marker=await render_marker(call, "ListKeys", page[-1]) if more else None,
         truncated=more,
     )
 

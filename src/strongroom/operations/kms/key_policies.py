@@ -39,7 +39,7 @@ async def put_key_policy(call: Call, request: PutKeyPolicyRequest) -> None:
 
 
 async def list_key_policies(call: Call, request: ListKeyPoliciesRequest) -> ListKeyPoliciesResponse:
-    parse_marker("ListKeyPolicies", request.marker)
+    await parse_marker(call, "ListKeyPolicies", request.marker, call.key.arn)
     return ListKeyPoliciesResponse(policy_names=[POLICY_NAME], truncated=False)
 
 

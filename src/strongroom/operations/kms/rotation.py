@@ -161,7 +161,8 @@ async def list_key_rotations(call: Call, request: ListKeyRotationsRequest) -> Li
         # API reference: "This parameter can only be used with KMS keys that support ... rotation."
         raise rotation_refusals.rotation_not_supported()
     listed = _listed_materials(key, request.include_key_material)
-    after = parse_marker("ListKeyRotations", request.marker)
+    of = (key.arn, request.include_key_material)
+    after = await parse_marker(call, "ListKeyRotations", request.marker, *of)
     if after is not None:
         position = next((i for i, material in enumerate(listed) if material.material_id == after), None)
         if position is None:
@@ -170,7 +171,9 @@ async def list_key_rotations(call: Call, request: ListKeyRotationsRequest) -> Li
     page, more = cut_page(listed, limit)
     return ListKeyRotationsResponse(
         rotations=[_render_entry(key, material) for material in page],
-        next_marker=render_marker("ListKeyRotations", page[-1].material_id) if more else None,
+        next_marker=(
+            await render_marker(call, "ListKeyRotations", page[-1].material_id, *of) if more else None
+        ),
         truncated=more,
     )
 

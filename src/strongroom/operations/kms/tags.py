@@ -36,13 +36,15 @@ async def untag_resource(call: Call, request: UntagResourceRequest) -> None:
 
 
 async def list_resource_tags(call: Call, request: ListResourceTagsRequest) -> ListResourceTagsResponse:
-    after = parse_marker("ListResourceTags", request.marker)
+    after = await parse_marker(call, "ListResourceTags", request.marker, call.key.arn)
     limit = request.limit or LIST_TAGS_LIMIT_DEFAULT
     tags = sorted((key, value) for key, value in call.key.tags.items() if after is None or key > after)
     page, more = cut_page(tags, limit)
     return ListResourceTagsResponse(
         tags=[Tag(tag_key=key, tag_value=value) for key, value in page],
-        next_marker=render_marker("ListResourceTags", page[-1][0]) if more else None,
+        next_marker=await render_marker(call, "ListResourceTags", page[-1][0], call.key.arn)
+        if more
+        else None,
         truncated=more,
     )
 

@@ -15,8 +15,9 @@ KEY = ["keys.account_id", "keys.region", "keys.key_id"]
 
 
 def upgrade() -> None:
-    """Add columns to keys, make key_materials anew with its rows, add three tables."""
+    """Add columns to keys, make key_materials anew with its rows, add four tables."""
     _keys()
+    _key_counts()
     _key_materials()
     _grants()
     _custom_key_stores()
@@ -39,6 +40,23 @@ def _keys() -> None:
     op.create_index("ix_keys_key_state_rotation_started_at", "keys", ["key_state", "rotation_started_at"])
     op.create_index("ix_keys_key_id", "keys", ["key_id"])
     op.create_index("ix_keys_custom_key_store_id_xks_key_id", "keys", ["custom_key_store_id", "xks_key_id"])
+
+
+def _key_counts() -> None:
+    op.create_table(
+        "key_counts",
+        sa.Column("account_id", NAME, nullable=False),
+        sa.Column("region", NAME, nullable=False),
+        sa.Column("keys", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "region", name="pk_key_counts"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.account_id"], name="fk_key_counts_account_id_accounts"
+        ),
+    )
+    op.execute(
+        "INSERT INTO key_counts (account_id, region, keys) SELECT account_id, region, count(*) FROM keys "
+        "WHERE key_manager = 'CUSTOMER' GROUP BY account_id, region"
+    )
 
 
 def _key_materials() -> None:
@@ -94,7 +112,11 @@ def _grants() -> None:
             ["account_id", "region", "key_id"], KEY, name="fk_grants_account_id_region_key_id_keys"
         ),
     )
-    op.create_index("ix_grants_grant_id", "grants", ["grant_id"])
+    op.create_index(
+        "ix_grants_region_key_id_grantee_principal_grant_id",
+        "grants",
+        ["region", "key_id", "grantee_principal", "grant_id"],
+    )
     op.create_index(
         "ix_grants_region_retiring_principal_grant_id", "grants", ["region", "retiring_principal", "grant_id"]
     )
