@@ -124,6 +124,12 @@ REFUSED_WHILE_PENDING: dict[str, dict[str, Any]] = {
     "GenerateDataKey": {"KeySpec": "AES_256"},
     "GenerateDataKeyWithoutPlaintext": {"KeySpec": "AES_256"},
     "ScheduleKeyDeletion": {},
+    "GetParametersForImport": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
+    "ImportKeyMaterial": {
+        "ImportToken": TEXT,
+        "EncryptedKeyMaterial": TEXT,
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    },
     "TagResource": {"Tags": TAG},
     "UntagResource": {"TagKeys": ["a"]},
     "UpdateKeyDescription": {"Description": "x"},
@@ -137,7 +143,7 @@ ALLOWED_WHILE_PENDING: dict[str, dict[str, Any]] = {
     "ListAliases": {},
     "CancelKeyDeletion": {},
 }
-TESTED_BESIDE = {"Decrypt", "ReEncrypt", "UpdateAlias", "DeleteAlias"}
+TESTED_BESIDE = {"Decrypt", "ReEncrypt", "UpdateAlias", "DeleteAlias", "DeleteImportedKeyMaterial"}
 WITHOUT_A_KEY = {"CreateKey", "ListKeys", "GenerateRandom"}
 
 

@@ -46,6 +46,13 @@ BESIDE: dict[str, dict[str, Any]] = {
     "ListKeyPolicies": {},
     "ReEncrypt": {"CiphertextBlob": encoded(b"x"), "DestinationKeyId": ABSENT_KEY_ID},
     "CreateAlias": {"AliasName": "alias/lookup"},
+    "GetParametersForImport": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
+    "ImportKeyMaterial": {
+        "ImportToken": TEXT,
+        "EncryptedKeyMaterial": TEXT,
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    },
+    "DeleteImportedKeyMaterial": {},
 }
 MEMBER = {"ReEncrypt": "SourceKeyId", "CreateAlias": "TargetKeyId"}
 WITH_ALIASES = {

@@ -56,6 +56,13 @@ KEY_REQUESTS: dict[str, dict[str, Any]] = {
     "GetKeyPolicy": {},
     "PutKeyPolicy": {"Policy": CLOSED_POLICY},
     "ListKeyPolicies": {},
+    "GetParametersForImport": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
+    "ImportKeyMaterial": {
+        "ImportToken": TEXT,
+        "EncryptedKeyMaterial": TEXT,
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    },
+    "DeleteImportedKeyMaterial": {},
 }
 
 

@@ -74,6 +74,7 @@ class Road:
     """A pipeline with its rooms; `call` sends one request down it. A context manager."""
 
     def __init__(self, directory: Path, rules: Rules = Rules()) -> None:  # noqa: B008  (frozen)
+        self.directory = directory
         self.loop = asyncio.new_event_loop()
         self.running_boundary = RunningBoundary(directory / "seal.key")
         self.clock = MovableClock(memoryview(bytearray(8)).cast("Q"))

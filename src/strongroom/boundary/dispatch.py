@@ -13,6 +13,9 @@ from strongroom.boundary.interface import (
     BoundaryRefused,
     CiphertextRefused,
     GeneratedKey,
+    ImportBinding,
+    ImportParameters,
+    ImportTokenExpired,
     KeyBinding,
     MaterialRefused,
     PeerKeyRefused,
@@ -26,6 +29,7 @@ from strongroom.boundary.messages import (
     Status,
     parse_fields,
     parse_four_fields,
+    parse_instant,
     parse_number,
     render_fields,
 )
@@ -68,6 +72,16 @@ class CryptographicModule(Protocol):
 
     def generate_random(self, number_of_bytes: int) -> bytes: ...
 
+    def get_import_parameters(
+        self, binding: ImportBinding, ends_at_microseconds: int
+    ) -> ImportParameters: ...
+
+    def import_key_material(
+        self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
+    ) -> GeneratedKey:
+        """Raises ImportTokenExpired, CiphertextRefused, MaterialRefused."""
+        ...
+
     def forget_key(self, key_id: bytes, region: str) -> None: ...
 
     def wrap_root_secret(self, access_key_id: str, account_id: str) -> bytes: ...
@@ -93,6 +107,7 @@ _STATUSES: Mapping[type[Exception], Status] = {
     SignatureRefused: Status.SIGNATURE_REFUSED,
     PeerKeyRefused: Status.PEER_KEY_REFUSED,
     MaterialRefused: Status.MATERIAL_REFUSED,
+    ImportTokenExpired: Status.IMPORT_TOKEN_EXPIRED,
     BoundaryRefused: Status.REFUSED,
     UnicodeDecodeError: Status.REFUSED,
 }
@@ -128,6 +143,8 @@ class Dispatcher:
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
+            Opcode.GET_IMPORT_PARAMETERS: self._get_import_parameters,
+            Opcode.IMPORT_KEY_MATERIAL: self._import_key_material,
         }
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
@@ -178,6 +195,18 @@ class Dispatcher:
     def _generate_key(self, body: bytes) -> bytes:
         fields = parse_fields(body, FIELD_COUNTS[Opcode.GENERATE_KEY])
         key = self._module.generate_key(KeyBinding(*(field.decode("ascii") for field in fields)))
+        return bytes.fromhex(key.material_id) + key.exported_token
+
+    def _get_import_parameters(self, body: bytes) -> bytes:
+        *texts, ends_at = parse_fields(body, FIELD_COUNTS[Opcode.GET_IMPORT_PARAMETERS])
+        binding = ImportBinding(*(text.decode("ascii") for text in texts))
+        made = self._module.get_import_parameters(binding, parse_instant(ends_at))
+        return render_fields(made.public_key, made.import_token)
+
+    def _import_key_material(self, body: bytes) -> bytes:
+        token, now, encrypted, *texts = parse_fields(body, FIELD_COUNTS[Opcode.IMPORT_KEY_MATERIAL])
+        binding = KeyBinding(*(text.decode("ascii") for text in texts))
+        key = self._module.import_key_material(token, parse_instant(now), encrypted, binding)
         return bytes.fromhex(key.material_id) + key.exported_token
 
     def _forget_key(self, body: bytes) -> bytes:

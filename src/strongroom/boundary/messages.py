@@ -26,7 +26,8 @@ DOMAIN_KEY_ID_BYTES: Final = 16
 MATERIAL_ID_BYTES: Final = 32
 
 _NUMBER = struct.Struct(">H")
-_LENGTHS = tuple(struct.Struct(f">{count}H") for count in range(8))
+_INSTANT = struct.Struct(">Q")
+_LENGTHS = tuple(struct.Struct(f">{count}H") for count in range(10))
 _LENGTHS_OF_4 = _LENGTHS[4]
 
 
@@ -49,7 +50,9 @@ class Opcode(IntEnum):
     LOAD_DOMAIN_KEY = 14
     # 15 to 29: public keys, signatures, asymmetric encryption, data key pairs
     # 30 to 39: MACs, key agreement, key encapsulation
-    # 40 to 44: imported key material
+    GET_IMPORT_PARAMETERS = 40
+    IMPORT_KEY_MATERIAL = 41
+    # 42 to 44: imported key material
     # 45 to 49: replication
     # 50 to 59: answers for a recipient
 
@@ -68,6 +71,7 @@ class Status(IntEnum):
     SIGNATURE_REFUSED = 6
     PEER_KEY_REFUSED = 7
     MATERIAL_REFUSED = 8
+    IMPORT_TOKEN_EXPIRED = 40
 
 
 FIELD_COUNTS: Final[dict[int, int]] = {
@@ -85,6 +89,8 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.DERIVE_SIGNING_KEY: 5,
     Opcode.CREATE_DOMAIN_KEY: 1,
     Opcode.LOAD_DOMAIN_KEY: 2,
+    Opcode.GET_IMPORT_PARAMETERS: 6,
+    Opcode.IMPORT_KEY_MATERIAL: 8,
 }
 
 
@@ -93,7 +99,7 @@ class MalformedFrame(Exception):
 
 
 def render_fields(*fields: bytes) -> bytes:
-    """The body of a frame with up to 7 fields. Raises ValueError when it does not fit a frame."""
+    """The body of a frame with up to 9 fields. Raises ValueError when it does not fit a frame."""
     count = len(fields)
     try:
         if count == 4:  # the hot road
@@ -147,6 +153,23 @@ def parse_four_fields(body: bytes) -> tuple[bytes, bytes, bytes, bytes]:
 def render_frame(call_id: int, code: int, body: bytes) -> bytes:
     """One whole frame."""
     return HEAD.pack(LENGTH_COUNTS + len(body), call_id, code) + body
+
+
+def render_instant(epoch_microseconds: int) -> bytes:
+    """An instant as a field of 8 bytes. Raises ValueError."""
+    try:
+        return _INSTANT.pack(epoch_microseconds)
+    except struct.error:
+        raise ValueError("instant out of range") from None
+
+
+def parse_instant(field: bytes) -> int:
+    """The epoch microseconds in a field. Raises MalformedFrame."""
+    try:
+        (epoch_microseconds,) = _INSTANT.unpack(field)
+    except struct.error:
+        raise MalformedFrame from None
+    return int(epoch_microseconds)
 
 
 def render_number(number: int) -> bytes:

@@ -36,6 +36,7 @@ from strongroom.boundary.messages import (
     render_number,
 )
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
+from strongroom.boundary.software import imported_material
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.seal import open_or_create_seal
 
@@ -251,6 +252,7 @@ def warm_up() -> None:
     dispatcher.answer(Opcode.GENERATE_DATA_KEY, render_fields(key, key_id.encode(), render_number(32), b""))
     secret = module.wrap_root_secret("WARMUP", "0" * 12)
     module.derive_signing_key(secret, "WARMUP", b"20200101", b"warm-up", b"kms")
+    imported_material.warm_up()
     with contextlib.suppress(MalformedFrame):
         dispatcher.answer(Opcode.GENERATE_RANDOM, b"")
     dispatcher.answer(Opcode.STATUS, b"")

@@ -7,6 +7,7 @@ import logging
 
 from strongroom.audit.interface import AuditTrail
 from strongroom.jobs.key_destruction import destroy_due_keys
+from strongroom.jobs.material_expiry import delete_expired_material
 from strongroom.operations.context import Rooms
 from strongroom.request_ids import RequestIds
 
@@ -26,6 +27,7 @@ class JobRunner:
     async def run_due(self) -> None:
         """Run everything that is due by now, once."""
         await destroy_due_keys(self._rooms, self._audit, self._ids)
+        await delete_expired_material(self._rooms, self._audit, self._ids)
 
     async def run_until(self, stopped: asyncio.Event) -> None:
         """Run jobs every few seconds until `stopped`. A failed round is logged and tried again."""

@@ -26,7 +26,10 @@ def render_key_metadata(key: Key) -> KeyMetadata:
         deletion_date=key.deletion_at.timestamp() if pending and key.deletion_at is not None else None,
         origin=key.origin,
         key_manager=key.key_manager,
-        customer_master_key_spec=CustomerMasterKeySpec(key.key_spec.value),
+        # The deprecated member's enum has none of the specs that came after it [M].
+        customer_master_key_spec=CustomerMasterKeySpec(key.key_spec.value)
+        if key.key_spec.value in CustomerMasterKeySpec.__members__
+        else None,
         key_spec=key.key_spec,
         encryption_algorithms=list(row.encryption_algorithms)
         if usage is KeyUsageType.ENCRYPT_DECRYPT

@@ -69,6 +69,8 @@ def record_request(plan: Plan, request: Any) -> Mapping[str, object] | None:
                 shown[name] = absent
         elif type(value) is list:
             shown[name] = [_shown(item) for item in value]
+        elif member == "valid_to":
+            shown[name] = datetime.fromtimestamp(value, UTC)
         else:
             shown[name] = value
     return shown or None
@@ -80,7 +82,8 @@ def record_material(plan: Plan, response: Any, keys: tuple[Key, ...]) -> Mapping
     Source: AWS KMS Developer Guide, ct-decrypt and ct-encrypt examples: `keyMaterialId`.
     """
     if plan.material_members:
-        return {name: getattr(response, member) for member, name in plan.material_members}
+        named = {name: getattr(response, member) for member, name in plan.material_members}
+        return {name: value for name, value in named.items() if value is not None} or None
     if plan.operation.usage is not None and len(keys) == 1:  # Encrypt: not in its answer
         return {"keyMaterialId": keys[0].current_material_id}
     return None

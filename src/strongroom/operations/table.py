@@ -7,6 +7,7 @@ from strongroom.operations.kms import (
     aliases,
     data_keys,
     encryption,
+    imported_material,
     key_creation,
     key_deletion,
     key_lifecycle,
@@ -27,6 +28,7 @@ KMS_OPERATIONS: dict[str, Operation] = {
         aliases,
         tags,
         key_policies,
+        imported_material,
     )
     for operation in family.OPERATIONS
 }

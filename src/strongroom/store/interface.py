@@ -72,10 +72,11 @@ class Store(Protocol):
         """Store a new key with its materials and tags (version 1). Raises AlreadyExists."""
         ...
 
-    async def update_key(self, key: Key) -> Key:
+    async def update_key(self, key: Key, *, erase: bool = False) -> Key:
         """Replace the record of `key.version` by `key`; returns it with its new version.
 
-        Tags and materials are replaced too. Raises ConcurrentChange.
+        Tags and materials are replaced too. `erase`: nothing of the older rows stays on disk. Raises
+        ConcurrentChange.
         """
         ...
 
@@ -96,6 +97,10 @@ class Store(Protocol):
 
     async def list_keys_due_for_deletion(self, until: datetime, limit: int) -> Sequence[Key]:
         """Keys of all accounts and Regions whose deletion_at has come."""
+        ...
+
+    async def list_keys_with_expired_material(self, until: datetime, limit: int) -> Sequence[Key]:
+        """Keys of all accounts and Regions that hold imported material whose expires_at has come."""
         ...
 
     # aliases

@@ -96,14 +96,17 @@ class SqlStore:
 
         await self._writer.add(work)
 
-    async def update_key(self, key: Key) -> Key:
-        """Replace the record of `key.version`; returns it with its new version. Raises ConcurrentChange."""
+    async def update_key(self, key: Key, *, erase: bool = False) -> Key:
+        """Replace the record of `key.version`; returns it with its new version. Raises ConcurrentChange.
+
+        Secrets: `erase` as in destroy_key, for a token that must go with the older rows.
+        """
 
         def work(connection: Connection, changed: Changed) -> Key:
             changed.append(_key_identity(key.region, key.key_id))
             return keys.update_key(connection, key)
 
-        return await self._writer.change(work)
+        return await self._writer.change(work, erase=erase)
 
     async def destroy_key(self, key: Key) -> None:
         """Remove the key and all that hangs on it, and enter it in the ledger. Raises ConcurrentChange.
@@ -134,6 +137,10 @@ class SqlStore:
     async def list_keys_due_for_deletion(self, until: datetime, limit: int) -> Sequence[Key]:
         """Keys of all accounts and Regions whose deletion_at has come, the longest due first."""
         return self._reader.read(lambda c: keys.select_keys_due(c, until, limit))
+
+    async def list_keys_with_expired_material(self, until: datetime, limit: int) -> Sequence[Key]:
+        """Keys that hold imported material whose expires_at has come, the longest expired first."""
+        return self._reader.read(lambda c: keys.select_keys_with_expired_material(c, until, limit))
 
     # aliases
     async def find_alias(self, account_id: AccountId, region: Region, name: AliasName) -> Alias | None:

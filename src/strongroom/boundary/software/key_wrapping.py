@@ -104,6 +104,11 @@ class DomainKeyRing:
             if self._active.get(dropped.region) == dropped_id:
                 del self._active[dropped.region]
 
+    def require_active(self, region: str) -> None:
+        """Raises NoActiveDomainKey: asked before slow work that would be for nothing."""
+        if region not in self._active:
+            raise NoActiveDomainKey(region)
+
     def wrap(self, header: TokenHeader, secret: bytes) -> bytes:
         """Wrap under the active domain key of the header's Region. Raises NoActiveDomainKey."""
         domain_key_id = self._active.get(header.region)

@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from strongroom.boundary.backing_keys import BackingKey
-from strongroom.boundary.interface import BoundaryRefused, GeneratedKey, KeyBinding, TokenRefused
+from strongroom.boundary.interface import (
+    BoundaryRefused,
+    GeneratedKey,
+    ImportBinding,
+    ImportParameters,
+    ImportTokenExpired,
+    KeyBinding,
+    MaterialRefused,
+    TokenRefused,
+)
 from strongroom.boundary.key_hierarchy import (
     GLOBAL_REGION,
     TokenHeader,
@@ -20,7 +29,7 @@ from strongroom.boundary.key_hierarchy import (
     require_region,
 )
 from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
-from strongroom.boundary.software import secret_access_keys
+from strongroom.boundary.software import imported_material, secret_access_keys
 from strongroom.boundary.software.families import FAMILIES
 from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
@@ -57,23 +66,33 @@ class SoftwareModule:
 
     def _export(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
         """The exported key token of new material. Raises BoundaryRefused, NoActiveDomainKey."""
+        header = _backing_key_header(binding, material)
+        return GeneratedKey(self._domain_keys.wrap(header, material), header.material_id.hex())
+
+    def get_import_parameters(self, binding: ImportBinding, ends_at_microseconds: int) -> ImportParameters:
+        header = imported_material.import_token_header(binding)
+        self._domain_keys.require_active(binding.region)
+        wrapping_key = imported_material.generate_wrapping_key(binding.wrapping_key_spec)
+        secret = imported_material.render_import_secret(ends_at_microseconds, wrapping_key.private)
+        return ImportParameters(wrapping_key.public, self._domain_keys.wrap(header, secret))
+
+    def import_key_material(
+        self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
+    ) -> GeneratedKey:
+        family = FAMILIES.get((binding.key_spec, binding.key_usage))
+        if family is None:
+            raise BoundaryRefused
+        token = imported_material.require_import_token(import_token, binding)
+        ends_at, private_key = imported_material.parse_import_secret(self._domain_keys.unwrap(token))
+        if now_microseconds >= ends_at:
+            raise ImportTokenExpired
+        unwrapped = imported_material.unwrap_material(private_key, token.header.key_usage, encrypted_material)
         try:
-            require_region(binding.region)
-            require_account_id(binding.account_id)
-            material_id = material_id_of(material, binding.key_id)
+            material = imported_material.canonical_material(binding.key_spec, unwrapped)
+            family.load(_backing_key_header(binding, material), material)
         except ValueError:
-            raise BoundaryRefused from None
-        header = TokenHeader(
-            TokenKind.BACKING_KEY,
-            b"",
-            material_id,
-            binding.account_id,
-            binding.region,
-            binding.key_id,
-            binding.key_spec,
-            binding.key_usage,
-        )
-        return GeneratedKey(self._domain_keys.wrap(header, material), material_id.hex())
+            raise MaterialRefused from None
+        return self._export(binding, material)
 
     def encrypt(self, token: bytes, key_id: bytes, plaintext: bytes, aad: bytes) -> bytes:
         return self._symmetric_key(token, key_id).encrypt(plaintext, aad, self._nonces.take(NONCE_BYTES))
@@ -188,3 +207,23 @@ class SoftwareModule:
             return self._domain_keys.wrap(header, secret)
         except ValueError:
             raise BoundaryRefused from None
+
+
+def _backing_key_header(binding: KeyBinding, material: bytes) -> TokenHeader:
+    """What the token of `material` will be bound to. Raises BoundaryRefused."""
+    try:
+        require_region(binding.region)
+        require_account_id(binding.account_id)
+        material_id = material_id_of(material, binding.key_id)
+    except ValueError:
+        raise BoundaryRefused from None
+    return TokenHeader(
+        TokenKind.BACKING_KEY,
+        b"",
+        material_id,
+        binding.account_id,
+        binding.region,
+        binding.key_id,
+        binding.key_spec,
+        binding.key_usage,
+    )
