@@ -52,6 +52,9 @@ QUERIES: dict[str, Callable[[Database], object]] = {
     "find_key": lambda d: ask(d, lambda c: keys.select_key(c, REGION, KEY.key_id)),
     "list_key_ids": lambda d: ask(d, lambda c: keys.select_key_ids(c, ACCOUNT, REGION, KEY.key_id, 100)),
     "list_keys_due": lambda d: ask(d, lambda c: keys.select_keys_due(c, datetime.now(UTC), 100)),
+    "list_keys_with_expired_material": lambda d: ask(
+        d, lambda c: keys.select_keys_with_expired_material(c, datetime.now(UTC), 100)
+    ),
     "find_alias": lambda d: ask(d, lambda c: aliases.select_alias(c, ACCOUNT, REGION, AliasName("alias/a"))),
     "list_aliases": lambda d: ask(
         d, lambda c: aliases.select_aliases(c, ACCOUNT, REGION, None, after=AliasName("alias/a"), limit=100)
