@@ -36,8 +36,10 @@ from tests.secrets.unwrap_hierarchy import (
     message_key_of,
     open_data_directory,
     signing_key_of,
+    wrapping_prime_of,
 )
 from tests.support.http_front import RawClient, render_request
+from tests.support.key_imports import wrap
 from tests.support.server import (
     REGION,
     ROOT_ACCESS_KEY_ID,
@@ -51,6 +53,7 @@ from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT
 OPERATIONS_MIN = 1000
 ROUNDS = 12
 KEYS_LOOKED_FOR = 6
+IMPORTS = 3
 CONNECTIONS = 6
 CONTEXT = {"purpose": "planted"}
 CONTROL = ROOT_ACCESS_KEY_ID.encode()
@@ -137,6 +140,25 @@ class Driver:
         self.use_badly(key_id, blob)
         self.manage(key_id, name)
         return blob
+
+    def import_material(self, material: bytes) -> bytes:
+        """A key with this material, used, deleted and imported again; the last import token."""
+        key_id = self.call("CreateKey", Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
+        for algorithm in ("RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1"):
+            named = {"KeyId": key_id, "WrappingAlgorithm": algorithm, "WrappingKeySpec": "RSA_2048"}
+            parameters = self.call("GetParametersForImport", **named)
+            token: bytes = parameters["ImportToken"]
+            wrapped = {
+                "KeyId": key_id,
+                "ImportToken": token,
+                "EncryptedKeyMaterial": wrap(parameters["PublicKey"], algorithm, material),
+                "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+            }
+            self.call("DeleteImportedKeyMaterial", KeyId=key_id)
+            assert self.call("ImportKeyMaterial", **{**wrapped, "ImportToken": token[:-1]}) is None
+            assert self.call("ImportKeyMaterial", **wrapped) is not None
+            assert self.call("Encrypt", KeyId=key_id, Plaintext=b"x") is not None
+        return token
 
     def use_well(self, key_id: str, name: str, blob: bytes) -> None:
         for _ in range(6):
@@ -263,7 +285,12 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
         use_with_tampered_tokens(planted, driver, driver.use_everything(0))  # costs a worker: so it is first
         send_noise(server.port)
         blobs = [driver.use_everything(at) for at in range(1, 1 + ROUNDS)]
-        planted.secrets = read_secrets(data_dir, key_file, blobs[:KEYS_LOOKED_FOR])
+        imported = {f"imported material {at}": os.urandom(32) for at in range(IMPORTS)}
+        tokens = [driver.import_material(material) for material in imported.values()]
+        planted.secrets = imported | read_secrets(data_dir, key_file, blobs[:KEYS_LOOKED_FOR])
+        hierarchy = open_data_directory(data_dir, key_file)
+        for at, token in enumerate(tokens):
+            planted.secrets[f"wrapping key {at}"] = wrapping_prime_of(token, hierarchy, REGION)
         today = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d")
         planted.signing_key = signing_key_of(ROOT_SECRET_ACCESS_KEY.encode(), today, REGION, "kms")
         yield planted
@@ -338,7 +365,9 @@ def test_planted_keys_are_in_the_boundary_itself(
     with capsys.disabled():
         sys.stdout.write(f"\nin the boundary: {dict(hits)}\n")
     held = [
-        name for name in planted.secrets if name.startswith(("root", "domain", "backing", "secret access"))
+        name
+        for name in planted.secrets
+        if name.startswith(("root", "domain", "backing", "imported", "secret access"))
     ]
     assert [name for name in held if not hits[name]] == []
 
