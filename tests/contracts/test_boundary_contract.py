@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.key_imports import wrap
 from tests.support.running_boundary import (
     ACCOUNT,
     KEY_ID,
@@ -27,9 +28,14 @@ from tests.support.running_boundary import (
 from strongroom.boundary.ciphertext_format import parse_header
 from strongroom.boundary.interface import (
     Boundary,
+    BoundaryError,
     BoundaryRefused,
     CiphertextRefused,
     GeneratedKey,
+    ImportBinding,
+    ImportTokenExpired,
+    KeyBinding,
+    MaterialRefused,
     TokenRefused,
 )
 
@@ -280,5 +286,64 @@ def test_derive_signing_key_of_a_backing_key_token_is_refused(run: Run) -> None:
 def test_is_ready_of_a_started_boundary_is_true(run: Run) -> None:
     async def test(boundary: Boundary) -> None:
         assert await boundary.is_ready()
+
+    run(test)
+
+
+IMPORT = ImportBinding(ACCOUNT, REGION, KEY_ID, "RSA_2048", "RSAES_OAEP_SHA_256")
+ENDS_AT = 1_800_000_000_000_000
+
+
+def test_imported_material_encrypts_and_keeps_its_id(run: Run) -> None:
+    async def test(boundary: Boundary) -> None:
+        material = os.urandom(32)
+        keys: list[GeneratedKey] = []
+        for _ in range(2):
+            made = await boundary.get_import_parameters(IMPORT, ENDS_AT)
+            encrypted = wrap(made.public_key, IMPORT.wrapping_algorithm, material)
+            keys.append(
+                await boundary.import_key_material(made.import_token, ENDS_AT - 1, encrypted, binding())
+            )
+        assert keys[0].material_id == keys[1].material_id
+        blob = await boundary.encrypt(keys[0].exported_token, KEY_ID, b"text", AAD)
+        assert await boundary.decrypt(keys[1].exported_token, KEY_ID, blob, AAD) == b"text"
+
+    run(test)
+
+
+def test_import_key_material_refuses_each_fault_by_its_name(run: Run) -> None:
+    async def test(boundary: Boundary) -> None:
+        made = await boundary.get_import_parameters(IMPORT, ENDS_AT)
+        good = wrap(made.public_key, IMPORT.wrapping_algorithm, os.urandom(32))
+        short = wrap(made.public_key, IMPORT.wrapping_algorithm, os.urandom(31))
+        token = made.import_token
+        unknown_domain_key = token[:2] + os.urandom(16) + token[18:]
+        now = ENDS_AT - 1
+        faults: list[tuple[type[BoundaryError], tuple[bytes, int, bytes, KeyBinding]]] = [
+            (TokenRefused, (token[:-1], now, good, binding())),
+            (TokenRefused, (unknown_domain_key, now, good, binding())),
+            (TokenRefused, (token, now, good, binding(OTHER_KEY_ID))),
+            (ImportTokenExpired, (token, ENDS_AT, good, binding())),
+            (CiphertextRefused, (token, now, good[:-1], binding())),
+            (MaterialRefused, (token, now, short, binding())),
+            (BoundaryRefused, (token, now, good, replace(binding(), key_spec="SM4"))),
+        ]
+        for error, arguments in faults:
+            with pytest.raises(error) as caught:
+                await boundary.import_key_material(*arguments)
+            assert type(caught.value) is error
+        await boundary.import_key_material(token, now, good, binding())
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [replace(IMPORT, wrapping_key_spec="SM2"), replace(IMPORT, wrapping_algorithm="RSAES_PKCS1_V1_5")],
+)
+def test_get_import_parameters_of_an_unsupported_wrapping_is_refused(run: Run, wrong: ImportBinding) -> None:
+    async def test(boundary: Boundary) -> None:
+        with pytest.raises(BoundaryRefused):
+            await boundary.get_import_parameters(wrong, ENDS_AT)
 
     run(test)

@@ -24,10 +24,9 @@ from tests.support.store_records import (
     new_material,
 )
 
-from strongroom.aws.generated.enums import KeyManagerType, KeyState, OriginType
+from strongroom.aws.generated.enums import KeyManagerType, KeyState
 from strongroom.reply import drive
-from strongroom.resources.identifiers import AccessKeyId, AliasName, KeyId, MaterialId, Region
-from strongroom.resources.key import Key
+from strongroom.resources.identifiers import AccessKeyId, AliasName, KeyId
 from strongroom.store.interface import AlreadyExists, ConcurrentChange, Store, StoreUnavailable
 from strongroom.store.opening import open_store
 from strongroom.store.sql_store import SqlStore
@@ -251,45 +250,6 @@ def test_list_keys_due_for_deletion_gives_only_those_whose_instant_has_come(stor
     assert list(run(store.list_keys_due_for_deletion(NOW, 10))) == due[::-1]
     assert len(run(store.list_keys_due_for_deletion(at, 10))) == 3
     assert len(run(store.list_keys_due_for_deletion(at, 2))) == 2
-
-
-def imported_key(*expires_at: datetime | None, region: Region = REGION) -> Key:
-    """A key with one imported material for each instant."""
-    key = new_key(region=region)
-    (first,) = key.materials.values()
-    materials = [
-        replace(first, material_id=MaterialId(f"{number:064x}"), expires_at=instant)
-        for number, instant in enumerate(expires_at)
-    ]
-    return replace(
-        key,
-        origin=OriginType.EXTERNAL,
-        current_material_id=materials[0].material_id,
-        materials={material.material_id: material for material in materials},
-    )
-
-
-def test_list_keys_with_expired_material_gives_each_key_once_the_longest_expired_first(store: Store) -> None:
-    at = NOW + timedelta(microseconds=1)
-    one = imported_key(NOW, at)
-    other = imported_key(None, NOW - timedelta(days=1), NOW, region=OTHER_REGION)
-    for key in (one, other, imported_key(at), imported_key(None), new_key()):
-        run(store.insert_key(key))
-    assert list(run(store.list_keys_with_expired_material(NOW, 10))) == [other, one]
-    assert len(run(store.list_keys_with_expired_material(at, 10))) == 3
-    assert list(run(store.list_keys_with_expired_material(NOW, 1))) == [other]
-
-
-def test_update_key_that_erases_replaces_the_record_like_any_other(store: Store) -> None:
-    key = imported_key(NOW)
-    run(store.insert_key(key))
-    (material,) = key.materials.values()
-    without = replace(material, exported_token=None, expires_at=None)
-    changed = run(store.update_key(replace(key, materials={material.material_id: without}), erase=True))
-    assert run(store.find_key(REGION, key.key_id)) == changed
-    assert run(store.list_keys_with_expired_material(NOW, 10)) == []
-    with pytest.raises(ConcurrentChange):
-        run(store.update_key(key, erase=True))
 
 
 def test_insert_alias_twice_raises_already_exists(store: Store) -> None:

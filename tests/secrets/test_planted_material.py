@@ -31,6 +31,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from tests.secrets.imports import import_again
 from tests.secrets.memory_scan import Needles, compress, hmac_traces_of, traces_of
 from tests.secrets.unwrap_hierarchy import (
     message_key_of,
@@ -39,7 +40,6 @@ from tests.secrets.unwrap_hierarchy import (
     wrapping_prime_of,
 )
 from tests.support.http_front import RawClient, render_request
-from tests.support.key_imports import wrap
 from tests.support.server import (
     REGION,
     ROOT_ACCESS_KEY_ID,
@@ -140,25 +140,6 @@ class Driver:
         self.use_badly(key_id, blob)
         self.manage(key_id, name)
         return blob
-
-    def import_material(self, material: bytes) -> bytes:
-        """A key with this material, used, deleted and imported again; the last import token."""
-        key_id = self.call("CreateKey", Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
-        for algorithm in ("RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1"):
-            named = {"KeyId": key_id, "WrappingAlgorithm": algorithm, "WrappingKeySpec": "RSA_2048"}
-            parameters = self.call("GetParametersForImport", **named)
-            token: bytes = parameters["ImportToken"]
-            wrapped = {
-                "KeyId": key_id,
-                "ImportToken": token,
-                "EncryptedKeyMaterial": wrap(parameters["PublicKey"], algorithm, material),
-                "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
-            }
-            self.call("DeleteImportedKeyMaterial", KeyId=key_id)
-            assert self.call("ImportKeyMaterial", **{**wrapped, "ImportToken": token[:-1]}) is None
-            assert self.call("ImportKeyMaterial", **wrapped) is not None
-            assert self.call("Encrypt", KeyId=key_id, Plaintext=b"x") is not None
-        return token
 
     def use_well(self, key_id: str, name: str, blob: bytes) -> None:
         for _ in range(6):
@@ -286,7 +267,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
         send_noise(server.port)
         blobs = [driver.use_everything(at) for at in range(1, 1 + ROUNDS)]
         imported = {f"imported material {at}": os.urandom(32) for at in range(IMPORTS)}
-        tokens = [driver.import_material(material) for material in imported.values()]
+        tokens = [import_again(driver.call, material) for material in imported.values()]
         planted.secrets = imported | read_secrets(data_dir, key_file, blobs[:KEYS_LOOKED_FOR])
         hierarchy = open_data_directory(data_dir, key_file)
         for at, token in enumerate(tokens):
