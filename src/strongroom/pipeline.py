@@ -346,10 +346,9 @@ def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Cl
     """
     for key, judged in zip(keys, plan.key_is_judged, strict=True):
         if judged:
-            state = key.key_state
+            require_state(rule, key.key_state, key.arn)
             if key.origin is OriginType.EXTERNAL:  # INVARIANT R5
-                state = state_as_of(key, clock.now())
-            require_state(rule, state, key.arn)
+                require_state(rule, state_as_of(key, clock.now()), key.arn)
 
 
 def in_words_of(service: str, error: ApiError) -> ApiError:
