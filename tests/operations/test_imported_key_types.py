@@ -93,7 +93,7 @@ def test_import_key_material_of_another_kind_is_refused(
     require_family(spec, usage)
     key = external_key(road, KeySpec=spec, KeyUsage=usage)
     another = ec.generate_private_key(ec.SECP384R1() if spec == "ECC_NIST_P256" else ec.SECP256R1())
-    for wrong in (os.urandom(20), b"", another.private_bytes(*PKCS8) if "HMAC" not in spec else bytes(129)):
+    for wrong in (os.urandom(20), b"\0", another.private_bytes(*PKCS8) if "HMAC" not in spec else bytes(129)):
         members = wrapped_members(road, key, wrong, algorithm)
         assert refused(road, "ImportKeyMaterial", **members, **NEVER_EXPIRES) == INCORRECT_MATERIAL
     assert materials_of(road, key) == {}
