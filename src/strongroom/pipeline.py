@@ -26,8 +26,9 @@ from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.authorization.decision import denial
 from strongroom.aws import refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.aws.generated.enums import DryRunModifierType
+from strongroom.aws.generated.enums import DryRunModifierType, OriginType
 from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
+from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.operations.context import Call, Rooms
@@ -48,6 +49,7 @@ from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
 from strongroom.resources.identifiers import Region, alias_arn
+from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import StateRule, require_state
 from strongroom.store.interface import ConcurrentChange
@@ -244,7 +246,7 @@ class Pipeline:
                 if key.key_usage is not operation.usage:
                     raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
         if operation.states is not None:
-            require_states(operation.states, plan, call_keys)
+            require_states(operation.states, plan, call_keys, rooms.clock)
         call = Call(principal, region, call_keys, rooms, trip.grants, grant)
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
@@ -355,7 +357,7 @@ def _identity(principal: AuthenticatedPrincipal) -> bytes:
     )
 
 
-def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...]) -> None:
+def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Clock) -> None:
     """Refuse a key in a state that the operation's row does not allow.
 
     The key an alias points to now is never refused for its state: only a new target is.
@@ -363,6 +365,8 @@ def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...]) -> None:
     for key, judged in zip(keys, plan.key_is_judged, strict=True):
         if judged:
             require_state(rule, key.key_state, key.arn)
+            if key.origin is OriginType.EXTERNAL:  # INVARIANT R5
+                require_state(rule, state_as_of(key, clock.now()), key.arn)
 
 
 def in_words_of(service: str, error: ApiError) -> ApiError:

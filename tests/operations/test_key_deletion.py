@@ -131,6 +131,12 @@ REFUSED_WHILE_PENDING: dict[str, dict[str, Any]] = {
     "GetPublicKey": {},
     "RotateKeyOnDemand": {},
     "ScheduleKeyDeletion": {},
+    "GetParametersForImport": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
+    "ImportKeyMaterial": {
+        "ImportToken": TEXT,
+        "EncryptedKeyMaterial": TEXT,
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    },
     "TagResource": {"Tags": TAG},
     "UntagResource": {"TagKeys": ["a"]},
     "UpdateKeyDescription": {"Description": "x"},
@@ -156,6 +162,7 @@ TESTED_BESIDE = {
     "Verify",
     "RetireGrant",
     "RevokeGrant",
+    "DeleteImportedKeyMaterial",
 }
 WITHOUT_A_KEY = {"CreateKey", "ListKeys", "ListRetirableGrants", "GenerateRandom"}
 

@@ -59,6 +59,13 @@ BESIDE: dict[str, dict[str, Any]] = {
     "CreateGrant": {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root", "Operations": ["Decrypt"]},
     "ListGrants": {},
     "RevokeGrant": {"GrantId": "0" * 64},
+    "GetParametersForImport": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
+    "ImportKeyMaterial": {
+        "ImportToken": TEXT,
+        "EncryptedKeyMaterial": TEXT,
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    },
+    "DeleteImportedKeyMaterial": {},
 }
 MEMBER = {"ReEncrypt": "SourceKeyId", "CreateAlias": "TargetKeyId"}
 WITH_ALIASES = {

@@ -78,6 +78,13 @@ KEY_REQUESTS: dict[str, dict[str, Any]] = {
     "CreateGrant": {"GranteePrincipal": "arn:aws:iam::000000000000:root", "Operations": ["Decrypt"]},
     "ListGrants": {},
     "RevokeGrant": {"GrantId": "0" * 64},
+    "GetParametersForImport": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
+    "ImportKeyMaterial": {
+        "ImportToken": TEXT,
+        "EncryptedKeyMaterial": TEXT,
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    },
+    "DeleteImportedKeyMaterial": {},
 }
 
 

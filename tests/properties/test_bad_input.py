@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.operations.road_requests import ABSENT_KEY_ID, TEXT, encoded, key_arn, policy_for
+from tests.support.key_imports import NEVER_EXPIRES, external_key, wrapped_members
 from tests.support.road import ACCOUNT, Road
 
 from strongroom.aws.generated.constraints import OPERATIONS, SHAPES
@@ -25,11 +26,14 @@ CLEAR_ERRORS = {
     "CustomKeyStoreNotFoundException",
     "DisabledException",
     "DryRunOperationException",
+    "ExpiredImportTokenException",
     "IncorrectKeyException",
+    "IncorrectKeyMaterialException",
     "InvalidArnException",
     "InvalidCiphertextException",
     "InvalidGrantIdException",
     "InvalidGrantTokenException",
+    "InvalidImportTokenException",
     "InvalidKeyUsageException",
     "InvalidMarkerException",
     "KMSInvalidSignatureException",
@@ -140,6 +144,16 @@ class Valid:
             "ListRetirableGrants": {"RetiringPrincipal": root, "Limit": 3},
             "RetireGrant": {**named, "GrantId": "0" * 64},
             "RevokeGrant": {**named, "GrantId": "0" * 64},
+        }
+        external = external_key(road)
+        self.requests |= {
+            "GetParametersForImport": {
+                "KeyId": external["KeyId"],
+                "WrappingAlgorithm": "RSAES_OAEP_SHA_256",
+                "WrappingKeySpec": "RSA_2048",
+            },
+            "ImportKeyMaterial": {**wrapped_members(road, external, bytes(32)), **NEVER_EXPIRES},
+            "DeleteImportedKeyMaterial": {"KeyId": external["KeyId"]},
         }
 
 

@@ -74,6 +74,7 @@ class Road:
     """A pipeline with its rooms; `call` sends one request down it. A context manager."""
 
     def __init__(self, directory: Path, rules: Rules = Rules()) -> None:  # noqa: B008  (frozen)
+        self.directory = directory
         self.loop = asyncio.new_event_loop()
         self._seal_key = directory / "seal.key"
         self.running_boundary = RunningBoundary(self._seal_key)

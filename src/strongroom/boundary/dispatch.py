@@ -14,6 +14,9 @@ from strongroom.boundary.interface import (
     BoundaryRefused,
     CiphertextRefused,
     GeneratedKey,
+    ImportBinding,
+    ImportParameters,
+    ImportTokenExpired,
     KeyBinding,
     MaterialRefused,
     PeerKeyRefused,
@@ -29,6 +32,7 @@ from strongroom.boundary.messages import (
     Status,
     parse_fields,
     parse_four_fields,
+    parse_instant,
     parse_number,
     render_fields,
 )
@@ -74,6 +78,27 @@ class CryptographicModule(AsymmetricModule, Protocol):
 
     def generate_random(self, number_of_bytes: int) -> bytes: ...
 
+    def prepare_wrapping_key(self, binding: ImportBinding) -> Callable[[], bytes]:
+        """What makes a wrapping key, in any thread."""
+        ...
+
+    def export_wrapping_key(
+        self, binding: ImportBinding, ends_at_microseconds: int, wrapping_key: bytes
+    ) -> ImportParameters: ...
+
+    def prepare_import(
+        self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
+    ) -> Callable[[], bytes]:
+        """What brings unwrapped material into its one form, in any thread; nothing when it is none.
+
+        Raises ImportTokenExpired, CiphertextRefused.
+        """
+        ...
+
+    def export_import(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
+        """Raises MaterialRefused."""
+        ...
+
     def forget_key(self, key_id: bytes, region: str) -> None: ...
 
     def wrap_root_secret(self, access_key_id: str, account_id: str) -> bytes: ...
@@ -107,6 +132,7 @@ _STATUSES: Mapping[type[Exception], Status] = {
     MaterialRefused: Status.MATERIAL_REFUSED,
     PlaintextRefused: Status.PLAINTEXT_REFUSED,
     TicketRefused: Status.TICKET_REFUSED,
+    ImportTokenExpired: Status.IMPORT_TOKEN_EXPIRED,
     BoundaryRefused: Status.REFUSED,
     UnicodeDecodeError: Status.REFUSED,
 }
@@ -145,6 +171,8 @@ class Dispatcher:
             **AsymmetricRequests(module).handlers,
             Opcode.MAKE_TICKET: self._make_ticket,
             Opcode.READ_TICKET: self._read_ticket,
+            Opcode.GET_IMPORT_PARAMETERS: self._get_import_parameters,
+            Opcode.IMPORT_KEY_MATERIAL: self._import_key_material,
         }
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
@@ -219,6 +247,27 @@ class Dispatcher:
             return _render_generated_key(self._module.export_key(binding, material))
 
         return Deferred(self._module.prepare_key(binding), finish)
+
+    def _get_import_parameters(self, body: bytes) -> Deferred:
+        *texts, ends_at = parse_fields(body, FIELD_COUNTS[Opcode.GET_IMPORT_PARAMETERS])
+        binding = ImportBinding(*(text.decode("ascii") for text in texts))
+        ends_at_microseconds = parse_instant(ends_at)
+
+        def finish(wrapping_key: bytes) -> bytes:
+            made = self._module.export_wrapping_key(binding, ends_at_microseconds, wrapping_key)
+            return render_fields(made.public_key, made.import_token)
+
+        return Deferred(self._module.prepare_wrapping_key(binding), finish)
+
+    def _import_key_material(self, body: bytes) -> bytes | Deferred:
+        token, now, encrypted, *texts = parse_fields(body, FIELD_COUNTS[Opcode.IMPORT_KEY_MATERIAL])
+        binding = KeyBinding(*(text.decode("ascii") for text in texts))
+        take_in = self._module.prepare_import(token, parse_instant(now), encrypted, binding)
+
+        def finish(material: bytes) -> bytes:
+            return _render_generated_key(self._module.export_import(binding, material))
+
+        return Deferred(take_in, finish) if self._module.is_slow(binding.key_spec) else finish(take_in())
 
     def _forget_key(self, body: bytes) -> bytes:
         key_id, region = parse_fields(body, 2)

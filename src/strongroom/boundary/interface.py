@@ -20,7 +20,8 @@ class BoundaryError(Exception):
      ├─ CiphertextRefused     wrong: tag, context, header or length; never says which
      ├─ SignatureRefused      wrong: the signature or MAC is not the message's
      ├─ PeerKeyRefused        the other party's public key is not one to agree with
-     ├─ MaterialRefused       wrapped key material that does not open, or is none of the spec
+     ├─ MaterialRefused       key material that is none of the spec
+     ├─ ImportTokenExpired    an authentic import token whose 24 hours are over
      ├─ PlaintextRefused      what a ciphertext holds is too long (or nothing) for the key to encrypt it again
      ├─ TicketRefused         no ticket of ours, or for something else
      ├─ TokenRefused          the exported key token does not belong to the named key, or is damaged
@@ -49,7 +50,11 @@ class PeerKeyRefused(BoundaryError):
 
 
 class MaterialRefused(BoundaryError):
-    """Key material that does not unwrap, or is not valid for the key spec; never says which."""
+    """Key material that is not valid for the key spec; never says why."""
+
+
+class ImportTokenExpired(BoundaryError):
+    """The import token is authentic and belongs to the key, but its time is over."""
 
 
 class PlaintextRefused(BoundaryError):
@@ -109,6 +114,26 @@ class GeneratedKey:
     exported_token: bytes
     material_id: str
     """64 lower-case hex digits, derived from key id and material."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportBinding:
+    """What an import token is bound to; authenticated with it (INVARIANT B2)."""
+
+    account_id: str
+    region: str
+    key_id: str
+    wrapping_key_spec: str
+    wrapping_algorithm: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportParameters:
+    """A wrapping key pair made for one import; its private half is in the token, for the boundary only."""
+
+    public_key: bytes
+    """DER SubjectPublicKeyInfo."""
+    import_token: bytes
 
 
 class Boundary(Protocol):
@@ -211,6 +236,22 @@ class Boundary(Protocol):
 
     def generate_random(self, number_of_bytes: int) -> Awaitable[bytes]:
         """1 to 1024 random bytes."""
+        ...
+
+    def get_import_parameters(
+        self, binding: ImportBinding, ends_at_microseconds: int
+    ) -> Awaitable[ImportParameters]:
+        """Make a wrapping key pair and an import token that opens no more from that instant on."""
+        ...
+
+    def import_key_material(
+        self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
+    ) -> Awaitable[GeneratedKey]:
+        """Unwrap key material and export it as `binding`'s backing key.
+
+        Raises TokenRefused (the import token), ImportTokenExpired, CiphertextRefused (it does not
+        unwrap, never says why), MaterialRefused.
+        """
         ...
 
     def forget_key(self, key_id: str, region: str) -> Awaitable[None]:

@@ -1,6 +1,6 @@
 """Exported key tokens: how a wrapped key looks outside the boundary.
 
-Seal slot -> root key -> domain keys -> exported key tokens. One layout serves the three kinds of token;
+Seal slot -> root key -> domain keys -> exported key tokens. One layout serves the four kinds of token;
 its header is in clear and is the AAD of the wrapping, so that a token moved to another key
 does not open (INVARIANT B2). No cryptography here: software/ wraps and unwraps.
 The table for readers is docs/formats/exported-key-token.md.
@@ -46,6 +46,8 @@ class TokenKind(IntEnum):
     """Under the root key."""
     SECRET_ACCESS_KEY = 3
     """Under the domain key of GLOBAL_REGION."""
+    IMPORT_KEY = 4
+    """Under the Region's domain key: an import token, which its caller keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,9 @@ class TokenHeader:
     key_id: str
     """A KMS key id, a domain key id in hex, or an access key id."""
     key_spec: str
+    """Of an import token: the wrapping key spec."""
     key_usage: str
+    """Of an import token: the wrapping algorithm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def _require_fields(header: TokenHeader) -> None:
     if len(header.wrapping_key_id) != WRAPPING_KEY_ID_BYTES or len(header.material_id) != MATERIAL_ID_BYTES:
         raise ValueError("not a token: ids")
     has_account = header.kind is not TokenKind.DOMAIN_KEY
-    has_spec = header.kind is TokenKind.BACKING_KEY
+    has_spec = header.kind in (TokenKind.BACKING_KEY, TokenKind.IMPORT_KEY)
     require_region(header.region)
     if has_account:
         require_account_id(header.account_id)

@@ -41,6 +41,7 @@ from strongroom.boundary.messages import (
 )
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
+from strongroom.boundary.software import imported_material
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.seal import open_or_create_seal
 
@@ -299,6 +300,7 @@ def warm_up() -> None:
     ticket = module.make_ticket(b"warm-up", b"", b"warm-up")
     for body in (ticket, ticket[:-1] + b"?"):
         dispatcher.answer(Opcode.READ_TICKET, render_fields(b"warm-up", b"", body))
+    imported_material.warm_up()
     with contextlib.suppress(MalformedFrame):
         dispatcher.answer(Opcode.GENERATE_RANDOM, b"")
     dispatcher.answer(Opcode.STATUS, b"")

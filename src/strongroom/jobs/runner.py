@@ -10,6 +10,7 @@ from typing import TypeAlias
 from strongroom.audit.interface import AuditTrail
 from strongroom.jobs.key_destruction import destroy_due_keys
 from strongroom.jobs.key_rotation import complete_rotations, rotate_due_keys
+from strongroom.jobs.material_expiry import delete_expired_material
 from strongroom.operations.context import Rooms
 from strongroom.request_ids import RequestIds
 
@@ -20,7 +21,7 @@ PROMPT_PERIOD_SECONDS = 0.5
 
 Job: TypeAlias = Callable[[Rooms, AuditTrail, RequestIds], Awaitable[int]]
 
-JOBS: Sequence[Job] = (destroy_due_keys, rotate_due_keys, complete_rotations)
+JOBS: Sequence[Job] = (destroy_due_keys, delete_expired_material, rotate_due_keys, complete_rotations)
 """All jobs, in the order in which a round runs them."""
 
 PROMPT_JOBS: Sequence[Job] = (rotate_due_keys, complete_rotations)

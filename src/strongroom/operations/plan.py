@@ -72,6 +72,8 @@ def record_request(plan: Plan, request: Any) -> Mapping[str, object] | None:
             shown[name] = value
         elif type(value) is list:
             shown[name] = [_shown(item) for item in value]
+        elif member == "valid_to":
+            shown[name] = datetime.fromtimestamp(value, UTC)
         else:
             shown[name] = _shown(value)
     return shown or None

@@ -9,6 +9,7 @@ from strongroom.operations.kms import (
     data_keys,
     encryption,
     grants,
+    imported_material,
     key_creation,
     key_deletion,
     key_lifecycle,
@@ -37,6 +38,7 @@ KMS_OPERATIONS: dict[str, Operation] = {
         data_key_pairs,
         rotation,
         grants,
+        imported_material,
     )
     for operation in family.OPERATIONS
 }

@@ -74,10 +74,11 @@ class Store(Protocol):
         when the account has `of_account_max` customer managed keys in the Region, in any state."""
         ...
 
-    async def update_key(self, key: Key) -> Key:
+    async def update_key(self, key: Key, *, erase: bool = False) -> Key:
         """Replace the record of `key.version` by `key`; returns it with its new version.
 
-        Tags and materials are replaced too. Raises ConcurrentChange.
+        Tags and materials are replaced too. `erase`: nothing of the older rows stays on disk. Raises
+        ConcurrentChange.
         """
         ...
 
@@ -112,6 +113,10 @@ class Store(Protocol):
     async def list_keys_in_rotation(self, limit: int) -> Sequence[Key]:
         """Enabled keys of all accounts and Regions with a rotation_started_at, the oldest first; no
         replicas of multi-Region keys."""
+        ...
+
+    async def list_keys_with_expired_material(self, until: datetime, limit: int) -> Sequence[Key]:
+        """Keys of all accounts and Regions that hold imported material whose expires_at has come."""
         ...
 
     # aliases

@@ -76,6 +76,12 @@ _IN_ROTATION = (
     .order_by(KEYS.c.rotation_started_at)
     .limit(bindparam("limit"))
 )
+_EXPIRED = (
+    select(KEY_MATERIALS.c.region, KEY_MATERIALS.c.key_id)
+    .where(KEY_MATERIALS.c.expires_at <= bindparam("until"))
+    .order_by(KEY_MATERIALS.c.expires_at)
+    .limit(bindparam("limit"))
+)
 _COUNT = (
     select(func.count())
     .select_from(KEYS)
@@ -196,6 +202,14 @@ def _select_keys(
     found = (
         select_key(connection, row.region, row.key_id) for row in connection.execute(which, parameters).all()
     )
+    return [key for key in found if key is not None]
+
+
+def select_keys_with_expired_material(connection: Connection, until: datetime, limit: int) -> list[Key]:
+    """Keys with material whose expires_at has come, each once, the longest expired first."""
+    expired = connection.execute(_EXPIRED, {"until": render_instant(until), "limit": limit}).all()
+    identities = dict.fromkeys((row.region, row.key_id) for row in expired)
+    found = (select_key(connection, region, key_id) for region, key_id in identities)
     return [key for key in found if key is not None]
 
 

@@ -106,19 +106,22 @@ class SqlStore(GrantStore):
 
         await self._writer.add(work)
 
-    async def update_key(self, key: Key) -> Key:
-        """Replace the record of `key.version`; returns it with its new version. Raises ConcurrentChange."""
+    async def update_key(self, key: Key, *, erase: bool = False) -> Key:
+        """Replace the record of `key.version`; returns it with its new version. Raises ConcurrentChange.
 
-        return (await self.update_keys((key,)))[0]
+        Secrets: `erase` as in destroy_key, for a token that must go with the older rows.
+        """
 
-    async def update_keys(self, changing: Sequence[Key]) -> Sequence[Key]:
+        return (await self.update_keys((key,), erase=erase))[0]
+
+    async def update_keys(self, changing: Sequence[Key], *, erase: bool = False) -> Sequence[Key]:
         """Replace several records in one transaction, or none of them. Raises ConcurrentChange."""
 
         def work(connection: Connection, changed: Changed) -> list[Key]:
             changed.extend(_key_identity(key.region, key.key_id) for key in changing)
             return [keys.update_key(connection, key) for key in changing]
 
-        return await self._writer.change(work)
+        return await self._writer.change(work, erase=erase)
 
     async def destroy_key(self, key: Key) -> None:
         """Remove the key and all that hangs on it, and enter it in the ledger. Raises ConcurrentChange.
@@ -158,6 +161,10 @@ class SqlStore(GrantStore):
     async def list_keys_in_rotation(self, limit: int) -> Sequence[Key]:
         """Enabled keys with a rotation_started_at, the oldest first; no replicas."""
         return self._reader.read(lambda c: keys.select_keys_in_rotation(c, limit))
+
+    async def list_keys_with_expired_material(self, until: datetime, limit: int) -> Sequence[Key]:
+        """Keys that hold imported material whose expires_at has come, the longest expired first."""
+        return self._reader.read(lambda c: keys.select_keys_with_expired_material(c, until, limit))
 
     # aliases
     async def find_alias(self, account_id: AccountId, region: Region, name: AliasName) -> Alias | None:

@@ -61,6 +61,9 @@ QUERIES: dict[str, Callable[[Database], object]] = {
         d, lambda c: keys.select_keys_due_for_rotation(c, datetime.now(UTC), 100)
     ),
     "list_keys_in_rotation": lambda d: ask(d, lambda c: keys.select_keys_in_rotation(c, 100)),
+    "list_keys_with_expired_material": lambda d: ask(
+        d, lambda c: keys.select_keys_with_expired_material(c, datetime.now(UTC), 100)
+    ),
     "find_alias": lambda d: ask(d, lambda c: aliases.select_alias(c, ACCOUNT, REGION, AliasName("alias/a"))),
     "list_aliases": lambda d: ask(
         d, lambda c: aliases.select_aliases(c, ACCOUNT, REGION, None, after=AliasName("alias/a"), limit=100)

@@ -14,6 +14,7 @@ from strongroom.aws.generated.shapes import (
 )
 from strongroom.operations.context import Call
 from strongroom.operations.operation import Operation, on_key, records
+from strongroom.resources.imported_material import state_with_material
 from strongroom.resources.key_state import CANCEL_DELETION, SCHEDULE_DELETION, StateChange, state_after
 
 PENDING_WINDOW_DAYS_DEFAULT = 30
@@ -57,11 +58,14 @@ async def schedule_key_deletion(
 
 
 async def cancel_key_deletion(call: Call, request: CancelKeyDeletionRequest) -> CancelKeyDeletionResponse:
-    """Leaves the key disabled, as AWS does: nobody uses it again unawares."""
+    """Leaves the key disabled, as AWS does: nobody uses it again unawares. One that lacks imported key
+    material waits for it instead, for a key that is Disabled could be enabled."""
     key = await call.rooms.store.update_key(
         replace(
             call.key,
-            key_state=state_after(StateChange.CANCEL_DELETION, call.key.key_state),
+            key_state=state_with_material(
+                call.key, state_after(StateChange.CANCEL_DELETION, call.key.key_state)
+            ),
             deletion_at=None,
             pending_window_days=None,
         )
