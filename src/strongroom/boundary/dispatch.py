@@ -7,8 +7,9 @@ expected is answered REFUSED and logged by its type alone, for its text could ho
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from strongroom.boundary.backing_keys import AgreementKey, BackingKey, EncapsulationKey, MacKey
 from strongroom.boundary.interface import (
     BoundaryRefused,
     CiphertextRefused,
@@ -29,6 +30,8 @@ from strongroom.boundary.messages import (
     parse_number,
     render_fields,
 )
+
+K = TypeVar("K", bound=BackingKey)
 
 
 class DomainKeyUnknown(Exception):
@@ -82,6 +85,10 @@ class CryptographicModule(Protocol):
 
     def load_domain_key(self, token: bytes, activate: bool) -> None: ...
 
+    def key_of(self, kind: type[K], token: bytes, key_id: bytes) -> K:
+        """The backing key of a token; BoundaryRefused unless it is of that kind."""
+        ...
+
     def describe(self) -> Mapping[str, str]:
         """Facts for the status, by name; no secrets."""
         ...
@@ -128,6 +135,11 @@ class Dispatcher:
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
+            Opcode.GENERATE_MAC: self._generate_mac,
+            Opcode.VERIFY_MAC: self._verify_mac,
+            Opcode.DERIVE_SHARED_SECRET: self._derive_shared_secret,
+            Opcode.ENCAPSULATE: self._encapsulate,
+            Opcode.DECAPSULATE: self._decapsulate,
         }
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
@@ -206,6 +218,27 @@ class Dispatcher:
         token, activate = parse_fields(body, 2)
         self._module.load_domain_key(token, activate=parse_number(activate) == 1)
         return b""
+
+    def _generate_mac(self, body: bytes) -> bytes:
+        token, key_id, message = parse_fields(body, 3)
+        return self._module.key_of(MacKey, token, key_id).generate_mac(message)  # type: ignore[type-abstract]
+
+    def _verify_mac(self, body: bytes) -> bytes:
+        token, key_id, message, mac = parse_four_fields(body)
+        self._module.key_of(MacKey, token, key_id).verify_mac(message, mac)  # type: ignore[type-abstract]
+        return b""
+
+    def _derive_shared_secret(self, body: bytes) -> bytes:
+        token, key_id, peer = parse_fields(body, 3)
+        return self._module.key_of(AgreementKey, token, key_id).derive_shared_secret(peer)  # type: ignore[type-abstract]
+
+    def _encapsulate(self, body: bytes) -> bytes:
+        token, key_id = parse_fields(body, 2)
+        return b"".join(self._module.key_of(EncapsulationKey, token, key_id).encapsulate())  # type: ignore[type-abstract]
+
+    def _decapsulate(self, body: bytes) -> bytes:
+        token, key_id, ciphertext = parse_fields(body, 3)
+        return self._module.key_of(EncapsulationKey, token, key_id).decapsulate(ciphertext)  # type: ignore[type-abstract]
 
     def _status(self, body: bytes) -> bytes:
         parse_fields(body, 0)

@@ -24,6 +24,7 @@ DATA_KEY_BYTES_MAX: Final = 1024
 RANDOM_BYTES_MAX: Final = 1024
 DOMAIN_KEY_ID_BYTES: Final = 16
 MATERIAL_ID_BYTES: Final = 32
+ENCAPSULATED_SECRET_BYTES: Final = 32
 
 _NUMBER = struct.Struct(">H")
 _LENGTHS = tuple(struct.Struct(f">{count}H") for count in range(8))
@@ -48,7 +49,12 @@ class Opcode(IntEnum):
     CREATE_DOMAIN_KEY = 13
     LOAD_DOMAIN_KEY = 14
     # 15 to 29: public keys, signatures, asymmetric encryption, data key pairs
-    # 30 to 39: MACs, key agreement, key encapsulation
+    GENERATE_MAC = 30
+    VERIFY_MAC = 31
+    DERIVE_SHARED_SECRET = 32
+    ENCAPSULATE = 33
+    DECAPSULATE = 34
+    # 35 to 39: MACs, key agreement, key encapsulation
     # 40 to 44: imported key material
     # 45 to 49: replication
     # 50 to 59: answers for a recipient
@@ -85,6 +91,11 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.DERIVE_SIGNING_KEY: 5,
     Opcode.CREATE_DOMAIN_KEY: 1,
     Opcode.LOAD_DOMAIN_KEY: 2,
+    Opcode.GENERATE_MAC: 3,
+    Opcode.VERIFY_MAC: 4,
+    Opcode.DERIVE_SHARED_SECRET: 3,
+    Opcode.ENCAPSULATE: 2,
+    Opcode.DECAPSULATE: 3,
 }
 
 

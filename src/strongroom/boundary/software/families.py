@@ -8,7 +8,7 @@ from typing import Final
 
 from strongroom.boundary.backing_keys import BackingKey
 from strongroom.boundary.key_hierarchy import TokenHeader
-from strongroom.boundary.software import symmetric
+from strongroom.boundary.software import key_agreement, macs, ml_kem, symmetric
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +28,20 @@ FAMILIES: Final[Mapping[tuple[str, str], Family]] = {
     (symmetric.KEY_SPEC, symmetric.KEY_USAGE): Family(
         symmetric.generate_material, symmetric.SymmetricBackingKey
     ),
+    **{
+        (spec, macs.KEY_USAGE): Family(macs.material_generator(spec), macs.HmacBackingKey)
+        for spec in macs.HASHES
+    },
+    **{
+        (spec, key_agreement.KEY_USAGE): Family(
+            key_agreement.material_generator(spec), key_agreement.AgreementBackingKey
+        )
+        for spec in key_agreement.CURVES
+    },
+    ("ML_KEM_512", ml_kem.KEY_USAGE): Family(ml_kem.generate_material_512, ml_kem.ExpandedBackingKey),
+    **{
+        (spec, ml_kem.KEY_USAGE): Family(ml_kem.material_generator(spec), ml_kem.SeedBackingKey)
+        for spec in ml_kem.SEED_KEYS
+    },
 }
 """By (key spec, key usage). What is not here, BoundaryRefused says."""
