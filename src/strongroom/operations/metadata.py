@@ -26,7 +26,9 @@ def render_key_metadata(key: Key) -> KeyMetadata:
         deletion_date=key.deletion_at.timestamp() if pending and key.deletion_at is not None else None,
         origin=key.origin,
         key_manager=key.key_manager,
-        customer_master_key_spec=CustomerMasterKeySpec(key.key_spec.value),
+        customer_master_key_spec=CustomerMasterKeySpec(key.key_spec.value)
+        if key.key_spec in CustomerMasterKeySpec.__members__  # the deprecated list has no newer specs
+        else None,
         key_spec=key.key_spec,
         encryption_algorithms=list(row.encryption_algorithms)
         if usage is KeyUsageType.ENCRYPT_DECRYPT

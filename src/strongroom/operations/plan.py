@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from strongroom.aws.generated.enums import KeyUsageType
 from strongroom.operations.operation import AliasedKeyTarget, KeyTarget, Operation
 from strongroom.resources.key import Key
 
@@ -81,7 +82,8 @@ def record_material(plan: Plan, response: Any, keys: tuple[Key, ...]) -> Mapping
     """
     if plan.material_members:
         return {name: getattr(response, member) for member, name in plan.material_members}
-    if plan.operation.usage is not None and len(keys) == 1:  # Encrypt: not in its answer
+    usage = plan.operation.usage
+    if usage is KeyUsageType.ENCRYPT_DECRYPT and len(keys) == 1:  # Encrypt: not in its answer
         return {"keyMaterialId": keys[0].current_material_id}
     return None
 

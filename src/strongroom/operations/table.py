@@ -7,10 +7,13 @@ from strongroom.operations.kms import (
     aliases,
     data_keys,
     encryption,
+    key_agreement,
     key_creation,
     key_deletion,
+    key_encapsulation,
     key_lifecycle,
     key_policies,
+    macs,
     tags,
 )
 from strongroom.operations.operation import Operation
@@ -27,6 +30,9 @@ KMS_OPERATIONS: dict[str, Operation] = {
         aliases,
         tags,
         key_policies,
+        macs,
+        key_agreement,
+        key_encapsulation,
     )
     for operation in family.OPERATIONS
 }
