@@ -59,6 +59,11 @@ BESIDE: dict[str, dict[str, Any]] = {
     "CreateGrant": {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root", "Operations": ["Decrypt"]},
     "ListGrants": {},
     "RevokeGrant": {"GrantId": "0" * 64},
+    "GenerateMac": {"Message": TEXT, "MacAlgorithm": "HMAC_SHA_256"},
+    "VerifyMac": {"Message": TEXT, "MacAlgorithm": "HMAC_SHA_256", "Mac": TEXT},
+    "DeriveSharedSecret": {"KeyAgreementAlgorithm": "ECDH", "PublicKey": TEXT},
+    "Encapsulate": {"EncapsulationAlgorithm": "ML_KEM"},
+    "Decapsulate": {"EncapsulationAlgorithm": "ML_KEM", "SharedSecretCiphertextBlob": TEXT},
     "GetParametersForImport": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
     "ImportKeyMaterial": {
         "ImportToken": TEXT,
@@ -78,6 +83,11 @@ WITH_ALIASES = {
     "GetPublicKey",
     "Sign",
     "Verify",
+    "GenerateMac",
+    "VerifyMac",
+    "DeriveSharedSecret",
+    "Encapsulate",
+    "Decapsulate",
     "DescribeKey",
     "ReEncrypt",
 }

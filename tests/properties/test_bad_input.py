@@ -145,6 +145,7 @@ class Valid:
             "RetireGrant": {**named, "GrantId": "0" * 64},
             "RevokeGrant": {**named, "GrantId": "0" * 64},
         }
+        self.add_shared_secrets(road)
         external = external_key(road)
         self.requests |= {
             "GetParametersForImport": {
@@ -154,6 +155,26 @@ class Valid:
             },
             "ImportKeyMaterial": {**wrapped_members(road, external, bytes(32)), **NEVER_EXPIRES},
             "DeleteImportedKeyMaterial": {"KeyId": external["KeyId"]},
+        }
+
+    def add_shared_secrets(self, road: Road) -> None:
+        """Requests of the keys that make MACs, agree on secrets and encapsulate them."""
+        hmac = road.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyId"]
+        mac = {"KeyId": hmac, "Message": TEXT, "MacAlgorithm": "HMAC_SHA_256"}
+        agreement = road.create_key(KeySpec="ECC_NIST_P256", KeyUsage="KEY_AGREEMENT")["KeyId"]
+        encapsulation = road.create_key(KeySpec="ML_KEM_768", KeyUsage="ENCAPSULATE_DECAPSULATE")["KeyId"]
+        ml_kem = {"KeyId": encapsulation, "EncapsulationAlgorithm": "ML_KEM"}
+        sealed = road.call("Encapsulate", **ml_kem)["SharedSecretCiphertextBlob"]
+        self.requests |= {
+            "GenerateMac": mac,
+            "VerifyMac": {**mac, "Mac": road.call("GenerateMac", **mac)["Mac"]},
+            "DeriveSharedSecret": {
+                "KeyId": agreement,
+                "KeyAgreementAlgorithm": "ECDH",
+                "PublicKey": road.call("GetPublicKey", KeyId=agreement)["PublicKey"],
+            },
+            "Encapsulate": ml_kem,
+            "Decapsulate": {**ml_kem, "SharedSecretCiphertextBlob": sealed},
         }
 
 

@@ -34,6 +34,7 @@ from strongroom.boundary.interface import (
 )
 from strongroom.boundary.messages import (
     DOMAIN_KEY_ID_BYTES,
+    ENCAPSULATED_SECRET_BYTES,
     MATERIAL_ID_BYTES,
     Opcode,
     Status,
@@ -232,6 +233,21 @@ class BoundaryClient(AsymmetricCalls):
     def read_ticket(self, purpose: str, context: bytes, ticket: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.READ_TICKET, None, purpose.encode(), context, ticket)
 
+    def generate_mac(self, token: bytes, key_id: str, message: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.GENERATE_MAC, None, token, key_id.encode(), message)
+
+    def verify_mac(self, token: bytes, key_id: str, message: bytes, mac: bytes) -> Awaitable[None]:
+        return self._call(Opcode.VERIFY_MAC, parse_nothing, token, key_id.encode(), message, mac)
+
+    def derive_shared_secret(self, token: bytes, key_id: str, peer_public_key: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.DERIVE_SHARED_SECRET, None, token, key_id.encode(), peer_public_key)
+
+    def encapsulate(self, token: bytes, key_id: str) -> Awaitable[tuple[bytes, bytes]]:
+        return self._call(Opcode.ENCAPSULATE, _parse_encapsulated, token, key_id.encode())
+
+    def decapsulate(self, token: bytes, key_id: str, ciphertext: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.DECAPSULATE, None, token, key_id.encode(), ciphertext)
+
     async def is_ready(self) -> bool:
         try:
             await self.status()
@@ -367,6 +383,10 @@ def _parse_import_parameters(body: bytes) -> ImportParameters:
 def _parse_wrapped_secret(body: bytes) -> tuple[str, bytes]:
     secret, token = parse_fields(body, 2)
     return secret.decode("ascii"), token
+
+
+def _parse_encapsulated(body: bytes) -> tuple[bytes, bytes]:
+    return body[:ENCAPSULATED_SECRET_BYTES], body[ENCAPSULATED_SECRET_BYTES:]
 
 
 def _parse_status(body: bytes) -> BoundaryStatus:

@@ -276,6 +276,29 @@ class Boundary(Protocol):
         """The text of a ticket. Raises TicketRefused."""
         ...
 
+    def generate_mac(self, token: bytes, key_id: str, message: bytes) -> Awaitable[bytes]:
+        """The MAC of a message, whole."""
+        ...
+
+    def verify_mac(self, token: bytes, key_id: str, message: bytes, mac: bytes) -> Awaitable[None]:
+        """Raises SignatureRefused."""
+        ...
+
+    def derive_shared_secret(self, token: bytes, key_id: str, peer_public_key: bytes) -> Awaitable[bytes]:
+        """The raw x coordinate agreed on with the holder of a DER public key. Raises PeerKeyRefused."""
+        ...
+
+    def encapsulate(self, token: bytes, key_id: str) -> Awaitable[tuple[bytes, bytes]]:
+        """Returns (32-byte shared secret, ciphertext)."""
+        ...
+
+    def decapsulate(self, token: bytes, key_id: str, ciphertext: bytes) -> Awaitable[bytes]:
+        """The shared secret; of a wrong ciphertext a pseudo-random one.
+
+        Raises CiphertextRefused for a length that is not the spec's.
+        """
+        ...
+
     def is_ready(self) -> Awaitable[bool]:
         """Whether the boundary answers and holds its root key."""
         ...

@@ -27,6 +27,7 @@ RANDOM_BYTES_MAX: Final = 1024
 DOMAIN_KEY_ID_BYTES: Final = 16
 MATERIAL_ID_BYTES: Final = 32
 TICKET_TEXT_BYTES_MAX: Final = 2048
+ENCAPSULATED_SECRET_BYTES: Final = 32
 
 _NUMBER = struct.Struct(">H")
 _INSTANT = struct.Struct(">Q")
@@ -62,7 +63,12 @@ class Opcode(IntEnum):
     GENERATE_DATA_KEY_PAIR = 21
     GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT = 22
     # 23 to 29: reserved for asymmetric keys
-    # 30 to 39: MACs, key agreement, key encapsulation
+    GENERATE_MAC = 30
+    VERIFY_MAC = 31
+    DERIVE_SHARED_SECRET = 32
+    ENCAPSULATE = 33
+    DECAPSULATE = 34
+    # 35 to 39: MACs, key agreement, key encapsulation
     GET_IMPORT_PARAMETERS = 40
     IMPORT_KEY_MATERIAL = 41
     # 42 to 44: imported key material
@@ -120,6 +126,11 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.READ_TICKET: 3,
     Opcode.GET_IMPORT_PARAMETERS: 6,
     Opcode.IMPORT_KEY_MATERIAL: 8,
+    Opcode.GENERATE_MAC: 3,
+    Opcode.VERIFY_MAC: 4,
+    Opcode.DERIVE_SHARED_SECRET: 3,
+    Opcode.ENCAPSULATE: 2,
+    Opcode.DECAPSULATE: 3,
 }
 
 

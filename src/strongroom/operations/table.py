@@ -10,10 +10,13 @@ from strongroom.operations.kms import (
     encryption,
     grants,
     imported_material,
+    key_agreement,
     key_creation,
     key_deletion,
+    key_encapsulation,
     key_lifecycle,
     key_policies,
+    macs,
     public_keys,
     rotation,
     signing,
@@ -39,6 +42,9 @@ KMS_OPERATIONS: dict[str, Operation] = {
         rotation,
         grants,
         imported_material,
+        macs,
+        key_agreement,
+        key_encapsulation,
     )
     for operation in family.OPERATIONS
 }
