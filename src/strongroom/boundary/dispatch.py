@@ -82,6 +82,16 @@ class CryptographicModule(Protocol):
 
     def load_domain_key(self, token: bytes, activate: bool) -> None: ...
 
+    def create_replication_key(self, region: str) -> bytes: ...
+
+    def export_for_region(self, token: bytes, key_id: bytes, receiving_token: bytes) -> bytes:
+        """Refuses single-Region keys, and any receiving key but one of its own tokens (INVARIANT B9)."""
+        ...
+
+    def import_from_region(self, message: bytes, receiving_token: bytes, binding: KeyBinding) -> GeneratedKey:
+        """Raises MaterialRefused."""
+        ...
+
     def describe(self) -> Mapping[str, str]:
         """Facts for the status, by name; no secrets."""
         ...
@@ -128,6 +138,9 @@ class Dispatcher:
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
+            Opcode.CREATE_REPLICATION_KEY: self._create_replication_key,
+            Opcode.EXPORT_FOR_REGION: self._export_for_region,
+            Opcode.IMPORT_FROM_REGION: self._import_from_region,
         }
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
@@ -206,6 +219,20 @@ class Dispatcher:
         token, activate = parse_fields(body, 2)
         self._module.load_domain_key(token, activate=parse_number(activate) == 1)
         return b""
+
+    def _create_replication_key(self, body: bytes) -> bytes:
+        (region,) = parse_fields(body, 1)
+        return self._module.create_replication_key(region.decode("ascii"))
+
+    def _export_for_region(self, body: bytes) -> bytes:
+        token, key_id, receiving_token = parse_fields(body, 3)
+        return self._module.export_for_region(token, key_id, receiving_token)
+
+    def _import_from_region(self, body: bytes) -> bytes:
+        message, receiving_token, *texts = parse_fields(body, FIELD_COUNTS[Opcode.IMPORT_FROM_REGION])
+        binding = KeyBinding(*(text.decode("ascii") for text in texts))
+        key = self._module.import_from_region(message, receiving_token, binding)
+        return bytes.fromhex(key.material_id) + key.exported_token
 
     def _status(self, body: bytes) -> bytes:
         parse_fields(body, 0)

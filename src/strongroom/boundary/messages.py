@@ -50,7 +50,10 @@ class Opcode(IntEnum):
     # 15 to 29: public keys, signatures, asymmetric encryption, data key pairs
     # 30 to 39: MACs, key agreement, key encapsulation
     # 40 to 44: imported key material
-    # 45 to 49: replication
+    CREATE_REPLICATION_KEY = 45
+    EXPORT_FOR_REGION = 46
+    IMPORT_FROM_REGION = 47
+    # 48 and 49: replication
     # 50 to 59: answers for a recipient
 
 
@@ -85,6 +88,9 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.DERIVE_SIGNING_KEY: 5,
     Opcode.CREATE_DOMAIN_KEY: 1,
     Opcode.LOAD_DOMAIN_KEY: 2,
+    Opcode.CREATE_REPLICATION_KEY: 1,
+    Opcode.EXPORT_FOR_REGION: 3,
+    Opcode.IMPORT_FROM_REGION: 7,
 }
 
 

@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, NoReturn
 
@@ -251,6 +252,11 @@ def warm_up() -> None:
     dispatcher.answer(Opcode.GENERATE_DATA_KEY, render_fields(key, key_id.encode(), render_number(32), b""))
     secret = module.wrap_root_secret("WARMUP", "0" * 12)
     module.derive_signing_key(secret, "WARMUP", b"20200101", b"warm-up", b"kms")
+    receiving = module.create_replication_key(GLOBAL_REGION)
+    multi_region = replace(binding, key_id="mrk-" + "0" * 32)
+    token = module.generate_key(multi_region).exported_token
+    message = module.export_for_region(token, multi_region.key_id.encode(), receiving)
+    module.import_from_region(message, receiving, replace(multi_region, region=GLOBAL_REGION))
     with contextlib.suppress(MalformedFrame):
         dispatcher.answer(Opcode.GENERATE_RANDOM, b"")
     dispatcher.answer(Opcode.STATUS, b"")
