@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from strongroom.aws.generated.enums import KeyState
 from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
 
@@ -79,6 +80,14 @@ class Store(Protocol):
         """
         ...
 
+    async def update_keys(self, keys: Sequence[Key], new: Sequence[Key] = ()) -> Sequence[Key]:
+        """Replace several records, and insert `new` ones (version 1), in one transaction: all or none.
+
+        INVARIANT S3 for each of them. Returns the replaced ones with their new versions.
+        Raises ConcurrentChange, AlreadyExists.
+        """
+        ...
+
     async def destroy_key(self, key: Key) -> None:
         """Remove the key, its materials, tags and aliases, and note its id in the ledger of
         destroyed keys, in one transaction. Raises ConcurrentChange."""
@@ -92,6 +101,18 @@ class Store(Protocol):
 
     async def count_keys(self, account_id: AccountId, region: Region) -> int:
         """How many customer managed keys the account has in the Region, in any state."""
+        ...
+
+    async def list_related_keys(self, account_id: AccountId, key_id: KeyId) -> Sequence[Key]:
+        """The keys of that id in every Region, in ascending order of Region: a multi-Region key's
+        primary and replicas. Read from the database, in one snapshot."""
+        ...
+
+    async def list_keys_in_state(
+        self, state: KeyState, after: tuple[Region, KeyId] | None, limit: int
+    ) -> Sequence[Key]:
+        """Up to `limit` keys of all accounts that are in `state`, ascending by Region and key id,
+        beginning after `after`. For states that few keys are in."""
         ...
 
     async def list_keys_due_for_deletion(self, until: datetime, limit: int) -> Sequence[Key]:

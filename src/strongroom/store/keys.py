@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, select, tuple_, update
 
-from strongroom.aws.generated.enums import KeyManagerType
+from strongroom.aws.generated.enums import KeyManagerType, KeyState
 from strongroom.resources.identifiers import AccountId, KeyId, Region
 from strongroom.resources.key import Key
 from strongroom.store.interface import ConcurrentChange
@@ -57,6 +57,20 @@ _DUE = (
     select(KEYS.c.region, KEYS.c.key_id)
     .where(KEYS.c.deletion_at <= bindparam("until"))
     .order_by(KEYS.c.deletion_at)
+    .limit(bindparam("limit"))
+)
+_RELATED = (
+    select(KEYS.c.region)
+    .where(KEYS.c.key_id == bindparam("key_id"), KEYS.c.account_id == bindparam("account_id"))
+    .order_by(KEYS.c.region)
+)
+_IN_STATE = (
+    select(KEYS.c.region, KEYS.c.key_id)
+    .where(
+        KEYS.c.key_state == bindparam("key_state"),
+        tuple_(KEYS.c.region, KEYS.c.key_id) > tuple_(bindparam("after_region"), bindparam("after_key_id")),
+    )
+    .order_by(KEYS.c.region, KEYS.c.key_id)
     .limit(bindparam("limit"))
 )
 _COUNT = (
@@ -152,6 +166,24 @@ def select_keys_due(connection: Connection, until: datetime, limit: int) -> list
     """Keys whose deletion_at has come, the longest due first."""
     due = connection.execute(_DUE, {"until": render_instant(until), "limit": limit}).all()
     found = (select_key(connection, row.region, row.key_id) for row in due)
+    return [key for key in found if key is not None]
+
+
+def select_related_keys(connection: Connection, account_id: AccountId, key_id: KeyId) -> list[Key]:
+    """The keys of one id in every Region, in ascending order of Region."""
+    regions = connection.execute(_RELATED, {"account_id": account_id, "key_id": key_id}).scalars().all()
+    found = (select_key(connection, Region(region), key_id) for region in regions)
+    return [key for key in found if key is not None]
+
+
+def select_keys_in_state(
+    connection: Connection, state: KeyState, after: tuple[Region, KeyId] | None, limit: int
+) -> list[Key]:
+    """One page, ascending by Region and key id."""
+    region, key_id = after or ("", "")
+    page = {"key_state": state.value, "after_region": region, "after_key_id": key_id, "limit": limit}
+    rows = connection.execute(_IN_STATE, page).all()
+    found = (select_key(connection, row.region, row.key_id) for row in rows)
     return [key for key in found if key is not None]
 
 
