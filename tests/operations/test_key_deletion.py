@@ -138,11 +138,19 @@ ALLOWED_WHILE_PENDING: dict[str, dict[str, Any]] = {
     "CancelKeyDeletion": {},
 }
 TESTED_BESIDE = {"Decrypt", "ReEncrypt", "UpdateAlias", "DeleteAlias"}
+MULTI_REGION = {"ReplicateKey", "UpdatePrimaryRegion"}
+"""In test_multi_region.py, test_multi_region_deletion.py and test_update_primary_region.py."""
 WITHOUT_A_KEY = {"CreateKey", "ListKeys", "GenerateRandom"}
 
 
 def test_every_operation_is_in_one_of_the_lists_above() -> None:
-    lists = [REFUSED_WHILE_PENDING.keys(), ALLOWED_WHILE_PENDING.keys(), TESTED_BESIDE, WITHOUT_A_KEY]
+    lists = [
+        REFUSED_WHILE_PENDING.keys(),
+        ALLOWED_WHILE_PENDING.keys(),
+        TESTED_BESIDE,
+        WITHOUT_A_KEY,
+        MULTI_REGION,
+    ]
     assert sorted(name for names in lists for name in names) == sorted(KMS_OPERATIONS)
 
 

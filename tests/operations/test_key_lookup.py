@@ -46,6 +46,8 @@ BESIDE: dict[str, dict[str, Any]] = {
     "ListKeyPolicies": {},
     "ReEncrypt": {"CiphertextBlob": encoded(b"x"), "DestinationKeyId": ABSENT_KEY_ID},
     "CreateAlias": {"AliasName": "alias/lookup"},
+    "ReplicateKey": {"ReplicaRegion": OTHER_REGION},
+    "UpdatePrimaryRegion": {"PrimaryRegion": OTHER_REGION},
 }
 MEMBER = {"ReEncrypt": "SourceKeyId", "CreateAlias": "TargetKeyId"}
 WITH_ALIASES = {

@@ -56,6 +56,8 @@ KEY_REQUESTS: dict[str, dict[str, Any]] = {
     "GetKeyPolicy": {},
     "PutKeyPolicy": {"Policy": CLOSED_POLICY},
     "ListKeyPolicies": {},
+    "ReplicateKey": {"ReplicaRegion": "us-west-2"},
+    "UpdatePrimaryRegion": {"PrimaryRegion": "us-west-2"},
 }
 
 

@@ -109,6 +109,8 @@ class Valid:
             "GenerateDataKey": {**named, "KeySpec": "AES_256"},
             "GenerateDataKeyWithoutPlaintext": {**named, "NumberOfBytes": 32},
             "GenerateRandom": {"NumberOfBytes": 32},
+            "ReplicateKey": {**named, "ReplicaRegion": "us-west-2"},
+            "UpdatePrimaryRegion": {**named, "PrimaryRegion": "us-west-2"},
         }
 
 
@@ -155,6 +157,8 @@ def test_sound_requests_are_sound(road: Road, valid: Valid) -> None:
         "DeleteAlias": "NotFoundException",
         "CreateAlias": "AlreadyExistsException",
         "CancelKeyDeletion": "KMSInvalidStateException",
+        "ReplicateKey": "UnsupportedOperationException",  # a single-Region key
+        "UpdatePrimaryRegion": "UnsupportedOperationException",
     }
     for operation, members in valid.requests.items():
         answer = require_clear(road, operation, json.dumps(members).encode())

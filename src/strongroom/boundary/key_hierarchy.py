@@ -1,6 +1,6 @@
 """Exported key tokens: how a wrapped key looks outside the boundary.
 
-Seal slot -> root key -> domain keys -> exported key tokens. One layout serves the three kinds of token;
+Seal slot -> root key -> domain keys -> exported key tokens. One layout serves every kind of token;
 its header is in clear and is the AAD of the wrapping, so that a token moved to another key
 does not open (INVARIANT B2). No cryptography here: software/ wraps and unwraps.
 The table for readers is docs/formats/exported-key-token.md.

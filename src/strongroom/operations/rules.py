@@ -11,3 +11,5 @@ class Rules:
 
     rotate_new_keys: bool = True
     """New customer managed symmetric keys rotate every year. AWS's own default is that they do not."""
+    regions: frozenset[str] | None = None
+    """The Regions that are served, and so the ones a key can be replicated to. None: any."""

@@ -11,6 +11,7 @@ from strongroom.operations.kms import (
     key_deletion,
     key_lifecycle,
     key_policies,
+    multi_region,
     tags,
 )
 from strongroom.operations.operation import Operation
@@ -27,6 +28,7 @@ KMS_OPERATIONS: dict[str, Operation] = {
         aliases,
         tags,
         key_policies,
+        multi_region,
     )
     for operation in family.OPERATIONS
 }

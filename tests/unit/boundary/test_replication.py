@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import hmac
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, Suite
-from tests.support.running_boundary import KEY_ID, MULTI_REGION_KEY_ID, REGION, binding
+from tests.secrets.unwrap_hierarchy import derive, open_token
+from tests.support.running_boundary import (
+    KEY_ID,
+    MULTI_REGION_KEY_ID,
+    REGION,
+    MemoryDomainKeyStore,
+    RunningBoundary,
+    attached_client,
+    binding,
+)
 
 from strongroom.boundary.dispatch import Dispatcher, DomainKeyUnknown, NoActiveDomainKey
 from strongroom.boundary.interface import (
@@ -298,3 +310,79 @@ def test_no_error_of_replication_says_anything(
         module.import_from_region(message[:-1] + b"?", receiving, there())
     assert caught.value.args == ()
     assert caught.value.__cause__ is None
+
+
+def test_message_opens_by_the_published_format_alone() -> None:
+    """docs/formats/replication.md, in the plainest code, by who has the root key and the tables."""
+    root_key = os.urandom(32)
+    module = module_with(root_key=root_key)
+    tokens = {region: module.create_domain_key(region) for region in (REGION, OTHER_REGION)}
+    for _, domain_key_token in tokens.values():
+        module.load_domain_key(domain_key_token, activate=True)
+    token = module.generate_key(binding(MULTI_REGION_KEY_ID)).exported_token
+    receiving = module.create_replication_key(OTHER_REGION)
+    message = module.export_for_region(token, K, receiving)
+
+    material = open_token(token, open_token(tokens[REGION][1], root_key))
+    private = open_token(receiving, open_token(tokens[OTHER_REGION][1], root_key))
+    mlkem = MLKEM768PrivateKey.from_seed_bytes(private[:64])
+    x25519 = X25519PrivateKey.from_private_bytes(private[64:])
+    public = mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
+    texts = 73 + sum(message[67:73])
+    assert message[:3] == b"\x01\x01\x01"
+    assert message[3:35] == hashlib.sha256(public).digest()
+    assert message[73:texts].decode() == "".join(
+        (
+            binding().account_id,
+            REGION,
+            OTHER_REGION,
+            MULTI_REGION_KEY_ID,
+            "SYMMETRIC_DEFAULT",
+            "ENCRYPT_DECRYPT",
+        )
+    )
+    assert len(message) == texts + 1136 + len(material) + 32
+    suite = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+    pair = MLKEM768X25519PrivateKey(mlkem, x25519)
+    assert suite.decrypt(message[texts:-32], pair, message[:texts]) == material
+    regions = f"{REGION}>{OTHER_REGION}".encode()
+    authentication_key = derive(root_key, b"strongroom replication source", regions)
+    assert message[-32:] == hmac.digest(authentication_key, message[:-32], "sha256")
+
+
+def test_replication_goes_on_with_a_boundary_that_was_started_again(tmp_path: Path) -> None:
+    """It knows no domain key yet: both Regions' are fetched, and the call is asked again."""
+    store = MemoryDomainKeyStore()
+
+    async def make(running: RunningBoundary) -> tuple[bytes, bytes, bytes]:
+        client = attached_client(running, store)
+        try:
+            made = await client.generate_key(binding(MULTI_REGION_KEY_ID))
+            receiving = await client.create_replication_key(OTHER_REGION)
+            return (
+                made.exported_token,
+                receiving,
+                await client.export_for_region(made.exported_token, MULTI_REGION_KEY_ID, receiving),
+            )
+        finally:
+            client.close()
+
+    with RunningBoundary(tmp_path / "key") as running:
+        record = running.seal_record
+        token, receiving, message = asyncio.run(make(running))
+
+    async def go_on(running: RunningBoundary, *, exports: bool) -> bytes:
+        client = attached_client(running, store)
+        try:
+            sent = message
+            if exports:
+                sent = await client.export_for_region(token, MULTI_REGION_KEY_ID, receiving)
+            return (await client.import_from_region(sent, receiving, there())).exported_token
+        finally:
+            client.close()
+
+    for exports in (True, False):
+        with RunningBoundary(tmp_path / "key", record) as running:
+            replica = asyncio.run(go_on(running, exports=exports))
+        header = parse_token(replica).header
+        assert (header.region, header.material_id) == (OTHER_REGION, parse_token(token).header.material_id)
