@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,6 +114,25 @@ def test_deletion_of_a_primary_waits_for_its_replica_on_a_whole_server() -> None
         advance_days(server, 8)
         with pytest.raises(kms.exceptions.NotFoundException):
             kms.describe_key(KeyId=key_id)
+
+
+def test_replica_and_roles_are_finished_after_a_crash(tmp_path: Path) -> None:
+    """kill -9 of every process right after the answers: what was Creating or Updating is not stuck."""
+    with Server(data_dir=tmp_path / "data") as server:
+        kms = server.client()
+        settled = replicated(kms, server.client(region=OTHER_REGION))["KeyId"]
+        fresh = kms.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+        blob = kms.encrypt(KeyId=fresh, Plaintext=b"before")["CiphertextBlob"]
+        kms.replicate_key(KeyId=fresh, ReplicaRegion=OTHER_REGION)
+        kms.update_primary_region(KeyId=settled, PrimaryRegion=OTHER_REGION)
+        server.kill()
+    with Server(data_dir=tmp_path / "data") as server:
+        kms, there = server.client(), server.client(region=OTHER_REGION)
+        in_state(there, fresh, "Enabled")
+        assert there.decrypt(CiphertextBlob=blob)["Plaintext"] == b"before"
+        for client in (kms, there):
+            metadata = in_state(client, settled, "Enabled")
+            assert metadata["MultiRegionConfiguration"]["PrimaryKey"]["Region"] == OTHER_REGION
 
 
 def advance_days(server: Server, days: int) -> None:

@@ -45,12 +45,15 @@ async def _finish(rooms: Rooms, audit: AuditTrail, request_ids: RequestIds, key:
         return False  # if it is still to be finished, the next round does
     # Of a change of roles, the new primary's end of it speaks for both.
     if key.key_state is KeyState.CREATING or not key.is_replica:
-        await audit.durably(_render_record(key, rooms.clock.epoch_seconds(), request_ids.next()))
+        await audit.durably(render_synchronization(key, rooms.clock.epoch_seconds(), request_ids.next()))
     return True
 
 
-def _render_record(key: Key, event_time: float, event_id: str) -> bytes:
-    """Source: AWS KMS Developer Guide, ct-synchronize-multi-region-key: the primary key, in its Region."""
+def render_synchronization(key: Key, event_time: float, event_id: str) -> bytes:
+    """The SynchronizeMultiRegionKey event of a multi-Region key: it names the primary key, in its Region.
+
+    Source: AWS KMS Developer Guide, ct-synchronize-multi-region-key.
+    """
     region = key.primary_region or key.region
     arn = key_arn(region, key.account_id, key.key_id)
     return render_service_event(
