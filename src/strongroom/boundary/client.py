@@ -248,6 +248,19 @@ class BoundaryClient(AsymmetricCalls):
     def decapsulate(self, token: bytes, key_id: str, ciphertext: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.DECAPSULATE, None, token, key_id.encode(), ciphertext)
 
+    def create_replication_key(self, region: str) -> Awaitable[bytes]:
+        return self._call(Opcode.CREATE_REPLICATION_KEY, None, region.encode())
+
+    def export_for_region(self, token: bytes, key_id: str, receiving_token: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.EXPORT_FOR_REGION, None, token, key_id.encode(), receiving_token)
+
+    def import_from_region(
+        self, message: bytes, receiving_token: bytes, binding: KeyBinding
+    ) -> Awaitable[GeneratedKey]:
+        texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
+        fields = (message, receiving_token, *map(str.encode, texts))
+        return self._call(Opcode.IMPORT_FROM_REGION, _parse_generated_key, *fields)
+
     async def is_ready(self) -> bool:
         try:
             await self.status()

@@ -120,6 +120,16 @@ class CryptographicModule(AsymmetricModule, Protocol):
         """Raises TicketRefused."""
         ...
 
+    def create_replication_key(self, region: str) -> bytes: ...
+
+    def export_for_region(self, token: bytes, key_id: bytes, receiving_token: bytes) -> bytes:
+        """Refuses single-Region keys, and any receiving key but one of its own tokens (INVARIANT B10)."""
+        ...
+
+    def import_from_region(self, message: bytes, receiving_token: bytes, binding: KeyBinding) -> GeneratedKey:
+        """Raises MaterialRefused."""
+        ...
+
     def describe(self) -> Mapping[str, str]:
         """Facts for the status, by name; no secrets."""
         ...
@@ -179,6 +189,9 @@ class Dispatcher:
             Opcode.DERIVE_SHARED_SECRET: self._derive_shared_secret,
             Opcode.ENCAPSULATE: self._encapsulate,
             Opcode.DECAPSULATE: self._decapsulate,
+            Opcode.CREATE_REPLICATION_KEY: self._create_replication_key,
+            Opcode.EXPORT_FOR_REGION: self._export_for_region,
+            Opcode.IMPORT_FROM_REGION: self._import_from_region,
         }
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
@@ -330,6 +343,20 @@ class Dispatcher:
     def _decapsulate(self, body: bytes) -> bytes:
         token, key_id, ciphertext = parse_fields(body, 3)
         return self._module.key_of(EncapsulationKey, token, key_id).decapsulate(ciphertext)
+
+    def _create_replication_key(self, body: bytes) -> bytes:
+        (region,) = parse_fields(body, 1)
+        return self._module.create_replication_key(region.decode("ascii"))
+
+    def _export_for_region(self, body: bytes) -> bytes:
+        token, key_id, receiving_token = parse_fields(body, 3)
+        return self._module.export_for_region(token, key_id, receiving_token)
+
+    def _import_from_region(self, body: bytes) -> bytes:
+        message, receiving_token, *texts = parse_fields(body, FIELD_COUNTS[Opcode.IMPORT_FROM_REGION])
+        binding = KeyBinding(*(text.decode("ascii") for text in texts))
+        key = self._module.import_from_region(message, receiving_token, binding)
+        return bytes.fromhex(key.material_id) + key.exported_token
 
     def _status(self, body: bytes) -> bytes:
         parse_fields(body, 0)
