@@ -306,6 +306,7 @@ def test_import_key_material_of_new_material_into_a_multi_region_primary_waits_f
 ) -> None:
     key = external_key(road, MultiRegion=True)
     first = import_material(road, key, os.urandom(32))["KeyMaterialId"]
+    road.call("ReplicateKey", KeyId=key["KeyId"], ReplicaRegion="us-east-1")
     second = import_material(road, key, os.urandom(32), ImportType="NEW_KEY_MATERIAL")["KeyMaterialId"]
     assert materials_of(road, key) == {
         first: ("CURRENT", True),

@@ -170,10 +170,18 @@ TESTED_BESIDE = {
     "DeleteImportedKeyMaterial",
 }
 WITHOUT_A_KEY = {"CreateKey", "ListKeys", "ListRetirableGrants", "GenerateRandom"}
+MULTI_REGION = {"ReplicateKey", "UpdatePrimaryRegion"}
+"""In test_multi_region.py, test_multi_region_deletion.py and test_update_primary_region.py."""
 
 
 def test_every_operation_is_in_one_of_the_lists_above() -> None:
-    lists = [REFUSED_WHILE_PENDING.keys(), ALLOWED_WHILE_PENDING.keys(), TESTED_BESIDE, WITHOUT_A_KEY]
+    lists = [
+        REFUSED_WHILE_PENDING.keys(),
+        ALLOWED_WHILE_PENDING.keys(),
+        TESTED_BESIDE,
+        WITHOUT_A_KEY,
+        MULTI_REGION,
+    ]
     assert sorted(name for names in lists for name in names) == sorted(KMS_OPERATIONS)
 
 

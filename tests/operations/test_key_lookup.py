@@ -71,6 +71,8 @@ BESIDE: dict[str, dict[str, Any]] = {
         "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
     },
     "DeleteImportedKeyMaterial": {},
+    "ReplicateKey": {"ReplicaRegion": OTHER_REGION},
+    "UpdatePrimaryRegion": {"PrimaryRegion": OTHER_REGION},
 }
 MEMBER = {"ReEncrypt": "SourceKeyId", "CreateAlias": "TargetKeyId"}
 WITH_ALIASES = {

@@ -90,6 +90,8 @@ KEY_REQUESTS: dict[str, dict[str, Any]] = {
         "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
     },
     "DeleteImportedKeyMaterial": {},
+    "ReplicateKey": {"ReplicaRegion": "us-west-2"},
+    "UpdatePrimaryRegion": {"PrimaryRegion": "us-west-2"},
 }
 
 

@@ -144,6 +144,8 @@ class Valid:
             "ListRetirableGrants": {"RetiringPrincipal": root, "Limit": 3},
             "RetireGrant": {**named, "GrantId": "0" * 64},
             "RevokeGrant": {**named, "GrantId": "0" * 64},
+            "ReplicateKey": {**named, "ReplicaRegion": "us-west-2"},
+            "UpdatePrimaryRegion": {**named, "PrimaryRegion": "us-west-2"},
         }
         self.add_shared_secrets(road)
         external = external_key(road)
@@ -224,6 +226,8 @@ def test_sound_requests_are_sound(road: Road, valid: Valid) -> None:
         "CreateAlias": "AlreadyExistsException",
         "CancelKeyDeletion": "KMSInvalidStateException",
         "RotateKeyOnDemand": "NotFoundException",
+        "ReplicateKey": "UnsupportedOperationException",  # a single-Region key
+        "UpdatePrimaryRegion": "UnsupportedOperationException",
     }
     for operation, members in valid.requests.items():
         answer = require_clear(road, operation, json.dumps(members).encode())

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from tests.support.road import Road
+from tests.support.road import REGION, Road
 
 from strongroom.resources.identifiers import KeyId, Region
 from strongroom.resources.key import Key
@@ -55,11 +55,16 @@ def external_key(road: Road, **members: Any) -> dict[str, Any]:
 
 
 def parameters_for(
-    road: Road, key: dict[str, Any], algorithm: str = OAEP_SHA_256, wrapping_key_spec: str = "RSA_2048"
+    road: Road,
+    key: dict[str, Any],
+    algorithm: str = OAEP_SHA_256,
+    wrapping_key_spec: str = "RSA_2048",
+    region: str = REGION,
 ) -> dict[str, Any]:
     """What GetParametersForImport answers."""
     answer: dict[str, Any] = road.call(
         "GetParametersForImport",
+        region=region,
         KeyId=key["KeyId"],
         WrappingAlgorithm=algorithm,
         WrappingKeySpec=wrapping_key_spec,
@@ -68,10 +73,10 @@ def parameters_for(
 
 
 def wrapped_members(
-    road: Road, key: dict[str, Any], material: bytes, algorithm: str = OAEP_SHA_256
+    road: Road, key: dict[str, Any], material: bytes, algorithm: str = OAEP_SHA_256, region: str = REGION
 ) -> dict[str, Any]:
     """The members of an ImportKeyMaterial request that carry the material."""
-    parameters = parameters_for(road, key, algorithm)
+    parameters = parameters_for(road, key, algorithm, region=region)
     wrapped = wrap(base64.b64decode(parameters["PublicKey"]), algorithm, material)
     return {
         "KeyId": key["KeyId"],

@@ -233,6 +233,19 @@ class BoundaryClient(AsymmetricCalls, SharedSecretCalls):
     def read_ticket(self, purpose: str, context: bytes, ticket: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.READ_TICKET, None, purpose.encode(), context, ticket)
 
+    def create_replication_key(self, region: str) -> Awaitable[bytes]:
+        return self._call(Opcode.CREATE_REPLICATION_KEY, None, region.encode())
+
+    def export_for_region(self, token: bytes, key_id: str, receiving_token: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.EXPORT_FOR_REGION, None, token, key_id.encode(), receiving_token)
+
+    def import_from_region(
+        self, message: bytes, receiving_token: bytes, binding: KeyBinding
+    ) -> Awaitable[GeneratedKey]:
+        texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
+        fields = (message, receiving_token, *map(str.encode, texts))
+        return self._call(Opcode.IMPORT_FROM_REGION, _parse_generated_key, *fields)
+
     async def is_ready(self) -> bool:
         try:
             await self.status()

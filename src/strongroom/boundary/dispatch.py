@@ -120,6 +120,16 @@ class CryptographicModule(AsymmetricModule, Protocol):
         """Raises TicketRefused."""
         ...
 
+    def create_replication_key(self, region: str) -> bytes: ...
+
+    def export_for_region(self, token: bytes, key_id: bytes, receiving_token: bytes) -> bytes:
+        """Refuses single-Region keys, and any receiving key but one of its own tokens (INVARIANT B10)."""
+        ...
+
+    def import_from_region(self, message: bytes, receiving_token: bytes, binding: KeyBinding) -> GeneratedKey:
+        """Raises MaterialRefused."""
+        ...
+
     def describe(self) -> Mapping[str, str]:
         """Facts for the status, by name; no secrets."""
         ...
@@ -175,6 +185,9 @@ class Dispatcher:
             Opcode.READ_TICKET: self._read_ticket,
             Opcode.GET_IMPORT_PARAMETERS: self._get_import_parameters,
             Opcode.IMPORT_KEY_MATERIAL: self._import_key_material,
+            Opcode.CREATE_REPLICATION_KEY: self._create_replication_key,
+            Opcode.EXPORT_FOR_REGION: self._export_for_region,
+            Opcode.IMPORT_FROM_REGION: self._import_from_region,
         }
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
@@ -305,6 +318,20 @@ class Dispatcher:
     def _read_ticket(self, body: bytes) -> bytes:
         purpose, context, ticket = parse_fields(body, 3)
         return self._module.read_ticket(purpose, context, ticket)
+
+    def _create_replication_key(self, body: bytes) -> bytes:
+        (region,) = parse_fields(body, 1)
+        return self._module.create_replication_key(region.decode("ascii"))
+
+    def _export_for_region(self, body: bytes) -> bytes:
+        token, key_id, receiving_token = parse_fields(body, 3)
+        return self._module.export_for_region(token, key_id, receiving_token)
+
+    def _import_from_region(self, body: bytes) -> bytes:
+        message, receiving_token, *texts = parse_fields(body, FIELD_COUNTS[Opcode.IMPORT_FROM_REGION])
+        binding = KeyBinding(*(text.decode("ascii") for text in texts))
+        key = self._module.import_from_region(message, receiving_token, binding)
+        return bytes.fromhex(key.material_id) + key.exported_token
 
     def _status(self, body: bytes) -> bytes:
         parse_fields(body, 0)

@@ -299,6 +299,26 @@ class Boundary(Protocol):
         """
         ...
 
+    def create_replication_key(self, region: str) -> Awaitable[bytes]:
+        """A new key pair of a Region, as a token to keep: what other Regions seal key material to."""
+        ...
+
+    def export_for_region(self, token: bytes, key_id: str, receiving_token: bytes) -> Awaitable[bytes]:
+        """The replication message that brings a multi-Region key's material to another Region.
+
+        `receiving_token` is that Region's replication key. Raises BoundaryRefused for a single-Region key.
+        """
+        ...
+
+    def import_from_region(
+        self, message: bytes, receiving_token: bytes, binding: KeyBinding
+    ) -> Awaitable[GeneratedKey]:
+        """The key of a replication message, exported under the receiving Region's domain key.
+
+        Raises MaterialRefused for a message that is damaged, of another server, or not of this binding.
+        """
+        ...
+
     def is_ready(self) -> Awaitable[bool]:
         """Whether the boundary answers and holds its root key."""
         ...

@@ -72,6 +72,10 @@ class Opcode(IntEnum):
     IMPORT_KEY_MATERIAL = 41
     # 42 to 44: imported key material
     # 45 to 49: replication
+    CREATE_REPLICATION_KEY = 45
+    EXPORT_FOR_REGION = 46
+    IMPORT_FROM_REGION = 47
+    # 48 and 49: replication
     # 50 to 59: answers for a recipient
     MAKE_TICKET = 60
     READ_TICKET = 61
@@ -130,6 +134,9 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.DERIVE_SHARED_SECRET: 3,
     Opcode.ENCAPSULATE: 2,
     Opcode.DECAPSULATE: 3,
+    Opcode.CREATE_REPLICATION_KEY: 1,
+    Opcode.EXPORT_FOR_REGION: 3,
+    Opcode.IMPORT_FROM_REGION: 7,
 }
 
 

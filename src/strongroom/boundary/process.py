@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, NoReturn
 
@@ -303,6 +303,11 @@ def warm_up() -> None:
     for body in (ticket, ticket[:-1] + b"?"):
         dispatcher.answer(Opcode.READ_TICKET, render_fields(b"warm-up", b"", body))
     imported_material.warm_up()
+    receiving = module.create_replication_key(GLOBAL_REGION)
+    multi_region = replace(binding, key_id="mrk-" + "0" * 32)
+    token = module.generate_key(multi_region).exported_token
+    message = module.export_for_region(token, multi_region.key_id.encode(), receiving)
+    module.import_from_region(message, receiving, replace(multi_region, region=GLOBAL_REGION))
     with contextlib.suppress(MalformedFrame):
         dispatcher.answer(Opcode.GENERATE_RANDOM, b"")
     dispatcher.answer(Opcode.STATUS, b"")

@@ -11,16 +11,15 @@ from strongroom.resources.key import Key
 logger = logging.getLogger("strongroom.operations")
 
 
-async def erase_material(rooms: Rooms, without: Key) -> Key:
-    """Store a key's record without some of its material; its older rows are overwritten.
+async def erase_material(rooms: Rooms, *without: Key) -> None:
+    """Store records without some of their material; the older rows are overwritten.
 
     Then the boundary forgets what it holds of the key. One that cannot be reached must not keep the
     material alive: what it still remembers opens nothing, for no token is left to be shown to it.
     Raises: ConcurrentChange.
     """
-    stored = await rooms.store.update_key(without, erase=True)
-    try:
-        await rooms.boundary.forget_key(stored.key_id, stored.region)
-    except BoundaryUnavailable as error:
-        logger.warning("the boundary could not be told of erased material: %s", type(error).__name__)
-    return stored
+    for stored in await rooms.store.update_keys(without, erase=True):
+        try:
+            await rooms.boundary.forget_key(stored.key_id, stored.region)
+        except BoundaryUnavailable as error:
+            logger.warning("the boundary could not be told of erased material: %s", type(error).__name__)

@@ -17,6 +17,7 @@ from strongroom.operations.kms import (
     key_lifecycle,
     key_policies,
     macs,
+    multi_region,
     public_keys,
     rotation,
     signing,
@@ -45,6 +46,7 @@ KMS_OPERATIONS: dict[str, Operation] = {
         macs,
         key_agreement,
         key_encapsulation,
+        multi_region,
     )
     for operation in family.OPERATIONS
 }

@@ -11,7 +11,7 @@ Developer Guide, "Select a wrapping algorithm", "Delete imported key material".
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -153,6 +153,32 @@ def with_imported(
     if key.key_state is KeyState.PENDING_IMPORT and not lacks_material(changed):
         changed = replace(changed, key_state=KeyState.ENABLED)
     return changed
+
+
+def settled_everywhere(keys: Sequence[Key], material_id: MaterialId) -> Sequence[Key]:
+    """The related keys of a multi-Region key after an import at the first of them.
+
+    New material waits as PENDING_MULTI_REGION_IMPORT_AND_ROTATION until it is imported at every related
+    key; then it is PENDING_ROTATION at all of them. Returns those whose record changes, the first always.
+    Source: KMS Developer Guide, "Import new key material", multi-Region keys.
+    """
+    first = keys[0]
+    waiting = KeyMaterialState.PENDING_MULTI_REGION_IMPORT_AND_ROTATION
+    found = [key.materials.get(material_id) for key in keys]
+    if first.materials[material_id].state is not waiting or any(
+        material is None or material.exported_token is None for material in found
+    ):
+        return (first,)
+    return [
+        replace(
+            key,
+            materials={
+                **key.materials,
+                material_id: replace(key.materials[material_id], state=KeyMaterialState.PENDING_ROTATION),
+            },
+        )
+        for key in keys
+    ]
 
 
 def without_material(key: Key, material_ids: Collection[MaterialId]) -> Key:

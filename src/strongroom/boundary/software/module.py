@@ -24,8 +24,10 @@ from strongroom.boundary.interface import (
 )
 from strongroom.boundary.key_hierarchy import (
     GLOBAL_REGION,
+    Token,
     TokenHeader,
     TokenKind,
+    parse_token,
     require_account_id,
     require_region,
 )
@@ -35,6 +37,7 @@ from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES
 from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
 from strongroom.boundary.software.random_source import NoncePool
+from strongroom.boundary.software.replication import Replication, require_multi_region
 from strongroom.boundary.software.symmetric import NONCE_BYTES, SymmetricBackingKey
 from strongroom.boundary.software.tickets import TicketOffice
 
@@ -60,6 +63,7 @@ class SoftwareModule:
         self._root_secret = root_secret
         self._domain_keys = DomainKeyRing(root_key)
         self._tickets = TicketOffice(root_key)
+        self._replication = Replication(root_key, self._domain_keys)
         self._backing_keys: OrderedDict[bytes, BackingKey] = OrderedDict()
         self._nonces = NoncePool()
 
@@ -213,6 +217,33 @@ class SoftwareModule:
     def read_ticket(self, purpose: bytes, context: bytes, ticket: bytes) -> bytes:
         return self._tickets.read(purpose, context, ticket)
 
+    def create_replication_key(self, region: str) -> bytes:
+        return self._replication.create_key(region)
+
+    def export_for_region(self, token: bytes, key_id: bytes, receiving_token: bytes) -> bytes:
+        parsed = require_token(token, TokenKind.BACKING_KEY)
+        if parsed.header.key_id.encode("ascii") != key_id:  # INVARIANT B2
+            raise TokenRefused
+        require_multi_region(parsed.header.key_id)
+        return self._replication.seal(parsed.header, self._domain_keys.unwrap(parsed), receiving_token)
+
+    def import_from_region(self, message: bytes, receiving_token: bytes, binding: KeyBinding) -> GeneratedKey:
+        header, material = self._replication.open(message, receiving_token)
+        is_of_binding = (
+            header.account_id,
+            header.receiving_region,
+            header.key_id,
+            header.key_spec,
+            header.key_usage,
+        ) == (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
+        if not is_of_binding:
+            raise MaterialRefused
+        key = self.export_key(binding, material)
+        if key.material_id != header.material_id.hex():
+            raise MaterialRefused
+        self._load(parse_token(key.exported_token), material)  # whole and of its spec, or it is not taken
+        return key
+
     def describe(self) -> Mapping[str, str]:
         return {
             "module": "software",
@@ -253,8 +284,10 @@ class SoftwareModule:
 
     def _unwrap(self, token_bytes: bytes) -> BackingKey:
         token = require_token(token_bytes, TokenKind.BACKING_KEY)
+        return self._load(token, self._domain_keys.unwrap(token))
+
+    def _load(self, token: Token, material: bytes) -> BackingKey:
         family = FAMILIES.get((token.header.key_spec, token.header.key_usage))
-        material = self._domain_keys.unwrap(token)
         if family is None:  # authentic, but of a later version
             raise BoundaryRefused
         try:

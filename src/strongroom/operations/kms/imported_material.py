@@ -27,12 +27,15 @@ from strongroom.boundary.interface import (
 from strongroom.operations.context import Call
 from strongroom.operations.material_erasure import erase_material
 from strongroom.operations.operation import Operation, on_key, records
+from strongroom.replication.related_keys import related_keys, replicas_of
 from strongroom.resources.identifiers import MaterialId
 from strongroom.resources.imported_material import (
+    PENDING_MATERIAL_STATES,
     WRAPPING_ALGORITHMS,
     Import,
     import_type_of,
     require_wrapping,
+    settled_everywhere,
     with_imported,
     without_material,
 )
@@ -169,8 +172,9 @@ async def import_key_material(call: Call, request: ImportKeyMaterialRequest) -> 
         expires_at,
         now,
     )
-    changed = with_imported(key, arrived, associated, several=is_symmetric(key), replicated=key.multi_region)
-    await call.rooms.store.update_key(changed)
+    others = [each for each in await related_keys(call.rooms.store, key) if each.region != key.region]
+    changed = with_imported(key, arrived, associated, several=is_symmetric(key), replicated=bool(others))
+    await call.rooms.store.update_keys(settled_everywhere((changed, *others), arrived.material_id))
     return ImportKeyMaterialResponse(
         key_id=key.arn, key_material_id=shown_material_id(key, arrived.material_id)
     )
@@ -188,7 +192,15 @@ async def delete_imported_key_material(
         if material_id not in key.materials:
             raise import_refusals.material_not_found(material_id, key.arn)
     if material_id is not None and key.materials[material_id].exported_token is not None:
-        await erase_material(call.rooms, without_material(key, {material_id}))
+        without = [without_material(key, {material_id})]
+        if key.materials[material_id].state in PENDING_MATERIAL_STATES:
+            # What was to become current nowhere may not stay behind at the replicas.
+            without += [
+                without_material(replica, {material_id})
+                for replica in await replicas_of(call.rooms.store, key)
+                if material_id in replica.materials
+            ]
+        await erase_material(call.rooms, *without)
     return DeleteImportedKeyMaterialResponse(
         key_id=key.arn, key_material_id=shown_material_id(key, material_id)
     )
