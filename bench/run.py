@@ -322,7 +322,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--only", choices=("requests", "start", "keys"))
+    parser.add_argument("--only", choices=("requests", "start", "keys", "asymmetric"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="strongroom-bench-") as name:
         directory = Path(name)
@@ -332,6 +332,10 @@ def main() -> None:
             bench_start(directory)
         if options.only in (None, "keys"):
             bench_many_keys(options.rounds, options.seconds, directory)
+        if options.only in (None, "asymmetric"):
+            from bench.asymmetric import bench_asymmetric
+
+            bench_asymmetric(options.rounds, options.seconds, directory)
 
 
 if __name__ == "__main__":
