@@ -99,7 +99,6 @@ class Planted:
 
 
 def damaged(given: bytes) -> bytes:
-    """The same with one bit changed."""
     return given[:-1] + bytes([given[-1] ^ 1])
 
 

@@ -157,38 +157,6 @@ def test_load_of_material_that_is_not_whole_or_not_of_the_spec_is_refused(size: 
     assert family(size).take_in(good) == good
 
 
-def der(tag: int, *contents: bytes) -> bytes:
-    content = b"".join(contents)
-    size = len(content)
-    length = bytes([size]) if size < 128 else bytes([0x82, size >> 8, size & 255])
-    return bytes([tag]) + length + content
-
-
-def in_both_forms(seed: bytes, expanded: bytes) -> bytes:
-    """PKCS #8 of ML_KEM_512 with the seed and the expanded key, as openssl 3.5 writes it (RFC 9935)."""
-    algorithm = der(0x30, bytes.fromhex("0609608648016503040401"))
-    both = der(0x30, der(0x04, seed), der(0x04, expanded))
-    return der(0x30, der(0x02, b"\x00"), algorithm, der(0x04, both))
-
-
-def test_take_in_of_both_forms_keeps_the_expanded_key() -> None:
-    case = next(wycheproof("mlkem_512_keygen_seed_test"))
-    seed, expanded = bytes.fromhex(case["seed"]), bytes.fromhex(case["dk"])
-    both = in_both_forms(seed, expanded)
-    assert family(512).take_in(both) == EXPANDED_START + expanded
-    with pytest.raises(ValueError, match="private key"):
-        loaded(512, both)  # kept material has one form
-    spoiled = bytes([expanded[0] ^ 1]) + expanded[1:]
-    for wrong in (
-        both[:-1],
-        both + b"\x00",
-        in_both_forms(seed[:-1], expanded),
-        in_both_forms(seed, spoiled),
-    ):
-        with pytest.raises(ValueError, match=r"."):
-            family(512).take_in(wrong)
-
-
 def test_expanded_key_with_any_part_of_another_is_refused() -> None:
     """The hash of the public key, and a trial of both halves: only the rejection secret z is free."""
     one, two = (family(512).generate()[len(EXPANDED_START) :] for _ in range(2))

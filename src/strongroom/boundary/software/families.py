@@ -98,7 +98,7 @@ FAMILIES: Final[Mapping[tuple[str, str], Family]] = {
         for spec in key_agreement.KEY_SPECS
     },
     (ml_kem.EXPANDED_KEY_SPEC, ENCAPSULATE_DECAPSULATE): Family(
-        ml_kem.generate_expanded_material, ml_kem.ExpandedMlKemKey, ml_kem.take_in_expanded_material
+        ml_kem.generate_expanded_material, ml_kem.ExpandedMlKemKey
     ),
     **{
         (spec, ENCAPSULATE_DECAPSULATE): Family(

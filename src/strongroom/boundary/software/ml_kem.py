@@ -47,11 +47,6 @@ _PRIVATE_START_512: Final = (
 )
 _PUBLIC_START_512: Final = bytes.fromhex("30820332") + _ALGORITHM_512 + bytes.fromhex("0382032100")
 _EXPANDED_BYTES: Final = 1632
-_BOTH_START_512: Final = (
-    bytes.fromhex("308206be020100") + _ALGORITHM_512 + bytes.fromhex("048206aa308206a60440")
-)
-_BOTH_MIDDLE_512: Final = bytes.fromhex("04820660")
-_SEED_BYTES: Final = 64
 _VECTOR_BYTES: Final = 768
 """Of the secret vector, and of the public one: 512 coefficients of 12 bits."""
 _HASH_AT: Final = 2 * _VECTOR_BYTES + 32
@@ -73,29 +68,6 @@ def generate_expanded_material() -> bytes:
     """A new key pair of ML_KEM_512: its expanded private key in PKCS #8."""
     expanded: bytes = ml_kem_512.keygen()[1]
     return _PRIVATE_START_512 + expanded
-
-
-def take_in_expanded_material(material: bytes) -> bytes:
-    """The one form of a private key of ML_KEM_512 that came from elsewhere expanded, or as both its forms.
-
-    Of both, the expanded key counts: the seed beside it is dropped, for nothing here can expand it. Raises
-    ValueError.
-    """
-    if material.startswith(_BOTH_START_512):
-        rest = material[len(_BOTH_START_512) + _SEED_BYTES :]
-        if not rest.startswith(_BOTH_MIDDLE_512):
-            raise ValueError("not a private key")
-        material = _PRIVATE_START_512 + rest.removeprefix(_BOTH_MIDDLE_512)
-    require_consistent(_require_expanded(material))
-    return material
-
-
-def _require_expanded(material: bytes) -> bytes:
-    """The expanded key in material of ML_KEM_512. Raises ValueError."""
-    expanded = material.removeprefix(_PRIVATE_START_512)
-    if not material.startswith(_PRIVATE_START_512) or len(expanded) != _EXPANDED_BYTES:
-        raise ValueError("not a private key")
-    return expanded
 
 
 class MlKemKey(EncapsulationKey):
@@ -134,7 +106,9 @@ class ExpandedMlKemKey(EncapsulationKey):
     __slots__ = ("_expanded", "_public", "key_id", "region")
 
     def __init__(self, header: TokenHeader, material: bytes) -> None:
-        expanded = _require_expanded(material)
+        expanded = material.removeprefix(_PRIVATE_START_512)
+        if not material.startswith(_PRIVATE_START_512) or len(expanded) != _EXPANDED_BYTES:
+            raise ValueError("not a private key")
         require_consistent(expanded)
         self.key_id = header.key_id.encode("ascii")
         self.region = header.region
