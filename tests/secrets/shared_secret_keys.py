@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-SHARED_SECRET_KEYS: Final = {
+KEY_SPECS: Final = {
     "HMAC_256": "GENERATE_VERIFY_MAC",
     "ECC_NIST_P384": "KEY_AGREEMENT",
     "ML_KEM_512": "ENCAPSULATE_DECAPSULATE",
@@ -18,10 +18,10 @@ SHARED_SECRET_KEYS: Final = {
 SECRET_BYTES: Final = 32
 
 
-def use_shared_secret_keys(call: Callable[..., Any], rounds: int) -> dict[str, str]:
+def use_all(call: Callable[..., Any], rounds: int) -> dict[str, str]:
     """One key of each spec; its id by its spec. `call` answers None for what is refused."""
     key_ids = {}
-    for spec, usage in SHARED_SECRET_KEYS.items():
+    for spec, usage in KEY_SPECS.items():
         key_ids[spec] = call("CreateKey", KeySpec=spec, KeyUsage=usage)["KeyMetadata"]["KeyId"]
         for _ in range(rounds):
             {
@@ -57,7 +57,7 @@ def _use_encapsulation_key(call: Callable[..., Any], key_id: str) -> None:
     assert call("Decapsulate", **request, SharedSecretCiphertextBlob=blob[:-1]) is None
 
 
-def shared_secret_material(hierarchy: dict[str, bytes], key_ids: dict[str, str]) -> dict[str, bytes]:
+def secrets_of(hierarchy: dict[str, bytes], key_ids: dict[str, str]) -> dict[str, bytes]:
     """What is secret of each of these keys, in the form that the boundary works with."""
     secrets = {}
     for spec, key_id in key_ids.items():
@@ -75,3 +75,8 @@ def shared_secret_material(hierarchy: dict[str, bytes], key_ids: dict[str, str])
             secrets[f"shared secret key, {spec}"] = scalar[:SECRET_BYTES]
             secrets[f"shared secret key, {spec}, low bytes first"] = scalar[::-1][:SECRET_BYTES]
     return secrets
+
+
+def specs_among(names: Iterable[str]) -> set[str]:
+    """The key specs whose secrets are among these names."""
+    return {name.split(", ")[1] for name in names if name.startswith("shared secret key")}
