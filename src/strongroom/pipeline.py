@@ -100,11 +100,13 @@ class Trip:
     __slots__ = (
         "authenticated",
         "error",
+        "event_id",
         "grants",
         "http",
         "keys",
         "name",
         "plan",
+        "recorded_at",
         "request",
         "request_id",
         "response",
@@ -121,6 +123,8 @@ class Trip:
         self.keys: tuple[Key, ...] = ()
         self.response: msgspec.Struct | None = None
         self.error: ApiError | None = None
+        self.event_id = ""
+        self.recorded_at = 0.0
 
 
 class Pipeline:
@@ -169,6 +173,11 @@ class Pipeline:
                 codec.encode_error(trip.error, trip.request_id),
                 trip.request_id,
             )
+        if trip.plan is not None and trip.plan.tracked_as is not None:
+            for key in trip.keys:
+                self._rooms.usage_notes.note(
+                    key, trip.plan.tracked_as, trip.recorded_at, trip.event_id, trip.request_id
+                )
         return Answer(200, codec.content_type, body, trip.request_id)
 
     async def _travel(self, trip: Trip, codec: Codec, service: str) -> Plan:
@@ -294,17 +303,19 @@ class Pipeline:
 
     def _record(self, trip: Trip, service: str) -> Awaitable[None] | None:
         """Hand over the record; what comes back, if anything, is to be waited for."""
+        trip.event_id = self._ids.next()
+        trip.recorded_at = self._rooms.clock.epoch_seconds()
         plan, error, response = trip.plan, trip.error, trip.response
         event = render_event(
             self._envelope(trip, service),
-            self._rooms.clock.epoch_seconds(),
+            trip.recorded_at,
             None if error is None else error.code,
             None if error is None else error.message,
             None if plan is None or trip.request is None else record_request(plan, trip.request),
             None if plan is None or response is None else record_response(plan, response),
             None if plan is None or response is None else record_material(plan, response, trip.keys),
             trip.request_id,
-            self._ids.next(),
+            trip.event_id,
         )
         # A change is acknowledged only when its record is on disk, whatever the setting says of reads.
         if self._audit.durable or (plan is not None and not plan.operation.read_only):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.boundary.interface import Boundary
 from strongroom.clock import Clock
 from strongroom.identity.principal import AuthenticatedPrincipal
 from strongroom.operations.rules import Rules
+from strongroom.operations.usage_notes import UsageNotes
 from strongroom.resources.grant import Grant, GrantReference
 from strongroom.resources.identifiers import AccountId, Region
 from strongroom.resources.key import Key
@@ -24,6 +25,7 @@ class Rooms:
     authorizer: Authorizer
     clock: Clock
     rules: Rules
+    usage_notes: UsageNotes = field(default_factory=UsageNotes)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ import msgspec
 
 from strongroom.aws.generated.enums import KeySpec
 from strongroom.operations.operation import AliasedKeyTarget, GrantTarget, KeyTarget, Operation
+from strongroom.operations.usage_notes import TRACKED_OPERATIONS
 from strongroom.resources.key import Key
 
 
@@ -26,6 +27,7 @@ class Plan:
         "takes_dry_run",
         "takes_dry_run_modifiers",
         "takes_grant_tokens",
+        "tracked_as",
     )
 
     def __init__(self, operation: Operation) -> None:
@@ -42,6 +44,8 @@ class Plan:
             for target in operation.access
             if isinstance(target, KeyTarget | AliasedKeyTarget | GrantTarget)
         )
+        self.tracked_as = TRACKED_OPERATIONS.get(operation.name)
+        """What GetKeyLastUsage calls it; None where it is not told of."""
         self.recorded = tuple(
             (recorded.member, lower_camel(wire_names[recorded.member]), recorded.absent)
             for recorded in operation.records

@@ -13,6 +13,7 @@ from strongroom.operations.kms import (
     key_deletion,
     key_lifecycle,
     key_policies,
+    key_usage,
     public_keys,
     rotation,
     signing,
@@ -37,6 +38,7 @@ KMS_OPERATIONS: dict[str, Operation] = {
         data_key_pairs,
         rotation,
         grants,
+        key_usage,
     )
     for operation in family.OPERATIONS
 }
