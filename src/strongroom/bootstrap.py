@@ -31,6 +31,7 @@ from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
 from strongroom.operations.kms.key_usage import TRACKING_STARTED_SETTING
+from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
 from strongroom.pipeline import Authenticator, Pipeline
@@ -209,6 +210,13 @@ def _build_authenticator(house: House) -> Authenticator:
     )
 
 
+def _build_request_quotas(settings: Settings) -> RequestQuotas | None:
+    quotas = settings.request_quotas
+    if quotas == "off":
+        return None
+    return RequestQuotas(None if quotas == "aws" else quotas, workers=settings.workers)
+
+
 async def _put_root_access_key(house: House) -> None:
     """Make the root access key of the environment the one there is. Its secret is in the boundary only.
 
@@ -249,6 +257,7 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
         operations=[*KMS_OPERATIONS.values(), *STS_OPERATIONS.values()],
         not_built=[("kms", name) for name in NOT_BUILT],
         regions=None if settings.regions is None else frozenset(map(Region, settings.regions)),
+        request_quotas=_build_request_quotas(settings),
     )
     dispatcher = Dispatcher(pipeline, AwsJson11(), AwsQuery("sts"), house.request_ids)
     controls = None

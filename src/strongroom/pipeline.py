@@ -1,7 +1,7 @@
 """The road that every request takes, and nothing else:
 
-    authenticate -> decode -> validate -> resolve the key -> authorize -> check the key usage and state
-    -> dry run -> run -> record
+    authenticate -> decode -> validate -> request quota -> resolve the key -> authorize
+    -> check the key usage and state -> dry run -> run -> record
 
 Each step works from what the operation declares (operations/operation.py), so no operation can
 forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
@@ -44,6 +44,7 @@ from strongroom.operations.operation import (
     Rehearsed,
 )
 from strongroom.operations.plan import Plan, record_material, record_request, record_response
+from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
@@ -140,6 +141,7 @@ class Pipeline:
         operations: Iterable[Operation],
         not_built: Iterable[tuple[str, str]],
         regions: frozenset[Region] | None,
+        request_quotas: RequestQuotas | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._rooms = rooms
@@ -148,6 +150,7 @@ class Pipeline:
         self._plans = {(operation.service, operation.name): Plan(operation) for operation in operations}
         self._not_built = frozenset(not_built)
         self._regions = regions
+        self._request_quotas = request_quotas
         self._turns = Turns()
         self._envelopes: dict[tuple[Plan, str, str, bytes], tuple[AuthenticatedRequest, Envelope]] = {}
 
@@ -196,6 +199,9 @@ class Pipeline:
         trip.request = request
         if plan.operation.check is not None:
             plan.operation.check(request)
+        if self._request_quotas is not None and service == "kms":
+            account_id = authenticated.principal.account_id
+            self._request_quotas.require_room(trip.name, request, account_id, authenticated.region)
         if plan.takes_grant_tokens and request.grant_tokens:
             trip.grants = await read_grant_tokens(
                 self._rooms.boundary, request.grant_tokens, authenticated.region
