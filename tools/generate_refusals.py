@@ -54,6 +54,8 @@ class Module:
     lines: list[str]
     functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
+    imported: dict[str, str] = field(default_factory=dict)
+    """Name -> the file of refusals that it is imported from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ def load_modules(directory: Path) -> dict[str, Module]:
         for node in module.tree.body:
             if isinstance(node, ast.FunctionDef):
                 module.functions[node.name] = node
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                origin = node.module.rpartition(".")[2]
+                module.imported.update({alias.asname or alias.name: origin for alias in node.names})
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
                 for target in node.targets:
                     if isinstance(target, ast.Name) and isinstance(node.value.value, str):
@@ -143,6 +148,7 @@ def rendered_error(
     where, name = module, ""
     if isinstance(called, ast.Name):
         name = called.id
+        where = modules.get(module.imported.get(name, ""), module)
     elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
         where, name = modules.get(called.value.id, module), called.attr
     if name not in where.functions:

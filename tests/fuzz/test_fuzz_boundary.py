@@ -18,6 +18,7 @@ from strongroom.boundary.messages import (
     Status,
     render_fields,
     render_frame,
+    render_instant,
     render_number,
 )
 
@@ -140,6 +141,10 @@ def test_random_fields_get_a_known_status_and_keep_the_channel(target: Target, d
     if opcode in numbered:
         number = data.draw(st.integers(0, 65535), label="number")
         fields[numbered[Opcode(opcode)]] = render_number(number)
+    dated = {Opcode.GET_IMPORT_PARAMETERS: 5, Opcode.IMPORT_KEY_MATERIAL: 1}
+    if opcode in dated:
+        instant = data.draw(st.integers(0, 2**64 - 1), label="instant")
+        fields[dated[Opcode(opcode)]] = render_instant(instant)
     with target.boundary.new_channel("fuzz") as stream:
         stream.sendall(render_frame(1, opcode, render_fields(*fields)))
         assert read_frame(stream)[1] in KNOWN_STATUSES

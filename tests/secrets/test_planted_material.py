@@ -31,12 +31,14 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from tests.secrets.imports import import_again
 from tests.secrets.memory_scan import Needles, compress, hmac_traces_of, traces_of
 from tests.secrets.unwrap_hierarchy import (
     message_key_of,
     open_data_directory,
     private_numbers_of,
     signing_key_of,
+    wrapping_prime_of,
 )
 from tests.support.http_front import RawClient, render_request
 from tests.support.server import (
@@ -52,6 +54,7 @@ from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT
 OPERATIONS_MIN = 1000
 ROUNDS = 12
 KEYS_LOOKED_FOR = 6
+IMPORTS = 3
 CONNECTIONS = 6
 CONTEXT = {"purpose": "planted"}
 KEY_PAIRS = {
@@ -305,8 +308,13 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
         send_noise(server.port)
         blobs = [driver.use_everything(at) for at in range(1, 1 + ROUNDS)]
         key_pairs = driver.use_key_pairs()
-        planted.secrets = read_secrets(data_dir, key_file, blobs[:KEYS_LOOKED_FOR])
-        planted.secrets |= private_numbers_of(open_data_directory(data_dir, key_file), key_pairs)
+        imported = {f"imported material {at}": os.urandom(32) for at in range(IMPORTS)}
+        tokens = [import_again(driver.call, material) for material in imported.values()]
+        planted.secrets = imported | read_secrets(data_dir, key_file, blobs[:KEYS_LOOKED_FOR])
+        hierarchy = open_data_directory(data_dir, key_file)
+        planted.secrets |= private_numbers_of(hierarchy, key_pairs)
+        for at, token in enumerate(tokens):
+            planted.secrets[f"wrapping key {at}"] = wrapping_prime_of(token, hierarchy, REGION)
         today = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d")
         planted.signing_key = signing_key_of(ROOT_SECRET_ACCESS_KEY.encode(), today, REGION, "kms")
         yield planted
@@ -383,7 +391,7 @@ def test_planted_keys_are_in_the_boundary_itself(
     held = [
         name
         for name in planted.secrets
-        if name.startswith(("root", "domain", "backing", "rotated", "secret access"))
+        if name.startswith(("root", "domain", "backing", "rotated", "imported", "secret access"))
     ]
     assert [name for name in held if not hits[name]] == []
     pairs = {name.rsplit(" of ", 1)[1] for name in planted.secrets if name.startswith("private")}

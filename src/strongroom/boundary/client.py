@@ -21,6 +21,9 @@ from strongroom.boundary.interface import (
     BoundaryUnavailable,
     CiphertextRefused,
     GeneratedKey,
+    ImportBinding,
+    ImportParameters,
+    ImportTokenExpired,
     KeyBinding,
     MaterialRefused,
     PeerKeyRefused,
@@ -31,11 +34,13 @@ from strongroom.boundary.interface import (
 )
 from strongroom.boundary.messages import (
     DOMAIN_KEY_ID_BYTES,
+    ENCAPSULATED_SECRET_BYTES,
     MATERIAL_ID_BYTES,
     Opcode,
     Status,
     parse_fields,
     render_fields,
+    render_instant,
     render_number,
 )
 from strongroom.reply import Reply
@@ -51,6 +56,7 @@ _ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
     Status.PLAINTEXT_REFUSED: PlaintextRefused,
     Status.BUSY: BoundaryBusy,
     Status.TICKET_REFUSED: TicketRefused,
+    Status.IMPORT_TOKEN_EXPIRED: ImportTokenExpired,
     Status.REFUSED: BoundaryRefused,
 }
 
@@ -183,6 +189,35 @@ class BoundaryClient(AsymmetricCalls):
     def generate_random(self, number_of_bytes: int) -> Awaitable[bytes]:
         return self._call(Opcode.GENERATE_RANDOM, None, _render_count(number_of_bytes))
 
+    def get_import_parameters(
+        self, binding: ImportBinding, ends_at_microseconds: int
+    ) -> Awaitable[ImportParameters]:
+        return self._call(
+            Opcode.GET_IMPORT_PARAMETERS,
+            _parse_import_parameters,
+            binding.account_id.encode(),
+            binding.region.encode(),
+            binding.key_id.encode(),
+            binding.wrapping_key_spec.encode(),
+            binding.wrapping_algorithm.encode(),
+            render_instant(ends_at_microseconds),
+            patience_seconds=self.patience_for(binding.wrapping_key_spec),
+        )
+
+    def import_key_material(
+        self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
+    ) -> Awaitable[GeneratedKey]:
+        texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
+        return self._call(
+            Opcode.IMPORT_KEY_MATERIAL,
+            _parse_generated_key,
+            import_token,
+            render_instant(now_microseconds),
+            encrypted_material,
+            *map(str.encode, texts),
+            patience_seconds=self.patience_for(binding.key_spec),
+        )
+
     def forget_key(self, key_id: str, region: str) -> Awaitable[None]:
         return self._call(Opcode.FORGET_KEY, parse_nothing, key_id.encode(), region.encode())
 
@@ -197,6 +232,34 @@ class BoundaryClient(AsymmetricCalls):
 
     def read_ticket(self, purpose: str, context: bytes, ticket: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.READ_TICKET, None, purpose.encode(), context, ticket)
+
+    def generate_mac(self, token: bytes, key_id: str, message: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.GENERATE_MAC, None, token, key_id.encode(), message)
+
+    def verify_mac(self, token: bytes, key_id: str, message: bytes, mac: bytes) -> Awaitable[None]:
+        return self._call(Opcode.VERIFY_MAC, parse_nothing, token, key_id.encode(), message, mac)
+
+    def derive_shared_secret(self, token: bytes, key_id: str, peer_public_key: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.DERIVE_SHARED_SECRET, None, token, key_id.encode(), peer_public_key)
+
+    def encapsulate(self, token: bytes, key_id: str) -> Awaitable[tuple[bytes, bytes]]:
+        return self._call(Opcode.ENCAPSULATE, _parse_encapsulated, token, key_id.encode())
+
+    def decapsulate(self, token: bytes, key_id: str, ciphertext: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.DECAPSULATE, None, token, key_id.encode(), ciphertext)
+
+    def create_replication_key(self, region: str) -> Awaitable[bytes]:
+        return self._call(Opcode.CREATE_REPLICATION_KEY, None, region.encode())
+
+    def export_for_region(self, token: bytes, key_id: str, receiving_token: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.EXPORT_FOR_REGION, None, token, key_id.encode(), receiving_token)
+
+    def import_from_region(
+        self, message: bytes, receiving_token: bytes, binding: KeyBinding
+    ) -> Awaitable[GeneratedKey]:
+        texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
+        fields = (message, receiving_token, *map(str.encode, texts))
+        return self._call(Opcode.IMPORT_FROM_REGION, _parse_generated_key, *fields)
 
     async def is_ready(self) -> bool:
         try:
@@ -325,9 +388,18 @@ def _parse_generated_key(body: bytes) -> GeneratedKey:
     return GeneratedKey(body[MATERIAL_ID_BYTES:], body[:MATERIAL_ID_BYTES].hex())
 
 
+def _parse_import_parameters(body: bytes) -> ImportParameters:
+    public_key, import_token = parse_fields(body, 2)
+    return ImportParameters(public_key, import_token)
+
+
 def _parse_wrapped_secret(body: bytes) -> tuple[str, bytes]:
     secret, token = parse_fields(body, 2)
     return secret.decode("ascii"), token
+
+
+def _parse_encapsulated(body: bytes) -> tuple[bytes, bytes]:
+    return body[:ENCAPSULATED_SECRET_BYTES], body[ENCAPSULATED_SECRET_BYTES:]
 
 
 def _parse_status(body: bytes) -> BoundaryStatus:

@@ -17,17 +17,19 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, NoReturn
 
 from setproctitle import setproctitle
 
+from strongroom.boundary.backing_keys import AgreementKey
 from strongroom.boundary.dispatch import Dispatcher
 from strongroom.boundary.interface import KeyBinding
 from strongroom.boundary.key_file import SealRefused, load_key_file
 from strongroom.boundary.key_hierarchy import GLOBAL_REGION
 from strongroom.boundary.messages import (
+    ENCAPSULATED_SECRET_BYTES,
     FRAME_BYTES_MAX,
     HEAD,
     HEAD_BYTES,
@@ -41,6 +43,8 @@ from strongroom.boundary.messages import (
 )
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
+from strongroom.boundary.software import imported_material
+from strongroom.boundary.software.families import FAMILIES
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.seal import open_or_create_seal
 
@@ -294,11 +298,18 @@ def warm_up() -> None:
         dispatcher.answer(Opcode.DECRYPT, render_fields(key, key_id.encode(), body, b""))
     dispatcher.answer(Opcode.GENERATE_DATA_KEY, render_fields(key, key_id.encode(), render_number(32), b""))
     _warm_up_key_pairs(module, dispatcher, key, key_id)
+    _warm_up_secrets_shared(dispatcher, module)
     secret = module.wrap_root_secret("WARMUP", "0" * 12)
     module.derive_signing_key(secret, "WARMUP", b"20200101", b"warm-up", b"kms")
     ticket = module.make_ticket(b"warm-up", b"", b"warm-up")
     for body in (ticket, ticket[:-1] + b"?"):
         dispatcher.answer(Opcode.READ_TICKET, render_fields(b"warm-up", b"", body))
+    imported_material.warm_up()
+    receiving = module.create_replication_key(GLOBAL_REGION)
+    multi_region = replace(binding, key_id="mrk-" + "0" * 32)
+    token = module.generate_key(multi_region).exported_token
+    message = module.export_for_region(token, multi_region.key_id.encode(), receiving)
+    module.import_from_region(message, receiving, replace(multi_region, region=GLOBAL_REGION))
     with contextlib.suppress(MalformedFrame):
         dispatcher.answer(Opcode.GENERATE_RANDOM, b"")
     dispatcher.answer(Opcode.STATUS, b"")
@@ -335,6 +346,25 @@ def _warm_up_key_pairs(
                 dispatcher.answer(Opcode.DECRYPT_ASYMMETRIC, render_fields(*key, tried, names[1]))
     pair = render_fields(symmetric_key, key_id.encode(), b"ECC_NIST_P256", b"")
     dispatcher.answer(Opcode.GENERATE_DATA_KEY_PAIR, pair)
+
+
+def _warm_up_secrets_shared(dispatcher: Dispatcher, module: SoftwareModule) -> None:
+    """MACs, key agreement and key encapsulation, each spec once, right and wrong."""
+    key_id = "00000000-0000-0000-0000-000000000000"
+    for spec, usage in FAMILIES:
+        if usage not in ("GENERATE_VERIFY_MAC", "KEY_AGREEMENT", "ENCAPSULATE_DECAPSULATE"):
+            continue
+        token = module.generate_key(KeyBinding("0" * 12, "warm-up", key_id, spec, usage)).exported_token
+        named = (token, key_id.encode())
+        if usage == "GENERATE_VERIFY_MAC":
+            dispatcher.answer(Opcode.VERIFY_MAC, render_fields(*named, b"warm-up", b"?"))
+        elif usage == "KEY_AGREEMENT":
+            for peer in (module.key_of(AgreementKey, *named).public_key(), b"?"):
+                dispatcher.answer(Opcode.DERIVE_SHARED_SECRET, render_fields(*named, peer))
+        else:
+            _, encapsulated = dispatcher.answer(Opcode.ENCAPSULATE, render_fields(*named))
+            for ciphertext in (encapsulated[ENCAPSULATED_SECRET_BYTES:], b"?"):
+                dispatcher.answer(Opcode.DECAPSULATE, render_fields(*named, ciphertext))
 
 
 def _log_type_only(

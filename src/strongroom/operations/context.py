@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from strongroom.authorization.authorizer import Authorizer
@@ -28,6 +29,18 @@ class Rooms:
     usage_notes: UsageNotes = field(default_factory=UsageNotes)
 
 
+@dataclass(frozen=True, slots=True)
+class RelatedEvent:
+    """What else a request did, recorded beside its own event: CreateKey in the Region of a new replica."""
+
+    name: str
+    region: Region
+    request_parameters: Mapping[str, object] | None
+    response_elements: Mapping[str, object] | None
+    resources: Sequence[tuple[str, str]]
+    """ARN and account of each."""
+
+
 @dataclass(slots=True)
 class Call:
     """One request on the road, after everything that its operation declared was checked."""
@@ -41,6 +54,8 @@ class Call:
     """The grants that the request's tokens name: verified, and perhaps retired since."""
     grant: Grant | None = None
     """What a GrantTarget resolved to."""
+    related_events: list[RelatedEvent] = field(default_factory=list)
+    """Recorded with the request, if it succeeds."""
 
     @property
     def account_id(self) -> AccountId:

@@ -9,11 +9,16 @@ from strongroom.operations.kms import (
     data_keys,
     encryption,
     grants,
+    imported_material,
+    key_agreement,
     key_creation,
     key_deletion,
+    key_encapsulation,
     key_lifecycle,
     key_policies,
     key_usage,
+    macs,
+    multi_region,
     public_keys,
     rotation,
     signing,
@@ -39,6 +44,11 @@ KMS_OPERATIONS: dict[str, Operation] = {
         rotation,
         grants,
         key_usage,
+        imported_material,
+        macs,
+        key_agreement,
+        key_encapsulation,
+        multi_region,
     )
     for operation in family.OPERATIONS
 }

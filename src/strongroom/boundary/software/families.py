@@ -10,7 +10,16 @@ from typing import Final
 from strongroom.boundary.backing_keys import BackingKey
 from strongroom.boundary.key_hierarchy import TokenHeader
 from strongroom.boundary.messages import SLOW_KEY_SPECS
-from strongroom.boundary.software import edwards_curve, elliptic_curves, ml_dsa, rsa_keys, symmetric
+from strongroom.boundary.software import (
+    edwards_curve,
+    elliptic_curves,
+    key_agreement,
+    macs,
+    ml_dsa,
+    ml_kem,
+    rsa_keys,
+    symmetric,
+)
 
 
 def _as_it_is(material: bytes) -> bytes:
@@ -72,6 +81,23 @@ FAMILIES: Final[Mapping[tuple[str, str], Family]] = {
             partial(ml_dsa.take_in_material, spec),
         )
         for spec in ml_dsa.PRIVATE_KEYS
+    },
+    **{
+        (spec, macs.KEY_USAGE): Family(macs.material_generator(spec), macs.HmacBackingKey)
+        for spec in macs.HASHES
+    },
+    **{
+        (spec, key_agreement.KEY_USAGE): Family(
+            partial(elliptic_curves.generate_material, spec),
+            key_agreement.AgreementBackingKey,
+            partial(elliptic_curves.take_in_material, spec),
+        )
+        for spec in key_agreement.KEY_SPECS
+    },
+    ("ML_KEM_512", ml_kem.KEY_USAGE): Family(ml_kem.generate_material_512, ml_kem.ExpandedBackingKey),
+    **{
+        (spec, ml_kem.KEY_USAGE): Family(ml_kem.material_generator(spec), ml_kem.SeedBackingKey)
+        for spec in ml_kem.SEED_KEYS
     },
 }
 """By (key spec, key usage). What is not here, BoundaryRefused says."""
