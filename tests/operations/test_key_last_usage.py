@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.operations.multi_region_keys import primary_key, replicate
 from tests.operations.road_requests import (
     OTHER_REGION,
     STRANGER,
@@ -24,7 +25,8 @@ from tests.support.store_records import new_key
 
 from strongroom.aws.generated.enums import KeyLastUsageTrackingOperation
 from strongroom.operations.kms.key_usage import TRACKING_STARTED_SETTING
-from strongroom.operations.usage_notes import UNWRITTEN_MAX, UsageNotes
+from strongroom.operations.table import KMS_OPERATIONS
+from strongroom.operations.usage_notes import TRACKED_OPERATIONS, UNWRITTEN_MAX, UsageNotes
 from strongroom.resources.identifiers import AccountId, KeyId, Region
 from strongroom.resources.key_usage_record import KeyUsageRecord
 from strongroom.store.interface import StoreUnavailable
@@ -112,6 +114,50 @@ def test_sign_and_verify_are_told_of_the_later_one_last(road: Road) -> None:
     assert last_usage(road, key)["Operation"] == "Sign"
     road.call("Verify", KeyId=key["KeyId"], Message=TEXT, Signature=signature, SigningAlgorithm=ECDSA)
     assert last_usage(road, key)["Operation"] == "Verify"
+
+
+def test_macs_are_told_of_and_a_wrong_one_is_not(road: Road) -> None:
+    key = road.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+    named = {"KeyId": key["KeyId"], "Message": TEXT, "MacAlgorithm": "HMAC_SHA_256"}
+    mac = road.call("GenerateMac", **named)["Mac"]
+    generated = last_usage(road, key)
+    assert generated["Operation"] == "GenerateMac"
+    with pytest.raises(Refusal):
+        road.call("VerifyMac", Mac=encoded(bytes(32)), **named)
+    assert last_usage(road, key) == generated
+    road.call("VerifyMac", Mac=mac, **named)
+    assert last_usage(road, key)["Operation"] == "VerifyMac"
+
+
+def test_key_agreement_and_encapsulation_are_told_of(road: Road) -> None:
+    agreeing = road.create_key(KeySpec="ECC_NIST_P256", KeyUsage="KEY_AGREEMENT")
+    public_key = road.call("GetPublicKey", KeyId=agreeing["KeyId"])["PublicKey"]
+    assert last_usage(road, agreeing) == {}, "a public key is not a use of the key"
+    road.call(
+        "DeriveSharedSecret", KeyId=agreeing["KeyId"], PublicKey=public_key, KeyAgreementAlgorithm="ECDH"
+    )
+    assert last_usage(road, agreeing)["Operation"] == "DeriveSharedSecret"
+    kem = road.create_key(KeySpec="ML_KEM_512", KeyUsage="ENCAPSULATE_DECAPSULATE")
+    named = {"KeyId": kem["KeyId"], "EncapsulationAlgorithm": "ML_KEM"}
+    blob = road.call("Encapsulate", **named)["SharedSecretCiphertextBlob"]
+    assert last_usage(road, kem)["Operation"] == "Encapsulate"
+    road.call("Decapsulate", SharedSecretCiphertextBlob=blob, **named)
+    assert last_usage(road, kem)["Operation"] == "Decapsulate"
+
+
+def test_primary_and_replica_are_told_of_apart(road: Road) -> None:
+    primary = primary_key(road)
+    replicate(road, primary, OTHER_REGION)
+    assert last_usage(road, primary) == {}, "to replicate a key is no use of it"
+    road.call("Encrypt", region=OTHER_REGION, KeyId=primary["KeyId"], Plaintext=TEXT)
+    assert last_usage(road, primary) == {}
+    replica = road.call("GetKeyLastUsage", region=OTHER_REGION, KeyId=primary["KeyId"])
+    assert replica["KeyLastUsage"]["Operation"] == "Encrypt"
+
+
+def test_every_tracked_operation_is_an_operation_on_a_key() -> None:
+    for name in TRACKED_OPERATIONS:
+        assert KMS_OPERATIONS[name].usage is not None or name in ("Decrypt", "ReEncrypt")
 
 
 def test_re_encrypt_is_told_of_for_both_keys(road: Road) -> None:
