@@ -364,6 +364,33 @@ def test_notes_that_the_store_does_not_take_are_bounded() -> None:
     asyncio.run(play())
 
 
+class FullStore:
+    """A store that takes nothing."""
+
+    tries = 0
+
+    async def keep_key_usages(self, usages: list[KeyUsageRecord]) -> None:
+        self.tries += 1
+        raise StoreUnavailable("full")
+
+
+def test_flush_until_tells_once_of_a_store_that_takes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def play() -> None:
+        notes, store, stopped = UsageNotes(), FullStore(), asyncio.Event()
+        note(notes, 1, "never")
+        flushing = asyncio.create_task(notes.flush_until(store, stopped))  # type: ignore[arg-type]
+        while store.tries < 2:
+            await asyncio.sleep(0.05)
+        stopped.set()
+        await asyncio.wait_for(flushing, 5)
+        assert store.tries == 3
+
+    asyncio.run(play())
+    assert [record.message for record in caplog.records] == [
+        "the last uses of keys were not written (StoreUnavailable)"
+    ]
+
+
 def test_flush_until_writes_what_is_noted_when_it_is_stopped() -> None:
     async def play() -> None:
         notes, store, stopped = UsageNotes(), SlowStore(), asyncio.Event()

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.operations.road_requests import (
     ABSENT_KEY_ID,
@@ -51,6 +51,7 @@ def charge(bucket: object, rate: float, cost: float = 1.0) -> Charge:
 # ---------------------------------------------------------------- buckets
 
 
+@settings(deadline=None)
 @given(GAPS, RATES)
 def test_buckets_in_any_window_let_no_more_through_than_a_seconds_worth_and_the_rate(
     gaps: list[float], rate: float
@@ -63,6 +64,7 @@ def test_buckets_in_any_window_let_no_more_through_than_a_seconds_worth_and_the_
             assert last - first + 1 <= allowed + 1e-6
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), RATES)
 def test_buckets_never_refuse_who_keeps_to_the_rate(count: int, rate: float) -> None:
     buckets = TokenBuckets()
@@ -70,6 +72,7 @@ def test_buckets_never_refuse_who_keeps_to_the_rate(count: int, rate: float) -> 
         assert buckets.take([charge("a", rate)], number / rate * (1 + 1e-9))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 100), RATES)
 def test_buckets_at_one_instant_let_a_seconds_worth_through(count: int, rate: float) -> None:
     buckets = TokenBuckets()
@@ -77,6 +80,7 @@ def test_buckets_at_one_instant_let_a_seconds_worth_through(count: int, rate: fl
     assert taken == min(count, int(max(rate, 1.0)))
 
 
+@settings(deadline=None)
 @given(GAPS, st.lists(st.integers(0, 5), min_size=60, max_size=60), RATES)
 def test_buckets_swept_all_the_time_decide_like_those_that_never_are(
     gaps: list[float], names: list[int], rate: float
@@ -86,6 +90,7 @@ def test_buckets_swept_all_the_time_decide_like_those_that_never_are(
         assert swept.take([charge(name, rate)], now) is kept.take([charge(name, rate)], now)
 
 
+@settings(deadline=None)
 @given(GAPS, RATES)
 def test_buckets_of_others_make_no_difference(gaps: list[float], rate: float) -> None:
     alone, crowded = TokenBuckets(), TokenBuckets()
@@ -95,6 +100,7 @@ def test_buckets_of_others_make_no_difference(gaps: list[float], rate: float) ->
         assert alone.take([charge("a", rate)], now) is crowded.take([charge("a", rate)], now)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=60))
 def test_buckets_give_nothing_for_a_clock_that_goes_back_and_forth(times: list[float]) -> None:
     buckets = TokenBuckets()

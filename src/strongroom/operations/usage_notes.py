@@ -66,13 +66,20 @@ class UsageNotes:
             self._in_flight = {}
 
     async def flush_until(self, store: Store, stopped: asyncio.Event) -> None:
-        """Flush every second until `stopped`, and once more then; a failed flush is tried again."""
+        """Flush every second until `stopped`, and once more then; a failed flush is tried again.
+
+        A store that takes nothing for hours is told of once.
+        """
+        is_failing = False
         while True:
             is_last = stopped.is_set()
             try:
                 await self.flush(store)
+                is_failing = False
             except Exception as error:
-                logger.error("the last uses of keys were not written (%s)", type(error).__name__)
+                if not is_failing:
+                    logger.error("the last uses of keys were not written (%s)", type(error).__name__)
+                is_failing = True
             if is_last:
                 return
             try:
