@@ -59,6 +59,7 @@ check: setup-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/generate_shapes.py --check
+	$(BIN)/python tools/generate_refusals.py --check
 
 test: check
 	$(BIN)/pytest -n 2 $(ARGS)

@@ -30,6 +30,8 @@ from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
+from strongroom.operations.kms.key_usage import TRACKING_STARTED_SETTING
+from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
 from strongroom.pipeline import Authenticator, Pipeline
@@ -97,10 +99,21 @@ def _run_prepare(context: PrepareContext) -> None:
     path = settings.data_directory / DATABASE_FILE
     try:
         prepare_database(path)
+        asyncio.run(_begin_tracking_usage(path))
         if settings.auth == "strict" and settings.root_access_key_id is None:
             asyncio.run(_require_a_root_access_key(path))
     except StoreUnavailable as error:
         raise StartRefused(f"The database {path} cannot be used: {error}.") from None
+
+
+async def _begin_tracking_usage(path: Path) -> None:
+    """Keys that are older than this database's tracking may have been used before it began."""
+    store = open_store(path, Stamps(new_stamp_words()), HostClock())
+    try:
+        if await store.find_setting(TRACKING_STARTED_SETTING) is None:
+            await store.put_setting(TRACKING_STARTED_SETTING, repr(HostClock().epoch_seconds()))
+    finally:
+        store.close()
 
 
 async def _require_a_root_access_key(path: Path) -> None:
@@ -201,6 +214,13 @@ def _build_authenticator(house: House) -> Authenticator:
     )
 
 
+def _build_request_quotas(settings: Settings) -> RequestQuotas | None:
+    quotas = settings.request_quotas
+    if quotas == "off":
+        return None
+    return RequestQuotas(None if quotas == "aws" else quotas, workers=settings.workers)
+
+
 async def _put_root_access_key(house: House) -> None:
     """Make the root access key of the environment the one there is. Its secret is in the boundary only.
 
@@ -241,6 +261,7 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
         operations=[*KMS_OPERATIONS.values(), *STS_OPERATIONS.values()],
         not_built=[("kms", name) for name in NOT_BUILT],
         regions=None if settings.regions is None else frozenset(map(Region, settings.regions)),
+        request_quotas=_build_request_quotas(settings),
     )
     dispatcher = Dispatcher(pipeline, AwsJson11(), AwsQuery("sts"), house.request_ids)
     controls = None
@@ -273,7 +294,11 @@ async def _serve_requests(context: WorkerContext) -> None:
     gc.collect()
     gc.freeze()
     _on_stop_signals(front.stop)
+    stopped = asyncio.Event()
+    flushing = asyncio.create_task(house.rooms.usage_notes.flush_until(house.store, stopped))
     await front.serve(sockets=[context.listening])
+    stopped.set()
+    await flushing
     await house.close()
 
 

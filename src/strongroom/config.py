@@ -10,6 +10,7 @@ setting: see cli/root_secret.py.
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 import tomllib
@@ -19,10 +20,12 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeAlias
 
 from strongroom.resources.identifiers import ACCOUNT_ID, REGION, AccessKeyId, AccountId, Region
+from strongroom.resources.request_quota import GROUPS
 
 Mode: TypeAlias = Literal["dev", "serve"]
 Auth: TypeAlias = Literal["open", "strict"]
 AuditMode: TypeAlias = Literal["durable", "batched"]
+RequestQuotaSetting: TypeAlias = Literal["off", "aws"] | Mapping[str, float]
 
 ROOT_SECRET_VARIABLE = "STRONGROOM_ROOT_SECRET_ACCESS_KEY"  # noqa: S105  the name, not the secret
 ROOT_SECRET_FD_VARIABLE = "STRONGROOM_ROOT_SECRET_FD"  # noqa: S105
@@ -69,6 +72,8 @@ class Settings:
     """New customer managed symmetric keys rotate every year; AWS's own default is that they do not."""
     keys_max: int = 100_000
     """Customer managed keys of an account in a Region, in any state."""
+    request_quotas: RequestQuotaSetting = "off"
+    """`aws`: AWS's request quotas of each Region. A table: requests per second by group; none for others."""
     body_bytes_max: int = 524_288
     """The largest legal request carries an attestation document of 349,528 bytes in base64."""
     header_bytes_max: int = 65_536
@@ -150,6 +155,23 @@ def _parse_regions(value: object) -> tuple[Region, ...]:
     return tuple(dict.fromkeys(names))
 
 
+REQUEST_RATE_MAX = 1_000_000
+
+
+def _parse_request_quotas(value: object) -> RequestQuotaSetting:
+    if value == "off" or value == "aws":  # noqa: PLR1714  (mypy follows the literals)
+        return value
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError('must be "off", "aws", or in a file a table of groups and requests per second')
+    for group, rate in value.items():
+        if group not in GROUPS:
+            raise ValueError(f"has no group {_quoted(group)}")
+        is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
+        if not is_number or not math.isfinite(rate) or not 0 < rate <= REQUEST_RATE_MAX:
+            raise ValueError(f"needs for {group} a number of requests per second up to {REQUEST_RATE_MAX}")
+    return {group: float(rate) for group, rate in value.items()}
+
+
 PARSERS: Mapping[str, Callable[[object], Any]] = {
     "host": _parse_text,
     "port": _whole_number(0, 65_535),
@@ -165,6 +187,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     ),
     "rotate_new_keys": _truth,
     "keys_max": _whole_number(1, 10_000_000),
+    "request_quotas": _parse_request_quotas,
     "signature_skew_seconds": _whole_number(1, 900),
     "body_bytes_max": _whole_number(16_384, 16_777_216),
     "header_bytes_max": _whole_number(4_096, 1_048_576),

@@ -1,7 +1,7 @@
 """The road that every request takes, and nothing else:
 
-    authenticate -> decode -> validate -> resolve the key -> authorize -> check the key usage and state
-    -> dry run -> run -> record
+    authenticate -> decode -> validate -> request quota -> resolve the key -> authorize
+    -> check the key usage and state -> dry run -> run -> record
 
 Each step works from what the operation declares (operations/operation.py), so no operation can
 forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
@@ -52,6 +52,7 @@ from strongroom.operations.operation import (
     RelatedKeyTarget,
 )
 from strongroom.operations.plan import Plan, record_material, record_request, record_response
+from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
@@ -109,11 +110,13 @@ class Trip:
     __slots__ = (
         "authenticated",
         "error",
+        "event_id",
         "grants",
         "http",
         "keys",
         "name",
         "plan",
+        "recorded_at",
         "related_events",
         "request",
         "request_id",
@@ -132,6 +135,8 @@ class Trip:
         self.related_events: list[RelatedEvent] = []
         self.response: msgspec.Struct | None = None
         self.error: ApiError | None = None
+        self.event_id = ""
+        self.recorded_at = 0.0
 
 
 class Pipeline:
@@ -147,6 +152,7 @@ class Pipeline:
         operations: Iterable[Operation],
         not_built: Iterable[tuple[str, str]],
         regions: frozenset[Region] | None,
+        request_quotas: RequestQuotas | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._rooms = rooms
@@ -155,6 +161,7 @@ class Pipeline:
         self._plans = {(operation.service, operation.name): Plan(operation) for operation in operations}
         self._not_built = frozenset(not_built)
         self._regions = regions
+        self._request_quotas = request_quotas
         self._turns = Turns()
         self._envelopes: dict[tuple[Plan, str, str, bytes], tuple[AuthenticatedRequest, Envelope]] = {}
 
@@ -180,6 +187,11 @@ class Pipeline:
                 codec.encode_error(trip.error, trip.request_id),
                 trip.request_id,
             )
+        if trip.plan is not None and trip.plan.tracked_as is not None:
+            for key in trip.keys:
+                self._rooms.usage_notes.note(
+                    key, trip.plan.tracked_as, trip.recorded_at, trip.event_id, trip.request_id
+                )
         return Answer(200, codec.content_type, body, trip.request_id)
 
     async def _travel(self, trip: Trip, codec: Codec, service: str) -> Plan:
@@ -198,6 +210,9 @@ class Pipeline:
         trip.request = request
         if plan.operation.check is not None:
             plan.operation.check(request)
+        if self._request_quotas is not None and service == "kms":
+            account_id = authenticated.principal.account_id
+            self._request_quotas.require_room(trip.name, request, account_id, authenticated.region)
         if plan.takes_grant_tokens and request.grant_tokens:
             trip.grants = await read_grant_tokens(
                 self._rooms.boundary, request.grant_tokens, authenticated.region
@@ -310,17 +325,19 @@ class Pipeline:
 
     def _record(self, trip: Trip, service: str) -> Awaitable[None] | None:
         """Hand over the record; what comes back, if anything, is to be waited for."""
+        trip.event_id = self._ids.next()
+        trip.recorded_at = self._rooms.clock.epoch_seconds()
         plan, error, response = trip.plan, trip.error, trip.response
         event = render_event(
             self._envelope(trip, service),
-            self._rooms.clock.epoch_seconds(),
+            trip.recorded_at,
             None if error is None else error.code,
             None if error is None else error.message,
             None if plan is None or trip.request is None else record_request(plan, trip.request),
             None if plan is None or response is None else record_response(plan, response),
             None if plan is None or response is None else record_material(plan, response, trip.keys),
             trip.request_id,
-            self._ids.next(),
+            trip.event_id,
         )
         if error is None:
             for related in trip.related_events:  # ahead of the event that the answer waits for

@@ -143,6 +143,7 @@ REFUSED_WHILE_PENDING: dict[str, dict[str, Any]] = {
 }
 ALLOWED_WHILE_PENDING: dict[str, dict[str, Any]] = {
     "DescribeKey": {},
+    "GetKeyLastUsage": {},
     "GetKeyPolicy": {},
     "GetKeyRotationStatus": {},
     "ListKeyPolicies": {},

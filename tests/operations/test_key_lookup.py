@@ -53,6 +53,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "CreateAlias": {"AliasName": "alias/lookup"},
     "EnableKeyRotation": {},
     "DisableKeyRotation": {},
+    "GetKeyLastUsage": {},
     "GetKeyRotationStatus": {},
     "ListKeyRotations": {},
     "RotateKeyOnDemand": {},

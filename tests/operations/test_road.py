@@ -78,6 +78,7 @@ KEY_REQUESTS: dict[str, dict[str, Any]] = {
     "CreateGrant": {"GranteePrincipal": "arn:aws:iam::000000000000:root", "Operations": ["Decrypt"]},
     "ListGrants": {},
     "RevokeGrant": {"GrantId": "0" * 64},
+    "GetKeyLastUsage": {},
     "GenerateMac": {"Message": TEXT, "MacAlgorithm": "HMAC_SHA_256"},
     "VerifyMac": {"Message": TEXT, "MacAlgorithm": "HMAC_SHA_256", "Mac": TEXT},
     "DeriveSharedSecret": {"KeyAgreementAlgorithm": "ECDH", "PublicKey": TEXT},
@@ -167,7 +168,7 @@ def test_grant_tokens_that_no_grant_gave_are_refused(road: Road) -> None:
     assert code == "InvalidGrantTokenException"
 
 
-@pytest.mark.parametrize("operation", ["ConnectCustomKeyStore", "GetKeyLastUsage"])
+@pytest.mark.parametrize("operation", ["ConnectCustomKeyStore", "UpdateCustomKeyStore"])
 def test_operation_not_built_says_so(road: Road, operation: str) -> None:
     assert refused(road, operation)[0] == "UnsupportedOperationException"
 

@@ -130,6 +130,7 @@ class Valid:
             "EnableKeyRotation": {**named, "RotationPeriodInDays": 365},
             "DisableKeyRotation": named,
             "GetKeyRotationStatus": named,
+            "GetKeyLastUsage": named,
             "ListKeyRotations": {**named, "IncludeKeyMaterial": "ALL_KEY_MATERIAL", "Limit": 3},
             "RotateKeyOnDemand": {"KeyId": ABSENT_KEY_ID},
             "CreateGrant": {

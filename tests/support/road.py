@@ -22,6 +22,7 @@ from strongroom.identity.authenticate import OpenAuthenticator
 from strongroom.identity.http_request import HttpRequest
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
+from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
 from strongroom.pipeline import Answer, Pipeline
@@ -73,7 +74,12 @@ class ListedTrail:
 class Road:
     """A pipeline with its rooms; `call` sends one request down it. A context manager."""
 
-    def __init__(self, directory: Path, rules: Rules = Rules()) -> None:  # noqa: B008  (frozen)
+    def __init__(
+        self,
+        directory: Path,
+        rules: Rules = Rules(),  # noqa: B008  (frozen)
+        request_quotas: RequestQuotas | None = None,
+    ) -> None:
         self.directory = directory
         self.loop = asyncio.new_event_loop()
         self._seal_key = directory / "seal.key"
@@ -95,6 +101,7 @@ class Road:
             operations=[*KMS_OPERATIONS.values(), *STS_OPERATIONS.values()],
             not_built=[("kms", name) for name in NOT_BUILT],
             regions=None,
+            request_quotas=request_quotas,
         )
 
     def __enter__(self) -> Self:

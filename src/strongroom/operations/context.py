@@ -10,6 +10,7 @@ from strongroom.boundary.interface import Boundary
 from strongroom.clock import Clock
 from strongroom.identity.principal import AuthenticatedPrincipal
 from strongroom.operations.rules import Rules
+from strongroom.operations.usage_notes import UsageNotes
 from strongroom.resources.grant import Grant, GrantReference
 from strongroom.resources.identifiers import AccountId, Region
 from strongroom.resources.key import Key
@@ -25,6 +26,7 @@ class Rooms:
     authorizer: Authorizer
     clock: Clock
     rules: Rules
+    usage_notes: UsageNotes = field(default_factory=UsageNotes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from strongroom.operations.operation import (
     Operation,
     RelatedKeyTarget,
 )
+from strongroom.operations.usage_notes import TRACKED_OPERATIONS
 from strongroom.resources.key import Key
 
 
@@ -32,6 +33,7 @@ class Plan:
         "takes_dry_run",
         "takes_dry_run_modifiers",
         "takes_grant_tokens",
+        "tracked_as",
     )
 
     def __init__(self, operation: Operation) -> None:
@@ -49,6 +51,8 @@ class Plan:
             for target in operation.access
             if isinstance(target, KeyTarget | AliasedKeyTarget | RelatedKeyTarget | GrantTarget)
         )
+        self.tracked_as = TRACKED_OPERATIONS.get(operation.name)
+        """What GetKeyLastUsage calls it; None where it is not told of."""
         self.recorded = tuple(
             (recorded.member, lower_camel(wire_names[recorded.member]), recorded.absent)
             for recorded in operation.records

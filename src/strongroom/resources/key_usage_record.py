@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from typing import NamedTuple
 
 from strongroom.aws.generated.enums import KeyLastUsageTrackingOperation
 from strongroom.resources.identifiers import AccountId, KeyId, Region
 
 
-@dataclass(frozen=True, slots=True)
-class KeyUsageRecord:
-    """The last successful cryptographic operation with a key in its Region."""
+class KeyUsageRecord(NamedTuple):
+    """The last successful cryptographic operation with a key in its Region.
+
+    A tuple, since one is made for nearly every request. Units: `used_at` in seconds since 1970.
+    """
 
     account_id: AccountId
     region: Region
     key_id: KeyId
     operation: KeyLastUsageTrackingOperation
-    used_at: datetime
+    used_at: float
     event_id: str
     """CloudTrail's eventID of the operation's record."""
     request_id: str

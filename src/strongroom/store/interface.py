@@ -11,6 +11,7 @@ from strongroom.aws.generated.enums import KeyState
 from strongroom.resources.grant import Grant, GrantFilter, GrantId
 from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
+from strongroom.resources.key_usage_record import KeyUsageRecord
 
 
 class StoreError(Exception):
@@ -216,6 +217,15 @@ class Store(Protocol):
         ...
 
     async def count_grants_of(self, region: Region, key_id: KeyId) -> int: ...
+
+    # last uses of keys
+    async def find_key_usage(self, region: Region, key_id: KeyId) -> KeyUsageRecord | None:
+        """The last use of a key that was kept."""
+        ...
+
+    async def keep_key_usages(self, usages: Sequence[KeyUsageRecord]) -> None:
+        """Keep each unless a later one of its key is kept; of keys that are gone, nothing."""
+        ...
 
     # identities
     async def find_access_key(self, access_key_id: AccessKeyId) -> AccessKey | None: ...

@@ -12,7 +12,8 @@ from strongroom.aws.generated.enums import KeyState
 from strongroom.clock import Clock
 from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
-from strongroom.store import aliases, identities, keys
+from strongroom.resources.key_usage_record import KeyUsageRecord
+from strongroom.store import aliases, identities, key_usages, keys
 from strongroom.store.engine import Database
 from strongroom.store.grant_store import (
     GRANT_LISTS_REMEMBERED_MAX,
@@ -266,6 +267,15 @@ class SqlStore(GrantStore):
     async def count_aliases_of(self, region: Region, key_id: KeyId) -> int:
         """How many aliases name the key."""
         return self._reader.read(lambda c: aliases.count_aliases_of(c, region, key_id))
+
+    # last uses of keys: never remembered, so their writes need no stamp
+    async def find_key_usage(self, region: Region, key_id: KeyId) -> KeyUsageRecord | None:
+        """The last use of a key that was kept, or None."""
+        return self._reader.read(lambda c: key_usages.select_key_usage(c, region, key_id))
+
+    async def keep_key_usages(self, usages: Sequence[KeyUsageRecord]) -> None:
+        """Keep each unless a later one of its key is kept; of keys that are gone, nothing."""
+        await self._writer.add(lambda c, _: key_usages.keep_key_usages(c, usages))
 
     # identities
     async def find_access_key(self, access_key_id: AccessKeyId) -> AccessKey | None:
