@@ -19,6 +19,7 @@ from typing import Any
 
 import uvloop
 
+from strongroom.attestation.verification import AttestationVerifier
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
@@ -60,6 +61,7 @@ from strongroom.wire.limits import Limits
 DATABASE_FILE = "strongroom.db"
 ROOT_ACCESS_KEY_SETTING = "root_access_key_id"
 CHANNEL_SECONDS_MAX = 10.0
+ROOT_CERTIFICATE_BYTES_MAX = 1 << 16
 
 
 def run_server(settings: Settings, root_secret_fd: int | None) -> None:
@@ -95,12 +97,30 @@ def _run_prepare(context: PrepareContext) -> None:
     settings = context.settings
     assert settings.data_directory is not None  # noqa: S101  (a running server has one)
     path = settings.data_directory / DATABASE_FILE
+    _load_attestation_roots(settings)  # before anything is written
     try:
         prepare_database(path)
         if settings.auth == "strict" and settings.root_access_key_id is None:
             asyncio.run(_require_a_root_access_key(path))
     except StoreUnavailable as error:
         raise StartRefused(f"The database {path} cannot be used: {error}.") from None
+
+
+def _load_attestation_roots(settings: Settings) -> AttestationVerifier:
+    """Raises: StartRefused."""
+    roots: dict[str, bytes] = {}
+    for label, file in settings.attestation_roots:
+        try:
+            with file.open("rb") as stream:
+                roots[label] = stream.read(ROOT_CERTIFICATE_BYTES_MAX + 1)
+            AttestationVerifier({label: roots[label]})
+        except OSError as error:
+            raise StartRefused(f"Cannot read the attestation root {file}: {error.strerror}.") from None
+        except ValueError:
+            raise StartRefused(
+                f"The attestation root {file} must be one certificate in PEM, of an elliptic curve key."
+            ) from None
+    return AttestationVerifier(roots)
 
 
 async def _require_a_root_access_key(path: Path) -> None:
@@ -147,7 +167,9 @@ class House:
         self.audit = AuditClient(loop, durable=settings.audit == "durable")
         self.request_ids = RequestIds()
         rules = Rules(rotate_new_keys=settings.rotate_new_keys, keys_max=settings.keys_max)
-        self.rooms = Rooms(self.store, self.boundary, Authorizer(), clock, rules)
+        self.rooms = Rooms(
+            self.store, self.boundary, Authorizer(), clock, rules, _load_attestation_roots(settings)
+        )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()
         self._all_attached = asyncio.Event()

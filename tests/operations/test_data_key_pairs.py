@@ -10,7 +10,6 @@ from Cryptodome.Hash import SHA256
 from Cryptodome.PublicKey import ECC, RSA
 from Cryptodome.Signature import eddsa, pss
 from tests.operations.road_requests import (
-    TEXT,
     answering,
     at_once,
     decoded,
@@ -144,12 +143,6 @@ def test_dry_run_makes_nothing(road: Road, key: dict[str, Any], operation: str) 
         "DryRunOperationException",
         "The request would have succeeded, but the DryRun option is set.",
     )
-
-
-def test_recipient_is_never_overlooked(road: Road, key: dict[str, Any]) -> None:
-    recipient = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": TEXT}
-    request = {"KeyId": key["KeyId"], "KeyPairSpec": "ECC_NIST_P256", "Recipient": recipient}
-    assert refused(road, PAIR, **request)[0] == "UnsupportedOperationException"
 
 
 @pytest.mark.parametrize("operation", [PAIR, HIDDEN])

@@ -64,7 +64,11 @@ class Opcode(IntEnum):
     # 30 to 39: MACs, key agreement, key encapsulation
     # 40 to 44: imported key material
     # 45 to 49: replication
-    # 50 to 59: answers for a recipient
+    DECRYPT_FOR_RECIPIENT = 50
+    GENERATE_DATA_KEY_FOR_RECIPIENT = 51
+    GENERATE_RANDOM_FOR_RECIPIENT = 52
+    GENERATE_DATA_KEY_PAIR_FOR_RECIPIENT = 53
+    # 54 to 59: answers for a recipient
     MAKE_TICKET = 60
     READ_TICKET = 61
 
@@ -112,6 +116,10 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.RE_ENCRYPT_ASYMMETRIC: 9,
     Opcode.GENERATE_DATA_KEY_PAIR: 4,
     Opcode.GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT: 4,
+    Opcode.DECRYPT_FOR_RECIPIENT: 6,
+    Opcode.GENERATE_DATA_KEY_FOR_RECIPIENT: 5,
+    Opcode.GENERATE_RANDOM_FOR_RECIPIENT: 2,
+    Opcode.GENERATE_DATA_KEY_PAIR_FOR_RECIPIENT: 5,
     Opcode.MAKE_TICKET: 3,
     Opcode.READ_TICKET: 3,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from strongroom.attestation.verification import AttestationVerifier, Recipient
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.boundary.interface import Boundary
 from strongroom.clock import Clock
@@ -24,6 +25,7 @@ class Rooms:
     authorizer: Authorizer
     clock: Clock
     rules: Rules
+    attestation: AttestationVerifier
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class Call:
     """The grants that the request's tokens name: verified, and perhaps retired since."""
     grant: Grant | None = None
     """What a GrantTarget resolved to."""
+    recipient: Recipient | None = None
+    """For whom the answer is to be sealed; its measurements are what conditions compare."""
 
     @property
     def account_id(self) -> AccountId:

@@ -26,6 +26,7 @@ class Plan:
         "takes_dry_run",
         "takes_dry_run_modifiers",
         "takes_grant_tokens",
+        "takes_recipient",
     )
 
     def __init__(self, operation: Operation) -> None:
@@ -37,6 +38,7 @@ class Plan:
         self.takes_dry_run = "dry_run" in wire_names
         self.takes_dry_run_modifiers = "dry_run_modifiers" in wire_names
         self.takes_grant_tokens = "grant_tokens" in wire_names
+        self.takes_recipient = "recipient" in wire_names
         self.key_is_judged = tuple(
             isinstance(target, KeyTarget)
             for target in operation.access
