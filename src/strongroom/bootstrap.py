@@ -166,7 +166,11 @@ class House:
         self.boundary = BoundaryClient(loop, self.store)
         self.audit = AuditClient(loop, durable=settings.audit == "durable")
         self.request_ids = RequestIds()
-        rules = Rules(rotate_new_keys=settings.rotate_new_keys, keys_max=settings.keys_max)
+        rules = Rules(
+            rotate_new_keys=settings.rotate_new_keys,
+            keys_max=settings.keys_max,
+            regions=None if settings.regions is None else frozenset(settings.regions),
+        )
         self.rooms = Rooms(
             self.store, self.boundary, Authorizer(), clock, rules, _load_attestation_roots(settings)
         )

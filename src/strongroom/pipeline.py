@@ -9,6 +9,7 @@ forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
     T1  no operation runs before its caller is authenticated and every one of its targets is allowed
     T2  refusals come in the order of the steps above
     T3  every answer, refused ones included, has exactly one record, accepted before the answer leaves
+        (what else a request did in another Region has one of its own)
     T4  an error that is not an ApiError becomes KMSInternalException, and no text of it leaves
 """
 
@@ -27,14 +28,20 @@ from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.authorization.decision import denial
 from strongroom.aws import refusals, signature_refusals
 from strongroom.aws.errors import ApiError
+from strongroom.aws.generated.enums import OriginType
 from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
+from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
-from strongroom.operations.context import Call, Rooms
+from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
 from strongroom.operations.grant_lookup import require_may_retire, resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
-from strongroom.operations.key_lookup import resolve_aliased_key, resolve_key_target
+from strongroom.operations.key_lookup import (
+    require_primary,
+    resolve_further_key,
+    resolve_key_target,
+)
 from strongroom.operations.operation import (
     AccountTarget,
     AliasedKeyTarget,
@@ -42,7 +49,9 @@ from strongroom.operations.operation import (
     GrantTarget,
     KeyTarget,
     Operation,
+    PrimaryKeyTarget,
     Rehearsed,
+    RelatedKeyTarget,
 )
 from strongroom.operations.plan import Plan, record_material, record_request, record_response
 from strongroom.operations.recipients import read_recipient, record_recipient
@@ -50,6 +59,7 @@ from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
 from strongroom.resources.identifiers import Region, alias_arn
+from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import StateRule, require_state
 from strongroom.store.interface import ConcurrentChange
@@ -108,6 +118,7 @@ class Trip:
         "name",
         "plan",
         "recipient",
+        "related_events",
         "request",
         "request_id",
         "response",
@@ -123,6 +134,7 @@ class Trip:
         self.grants: tuple[GrantReference, ...] = ()
         self.recipient: Recipient | None = None
         self.keys: tuple[Key, ...] = ()
+        self.related_events: list[RelatedEvent] = []
         self.response: msgspec.Struct | None = None
         self.error: ApiError | None = None
 
@@ -230,8 +242,12 @@ class Pipeline:
                 keys.append(key)
                 trip.keys = tuple(keys)  # a refusal's record names the key, too
                 self._authorize_key(target, request, principal, key)  # INVARIANT T1
-            elif isinstance(target, AliasedKeyTarget):
-                key = await resolve_aliased_key(rooms.store, target, request, principal.account_id, region)
+                if isinstance(target, PrimaryKeyTarget):
+                    require_primary(key)
+            elif isinstance(target, AliasedKeyTarget | RelatedKeyTarget):
+                key = await resolve_further_key(
+                    rooms.store, target, request, principal.account_id, region, keys
+                )
                 keys.append(key)
                 trip.keys = tuple(keys)
                 decision = rooms.authorizer.authorize_key(principal, target.action, key, cross_account=False)
@@ -250,8 +266,9 @@ class Pipeline:
                 if key.key_usage is not operation.usage:
                     raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
         if operation.states is not None:
-            require_states(operation.states, plan, call_keys)
+            require_states(operation.states, plan, call_keys, rooms.clock)
         call = Call(principal, region, call_keys, rooms, trip.grants, grant, trip.recipient)
+        trip.related_events = call.related_events
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
             raise refusals.dry_run_succeeded()
@@ -310,11 +327,27 @@ class Pipeline:
             trip.request_id,
             self._ids.next(),
         )
+        if error is None:
+            for related in trip.related_events:  # ahead of the event that the answer waits for
+                self._audit.soon(self._render_related(trip, related))
         # A change is acknowledged only when its record is on disk, whatever the setting says of reads.
         if self._audit.durable or (plan is not None and not plan.operation.read_only):
             return self._audit.durably(event)
         self._audit.soon(event)
         return None
+
+    def _render_related(self, trip: Trip, related: RelatedEvent) -> bytes:
+        return render_event(
+            self._render_envelope(trip, "kms", related),
+            self._rooms.clock.epoch_seconds(),
+            None,
+            None,
+            related.request_parameters,
+            related.response_elements,
+            None,
+            trip.request_id,
+            self._ids.next(),
+        )
 
     def _envelope(self, trip: Trip, service: str) -> Envelope:
         """What of the record is the same for the same caller, operation and key; kept for the next one."""
@@ -333,17 +366,22 @@ class Pipeline:
             self._envelopes[plan, key.arn, http.source_ip, user_agent] = (authenticated, envelope)
         return envelope
 
-    def _render_envelope(self, trip: Trip, service: str) -> Envelope:
+    def _render_envelope(self, trip: Trip, service: str, related: RelatedEvent | None = None) -> Envelope:
         plan, authenticated, http = trip.plan, trip.authenticated, trip.http
+        region = "" if authenticated is None else authenticated.region
+        if related is not None:
+            region = related.region
         return render_envelope(
             user_identity=_UNKNOWN_CALLER if authenticated is None else _identity(authenticated.principal),
             event_source=f"{service}.amazonaws.com",
-            event_name=trip.name,
-            region="" if authenticated is None else authenticated.region,
+            event_name=trip.name if related is None else related.name,
+            region=region,
             source_ip=http.source_ip,
             user_agent=http.fields.get(b"user-agent", b"").decode("latin-1"),
             read_only=plan is None or plan.operation.read_only,
-            resources=[(key.arn, key.account_id) for key in trip.keys],
+            resources=[(key.arn, key.account_id) for key in trip.keys]
+            if related is None
+            else related.resources,
             recipient_account_id="" if authenticated is None else authenticated.principal.account_id,
             tls_details=None,
         )
@@ -369,7 +407,7 @@ def _identity(principal: AuthenticatedPrincipal) -> bytes:
     )
 
 
-def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...]) -> None:
+def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Clock) -> None:
     """Refuse a key in a state that the operation's row does not allow.
 
     The key an alias points to now is never refused for its state: only a new target is.
@@ -377,6 +415,8 @@ def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...]) -> None:
     for key, judged in zip(keys, plan.key_is_judged, strict=True):
         if judged:
             require_state(rule, key.key_state, key.arn)
+            if key.origin is OriginType.EXTERNAL:  # INVARIANT R5
+                require_state(rule, state_as_of(key, clock.now()), key.arn)
 
 
 def in_words_of(service: str, error: ApiError) -> ApiError:

@@ -56,6 +56,8 @@ VIOLATIONS = [
     ("identity/authenticate.py", "import strongroom.boundary.client", PORTS),
     ("pipeline.py", "import strongroom.store.sql_store", PORTS),
     ("jobs/runner.py", "import strongroom.audit.client", PORTS),
+    ("replication/material.py", "import strongroom.boundary.client", PORTS),
+    ("replication/material.py", "import strongroom.operations.context", ONE_WAY),
     ("operations/kms/aliases.py", "import strongroom.operations.kms.tags", FAMILIES),
     ("operations/sts/caller_identity.py", "from strongroom.operations.kms import aliases", FAMILIES),
     ("aws/errors.py", "import strongroom.operations.table", ONE_WAY),

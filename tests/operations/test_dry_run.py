@@ -74,6 +74,33 @@ def verify(road: Road) -> tuple[dict[str, Any], dict[str, Any]]:
     return key, {**members, "Signature": road.call("Sign", **members)["Signature"]}
 
 
+def generate_mac(road: Road) -> tuple[dict[str, Any], dict[str, Any]]:
+    key = road.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+    return key, {"KeyId": key["KeyId"], "Message": TEXT, "MacAlgorithm": "HMAC_SHA_256"}
+
+
+def verify_mac(road: Road) -> tuple[dict[str, Any], dict[str, Any]]:
+    key, members = generate_mac(road)
+    return key, {**members, "Mac": road.call("GenerateMac", **members)["Mac"]}
+
+
+def derive_shared_secret(road: Road) -> tuple[dict[str, Any], dict[str, Any]]:
+    key, other = (road.create_key(KeySpec="ECC_NIST_P256", KeyUsage="KEY_AGREEMENT") for _ in range(2))
+    public_key = road.call("GetPublicKey", KeyId=other["KeyId"])["PublicKey"]
+    return key, {"KeyId": key["KeyId"], "KeyAgreementAlgorithm": "ECDH", "PublicKey": public_key}
+
+
+def encapsulate(road: Road) -> tuple[dict[str, Any], dict[str, Any]]:
+    key = road.create_key(KeySpec="ML_KEM_768", KeyUsage="ENCAPSULATE_DECAPSULATE")
+    return key, {"KeyId": key["KeyId"], "EncapsulationAlgorithm": "ML_KEM"}
+
+
+def decapsulate(road: Road) -> tuple[dict[str, Any], dict[str, Any]]:
+    key, members = encapsulate(road)
+    blob = road.call("Encapsulate", **members)["SharedSecretCiphertextBlob"]
+    return key, {**members, "SharedSecretCiphertextBlob": blob}
+
+
 def create_grant(road: Road) -> tuple[dict[str, Any], dict[str, Any]]:
     key = road.create_key()
     grantee = f"arn:aws:iam::{ACCOUNT}:root"
@@ -95,6 +122,11 @@ EXAMPLES: dict[str, Example] = {
     "GenerateDataKeyPairWithoutPlaintext": data_key_pair,
     "Sign": sign,
     "Verify": verify,
+    "GenerateMac": generate_mac,
+    "VerifyMac": verify_mac,
+    "DeriveSharedSecret": derive_shared_secret,
+    "Encapsulate": encapsulate,
+    "Decapsulate": decapsulate,
     "CreateGrant": create_grant,
     "RetireGrant": existing_grant,
     "RevokeGrant": existing_grant,

@@ -131,6 +131,12 @@ REFUSED_WHILE_PENDING: dict[str, dict[str, Any]] = {
     "GetPublicKey": {},
     "RotateKeyOnDemand": {},
     "ScheduleKeyDeletion": {},
+    "GetParametersForImport": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
+    "ImportKeyMaterial": {
+        "ImportToken": TEXT,
+        "EncryptedKeyMaterial": TEXT,
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    },
     "TagResource": {"Tags": TAG},
     "UntagResource": {"TagKeys": ["a"]},
     "UpdateKeyDescription": {"Description": "x"},
@@ -154,14 +160,28 @@ TESTED_BESIDE = {
     "DeleteAlias",
     "Sign",
     "Verify",
+    "GenerateMac",
+    "VerifyMac",
+    "DeriveSharedSecret",
+    "Encapsulate",
+    "Decapsulate",
     "RetireGrant",
     "RevokeGrant",
+    "DeleteImportedKeyMaterial",
 }
 WITHOUT_A_KEY = {"CreateKey", "ListKeys", "ListRetirableGrants", "GenerateRandom"}
+MULTI_REGION = {"ReplicateKey", "UpdatePrimaryRegion"}
+"""In test_multi_region.py, test_multi_region_deletion.py and test_update_primary_region.py."""
 
 
 def test_every_operation_is_in_one_of_the_lists_above() -> None:
-    lists = [REFUSED_WHILE_PENDING.keys(), ALLOWED_WHILE_PENDING.keys(), TESTED_BESIDE, WITHOUT_A_KEY]
+    lists = [
+        REFUSED_WHILE_PENDING.keys(),
+        ALLOWED_WHILE_PENDING.keys(),
+        TESTED_BESIDE,
+        WITHOUT_A_KEY,
+        MULTI_REGION,
+    ]
     assert sorted(name for names in lists for name in names) == sorted(KMS_OPERATIONS)
 
 

@@ -59,6 +59,20 @@ BESIDE: dict[str, dict[str, Any]] = {
     "CreateGrant": {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root", "Operations": ["Decrypt"]},
     "ListGrants": {},
     "RevokeGrant": {"GrantId": "0" * 64},
+    "GenerateMac": {"Message": TEXT, "MacAlgorithm": "HMAC_SHA_256"},
+    "VerifyMac": {"Message": TEXT, "MacAlgorithm": "HMAC_SHA_256", "Mac": TEXT},
+    "DeriveSharedSecret": {"KeyAgreementAlgorithm": "ECDH", "PublicKey": TEXT},
+    "Encapsulate": {"EncapsulationAlgorithm": "ML_KEM"},
+    "Decapsulate": {"EncapsulationAlgorithm": "ML_KEM", "SharedSecretCiphertextBlob": TEXT},
+    "GetParametersForImport": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
+    "ImportKeyMaterial": {
+        "ImportToken": TEXT,
+        "EncryptedKeyMaterial": TEXT,
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    },
+    "DeleteImportedKeyMaterial": {},
+    "ReplicateKey": {"ReplicaRegion": OTHER_REGION},
+    "UpdatePrimaryRegion": {"PrimaryRegion": OTHER_REGION},
 }
 MEMBER = {"ReEncrypt": "SourceKeyId", "CreateAlias": "TargetKeyId"}
 WITH_ALIASES = {
@@ -71,6 +85,11 @@ WITH_ALIASES = {
     "GetPublicKey",
     "Sign",
     "Verify",
+    "GenerateMac",
+    "VerifyMac",
+    "DeriveSharedSecret",
+    "Encapsulate",
+    "Decapsulate",
     "DescribeKey",
     "ReEncrypt",
 }

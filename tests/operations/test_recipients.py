@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 from tests.operations.road_requests import decoded, disabled_key, encoded, invalid, policy_for, refused
 from tests.support.attestation import MODULE_ID, Enclave, certify, new_enclave
@@ -130,6 +131,28 @@ def test_generate_data_key_pair_for_a_recipient_seals_the_private_key(
     )
 
 
+def peer() -> str:
+    public_key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    return encoded(public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def agreement_key(road: Road) -> dict[str, Any]:
+    return road.create_key(KeySpec="ECC_NIST_P256", KeyUsage="KEY_AGREEMENT")
+
+
+def test_derive_shared_secret_for_a_recipient_seals_it(attested: Road, enclave: Enclave) -> None:
+    mine = agreement_key(attested)
+    named = {"KeyId": mine["KeyId"], "KeyAgreementAlgorithm": "ECDH", "PublicKey": peer()}
+    answer = attested.call("DeriveSharedSecret", **named, Recipient=recipient(attested, enclave))
+    assert answer.keys() == {"KeyId", "CiphertextForRecipient", "KeyAgreementAlgorithm", "KeyOrigin"}
+    plain = attested.call("DeriveSharedSecret", **named)
+    assert opened(enclave, answer) == decoded(plain["SharedSecret"])
+    broken = {**named, "PublicKey": encoded(b"no public key"), "Recipient": recipient(attested, enclave)}
+    sealed = refused(attested, "DeriveSharedSecret", **broken)
+    del broken["Recipient"]
+    assert sealed == refused(attested, "DeriveSharedSecret", **broken)
+
+
 def test_generate_random_for_a_recipient_seals_it(attested: Road, enclave: Enclave) -> None:
     answers = [
         attested.call("GenerateRandom", NumberOfBytes=1024, Recipient=recipient(attested, enclave))
@@ -143,6 +166,7 @@ def test_generate_random_for_a_recipient_seals_it(attested: Road, enclave: Encla
 
 REQUESTS: dict[str, dict[str, Any]] = {
     "Decrypt": {"CiphertextBlob": ""},
+    "DeriveSharedSecret": {"KeyAgreementAlgorithm": "ECDH"},
     "GenerateDataKey": {"KeySpec": "AES_256"},
     "GenerateDataKeyPair": {"KeyPairSpec": "ECC_NIST_P256"},
     "GenerateRandom": {"NumberOfBytes": 32},
@@ -154,6 +178,9 @@ def request_for(road: Road, operation: str, key: dict[str, Any]) -> dict[str, An
     if operation == "Decrypt":
         sealed = road.call("Encrypt", KeyId=key["KeyId"], Plaintext=encoded(SECRET))
         members["CiphertextBlob"] = sealed["CiphertextBlob"]
+    if operation == "DeriveSharedSecret":
+        key = agreement_key(road)
+        members["PublicKey"] = peer()
     if operation != "GenerateRandom":
         members["KeyId"] = key["KeyId"]
     return members
@@ -163,7 +190,7 @@ def test_every_built_operation_with_a_recipient_is_tested_here() -> None:
     taking = {
         name for name, operation in KMS_OPERATIONS.items() if "recipient" in operation.input.__struct_fields__
     }
-    assert taking - {"DeriveSharedSecret"} == REQUESTS.keys()
+    assert taking == REQUESTS.keys()
 
 
 @pytest.mark.parametrize("operation", REQUESTS)
@@ -246,7 +273,7 @@ def test_recipient_is_refused_before_the_key_is_looked_up_and_access_after(
 def test_dry_run_with_a_recipient_is_checked_and_carried_out_no_further(
     attested: Road, key: dict[str, Any], enclave: Enclave
 ) -> None:
-    for operation in ("Decrypt", "GenerateDataKey", "GenerateDataKeyPair"):
+    for operation in ("Decrypt", "DeriveSharedSecret", "GenerateDataKey", "GenerateDataKeyPair"):
         members = request_for(attested, operation, key)
         code, _ = refused(attested, operation, **members, DryRun=True, Recipient=recipient(attested, enclave))
         assert code == "DryRunOperationException"

@@ -78,6 +78,20 @@ KEY_REQUESTS: dict[str, dict[str, Any]] = {
     "CreateGrant": {"GranteePrincipal": "arn:aws:iam::000000000000:root", "Operations": ["Decrypt"]},
     "ListGrants": {},
     "RevokeGrant": {"GrantId": "0" * 64},
+    "GenerateMac": {"Message": TEXT, "MacAlgorithm": "HMAC_SHA_256"},
+    "VerifyMac": {"Message": TEXT, "MacAlgorithm": "HMAC_SHA_256", "Mac": TEXT},
+    "DeriveSharedSecret": {"KeyAgreementAlgorithm": "ECDH", "PublicKey": TEXT},
+    "Encapsulate": {"EncapsulationAlgorithm": "ML_KEM"},
+    "Decapsulate": {"EncapsulationAlgorithm": "ML_KEM", "SharedSecretCiphertextBlob": TEXT},
+    "GetParametersForImport": {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"},
+    "ImportKeyMaterial": {
+        "ImportToken": TEXT,
+        "EncryptedKeyMaterial": TEXT,
+        "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    },
+    "DeleteImportedKeyMaterial": {},
+    "ReplicateKey": {"ReplicaRegion": "us-west-2"},
+    "UpdatePrimaryRegion": {"PrimaryRegion": "us-west-2"},
 }
 
 

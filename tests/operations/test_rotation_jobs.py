@@ -141,7 +141,9 @@ def test_replica_that_is_overdue_does_not_rotate_itself(own_road: Road) -> None:
     own_road.clock.advance(PERIOD_SECONDS + 1)
     run_due(own_road)
     assert current_material(own_road, key) != key["CurrentKeyMaterialId"]
-    assert stored(own_road, key, "us-east-1").current_material_id == key["CurrentKeyMaterialId"]
+    rotated_with_its_primary = stored(own_road, key, "us-east-1")
+    assert rotated_with_its_primary.current_material_id == current_material(own_road, key)
+    assert len(rotated_with_its_primary.materials) == 2
 
 
 def test_keys_of_every_account_and_region_rotate(own_road: Road) -> None:

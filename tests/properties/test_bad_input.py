@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.operations.road_requests import ABSENT_KEY_ID, TEXT, encoded, key_arn, policy_for
+from tests.support.key_imports import NEVER_EXPIRES, external_key, wrapped_members
 from tests.support.road import ACCOUNT, Road
 
 from strongroom.aws.generated.constraints import OPERATIONS, SHAPES
@@ -25,11 +26,14 @@ CLEAR_ERRORS = {
     "CustomKeyStoreNotFoundException",
     "DisabledException",
     "DryRunOperationException",
+    "ExpiredImportTokenException",
     "IncorrectKeyException",
+    "IncorrectKeyMaterialException",
     "InvalidArnException",
     "InvalidCiphertextException",
     "InvalidGrantIdException",
     "InvalidGrantTokenException",
+    "InvalidImportTokenException",
     "InvalidKeyUsageException",
     "InvalidMarkerException",
     "KMSInvalidSignatureException",
@@ -140,6 +144,39 @@ class Valid:
             "ListRetirableGrants": {"RetiringPrincipal": root, "Limit": 3},
             "RetireGrant": {**named, "GrantId": "0" * 64},
             "RevokeGrant": {**named, "GrantId": "0" * 64},
+            "ReplicateKey": {**named, "ReplicaRegion": "us-west-2"},
+            "UpdatePrimaryRegion": {**named, "PrimaryRegion": "us-west-2"},
+        }
+        self.add_shared_secrets(road)
+        external = external_key(road)
+        self.requests |= {
+            "GetParametersForImport": {
+                "KeyId": external["KeyId"],
+                "WrappingAlgorithm": "RSAES_OAEP_SHA_256",
+                "WrappingKeySpec": "RSA_2048",
+            },
+            "ImportKeyMaterial": {**wrapped_members(road, external, bytes(32)), **NEVER_EXPIRES},
+            "DeleteImportedKeyMaterial": {"KeyId": external["KeyId"]},
+        }
+
+    def add_shared_secrets(self, road: Road) -> None:
+        """Requests of the keys that make MACs, agree on secrets and encapsulate them."""
+        hmac = road.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyId"]
+        mac = {"KeyId": hmac, "Message": TEXT, "MacAlgorithm": "HMAC_SHA_256"}
+        agreement = road.create_key(KeySpec="ECC_NIST_P256", KeyUsage="KEY_AGREEMENT")["KeyId"]
+        encapsulation = road.create_key(KeySpec="ML_KEM_768", KeyUsage="ENCAPSULATE_DECAPSULATE")["KeyId"]
+        ml_kem = {"KeyId": encapsulation, "EncapsulationAlgorithm": "ML_KEM"}
+        sealed = road.call("Encapsulate", **ml_kem)["SharedSecretCiphertextBlob"]
+        self.requests |= {
+            "GenerateMac": mac,
+            "VerifyMac": {**mac, "Mac": road.call("GenerateMac", **mac)["Mac"]},
+            "DeriveSharedSecret": {
+                "KeyId": agreement,
+                "KeyAgreementAlgorithm": "ECDH",
+                "PublicKey": road.call("GetPublicKey", KeyId=agreement)["PublicKey"],
+            },
+            "Encapsulate": ml_kem,
+            "Decapsulate": {**ml_kem, "SharedSecretCiphertextBlob": sealed},
         }
 
 
@@ -189,6 +226,8 @@ def test_sound_requests_are_sound(road: Road, valid: Valid) -> None:
         "CreateAlias": "AlreadyExistsException",
         "CancelKeyDeletion": "KMSInvalidStateException",
         "RotateKeyOnDemand": "NotFoundException",
+        "ReplicateKey": "UnsupportedOperationException",  # a single-Region key
+        "UpdatePrimaryRegion": "UnsupportedOperationException",
     }
     for operation, members in valid.requests.items():
         answer = require_clear(road, operation, json.dumps(members).encode())

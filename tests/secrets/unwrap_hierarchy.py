@@ -13,6 +13,7 @@ import sqlite3
 import struct
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -49,6 +50,15 @@ def open_token(token: bytes, wrapping_key: bytes) -> bytes:
     return AESGCM(wrapping_key).decrypt(iv, wrapped, token[:header_bytes])
 
 
+def wrapping_prime_of(import_token: bytes, hierarchy: dict[str, bytes], region: str) -> bytes:
+    """64 bytes of a prime of the private wrapping key in an import token: half of it gives it all away."""
+    secret = open_token(import_token, hierarchy[f"domain key of {region}"])
+    key = load_der_private_key(secret[8:], None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    prime = key.private_numbers().p
+    return prime.to_bytes((prime.bit_length() + 7) // 8, "big")[:64]
+
+
 def message_key_of(blob: bytes, backing_key: bytes) -> bytes:
     """The key of one ciphertext (docs/formats/ciphertext.md)."""
     return derive(backing_key, b"strongroom message key", blob[3:20] + blob[52:68])
@@ -75,7 +85,7 @@ def open_data_directory(data_dir: Path, key_file: bytes) -> dict[str, bytes]:
         ):
             domain_keys[domain_key_id] = secrets[f"domain key of {region}"] = open_token(token, root_key)
         for key_id, position, token in database.execute(
-            "SELECT key_id, position, exported_token FROM key_materials"
+            "SELECT key_id, position, exported_token FROM key_materials WHERE exported_token IS NOT NULL"
         ):
             name = f"backing key of {key_id}" if position == 0 else f"rotated backing key of {key_id}"
             secrets[name] = open_token(token, domain_keys[token[2:18]])

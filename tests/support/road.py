@@ -80,6 +80,7 @@ class Road:
         rules: Rules = Rules(),  # noqa: B008  (frozen)
         attestation_roots: Mapping[str, bytes] | None = None,
     ) -> None:
+        self.directory = directory
         self.loop = asyncio.new_event_loop()
         self._seal_key = directory / "seal.key"
         self.running_boundary = RunningBoundary(self._seal_key)

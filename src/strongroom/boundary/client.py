@@ -21,6 +21,9 @@ from strongroom.boundary.interface import (
     BoundaryUnavailable,
     CiphertextRefused,
     GeneratedKey,
+    ImportBinding,
+    ImportParameters,
+    ImportTokenExpired,
     KeyBinding,
     MaterialRefused,
     PeerKeyRefused,
@@ -36,9 +39,11 @@ from strongroom.boundary.messages import (
     Status,
     parse_fields,
     render_fields,
+    render_instant,
     render_number,
 )
 from strongroom.boundary.recipient_calls import RecipientCalls
+from strongroom.boundary.shared_secret_calls import SharedSecretCalls
 from strongroom.reply import Reply
 
 ATTEMPTS_MAX: Final = 3
@@ -52,6 +57,7 @@ _ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
     Status.PLAINTEXT_REFUSED: PlaintextRefused,
     Status.BUSY: BoundaryBusy,
     Status.TICKET_REFUSED: TicketRefused,
+    Status.IMPORT_TOKEN_EXPIRED: ImportTokenExpired,
     Status.REFUSED: BoundaryRefused,
 }
 
@@ -87,7 +93,7 @@ class BoundaryStatus:
         }
 
 
-class BoundaryClient(RecipientCalls):
+class BoundaryClient(RecipientCalls, SharedSecretCalls):
     """The boundary, called over a socket; satisfies `interface.Boundary`.
 
     Concurrency: one event loop, its own thread. Secrets: holds tokens, plaintexts and blobs of the calls
@@ -184,6 +190,35 @@ class BoundaryClient(RecipientCalls):
     def generate_random(self, number_of_bytes: int) -> Awaitable[bytes]:
         return self._call(Opcode.GENERATE_RANDOM, None, _render_count(number_of_bytes))
 
+    def get_import_parameters(
+        self, binding: ImportBinding, ends_at_microseconds: int
+    ) -> Awaitable[ImportParameters]:
+        return self._call(
+            Opcode.GET_IMPORT_PARAMETERS,
+            _parse_import_parameters,
+            binding.account_id.encode(),
+            binding.region.encode(),
+            binding.key_id.encode(),
+            binding.wrapping_key_spec.encode(),
+            binding.wrapping_algorithm.encode(),
+            render_instant(ends_at_microseconds),
+            patience_seconds=self.patience_for(binding.wrapping_key_spec),
+        )
+
+    def import_key_material(
+        self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
+    ) -> Awaitable[GeneratedKey]:
+        texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
+        return self._call(
+            Opcode.IMPORT_KEY_MATERIAL,
+            _parse_generated_key,
+            import_token,
+            render_instant(now_microseconds),
+            encrypted_material,
+            *map(str.encode, texts),
+            patience_seconds=self.patience_for(binding.key_spec),
+        )
+
     def forget_key(self, key_id: str, region: str) -> Awaitable[None]:
         return self._call(Opcode.FORGET_KEY, parse_nothing, key_id.encode(), region.encode())
 
@@ -198,6 +233,19 @@ class BoundaryClient(RecipientCalls):
 
     def read_ticket(self, purpose: str, context: bytes, ticket: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.READ_TICKET, None, purpose.encode(), context, ticket)
+
+    def create_replication_key(self, region: str) -> Awaitable[bytes]:
+        return self._call(Opcode.CREATE_REPLICATION_KEY, None, region.encode())
+
+    def export_for_region(self, token: bytes, key_id: str, receiving_token: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.EXPORT_FOR_REGION, None, token, key_id.encode(), receiving_token)
+
+    def import_from_region(
+        self, message: bytes, receiving_token: bytes, binding: KeyBinding
+    ) -> Awaitable[GeneratedKey]:
+        texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
+        fields = (message, receiving_token, *map(str.encode, texts))
+        return self._call(Opcode.IMPORT_FROM_REGION, _parse_generated_key, *fields)
 
     async def is_ready(self) -> bool:
         try:
@@ -324,6 +372,11 @@ def _render_count(number_of_bytes: int) -> bytes:
 
 def _parse_generated_key(body: bytes) -> GeneratedKey:
     return GeneratedKey(body[MATERIAL_ID_BYTES:], body[:MATERIAL_ID_BYTES].hex())
+
+
+def _parse_import_parameters(body: bytes) -> ImportParameters:
+    public_key, import_token = parse_fields(body, 2)
+    return ImportParameters(public_key, import_token)
 
 
 def _parse_wrapped_secret(body: bytes) -> tuple[str, bytes]:

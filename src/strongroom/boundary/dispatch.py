@@ -14,6 +14,9 @@ from strongroom.boundary.interface import (
     BoundaryRefused,
     CiphertextRefused,
     GeneratedKey,
+    ImportBinding,
+    ImportParameters,
+    ImportTokenExpired,
     KeyBinding,
     MaterialRefused,
     PeerKeyRefused,
@@ -29,10 +32,12 @@ from strongroom.boundary.messages import (
     Status,
     parse_fields,
     parse_four_fields,
+    parse_instant,
     parse_number,
     render_fields,
 )
 from strongroom.boundary.recipient_requests import RecipientModule, RecipientRequests
+from strongroom.boundary.shared_secret_requests import SharedSecretRequests
 from strongroom.boundary.slow_work import Deferred
 
 R = TypeVar("R", bytes, bytes | Deferred)
@@ -75,6 +80,27 @@ class CryptographicModule(RecipientModule, Protocol):
 
     def generate_random(self, number_of_bytes: int) -> bytes: ...
 
+    def prepare_wrapping_key(self, binding: ImportBinding) -> Callable[[], bytes]:
+        """What makes a wrapping key, in any thread."""
+        ...
+
+    def export_wrapping_key(
+        self, binding: ImportBinding, ends_at_microseconds: int, wrapping_key: bytes
+    ) -> ImportParameters: ...
+
+    def prepare_import(
+        self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
+    ) -> Callable[[], bytes]:
+        """What brings unwrapped material into its one form, in any thread; nothing when it is none.
+
+        Raises ImportTokenExpired, CiphertextRefused.
+        """
+        ...
+
+    def export_import(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
+        """Raises MaterialRefused."""
+        ...
+
     def forget_key(self, key_id: bytes, region: str) -> None: ...
 
     def wrap_root_secret(self, access_key_id: str, account_id: str) -> bytes: ...
@@ -95,6 +121,16 @@ class CryptographicModule(RecipientModule, Protocol):
         """Raises TicketRefused."""
         ...
 
+    def create_replication_key(self, region: str) -> bytes: ...
+
+    def export_for_region(self, token: bytes, key_id: bytes, receiving_token: bytes) -> bytes:
+        """Refuses single-Region keys, and any receiving key but one of its own tokens (INVARIANT B10)."""
+        ...
+
+    def import_from_region(self, message: bytes, receiving_token: bytes, binding: KeyBinding) -> GeneratedKey:
+        """Raises MaterialRefused."""
+        ...
+
     def describe(self) -> Mapping[str, str]:
         """Facts for the status, by name; no secrets."""
         ...
@@ -108,6 +144,7 @@ _STATUSES: Mapping[type[Exception], Status] = {
     MaterialRefused: Status.MATERIAL_REFUSED,
     PlaintextRefused: Status.PLAINTEXT_REFUSED,
     TicketRefused: Status.TICKET_REFUSED,
+    ImportTokenExpired: Status.IMPORT_TOKEN_EXPIRED,
     BoundaryRefused: Status.REFUSED,
     UnicodeDecodeError: Status.REFUSED,
 }
@@ -145,8 +182,14 @@ class Dispatcher:
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
             **AsymmetricRequests(module).handlers,
             **RecipientRequests(module).handlers,
+            **SharedSecretRequests(module).handlers,
             Opcode.MAKE_TICKET: self._make_ticket,
             Opcode.READ_TICKET: self._read_ticket,
+            Opcode.GET_IMPORT_PARAMETERS: self._get_import_parameters,
+            Opcode.IMPORT_KEY_MATERIAL: self._import_key_material,
+            Opcode.CREATE_REPLICATION_KEY: self._create_replication_key,
+            Opcode.EXPORT_FOR_REGION: self._export_for_region,
+            Opcode.IMPORT_FROM_REGION: self._import_from_region,
         }
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
@@ -222,6 +265,27 @@ class Dispatcher:
 
         return Deferred(self._module.prepare_key(binding), finish)
 
+    def _get_import_parameters(self, body: bytes) -> Deferred:
+        *texts, ends_at = parse_fields(body, FIELD_COUNTS[Opcode.GET_IMPORT_PARAMETERS])
+        binding = ImportBinding(*(text.decode("ascii") for text in texts))
+        ends_at_microseconds = parse_instant(ends_at)
+
+        def finish(wrapping_key: bytes) -> bytes:
+            made = self._module.export_wrapping_key(binding, ends_at_microseconds, wrapping_key)
+            return render_fields(made.public_key, made.import_token)
+
+        return Deferred(self._module.prepare_wrapping_key(binding), finish)
+
+    def _import_key_material(self, body: bytes) -> bytes | Deferred:
+        token, now, encrypted, *texts = parse_fields(body, FIELD_COUNTS[Opcode.IMPORT_KEY_MATERIAL])
+        binding = KeyBinding(*(text.decode("ascii") for text in texts))
+        take_in = self._module.prepare_import(token, parse_instant(now), encrypted, binding)
+
+        def finish(material: bytes) -> bytes:
+            return _render_generated_key(self._module.export_import(binding, material))
+
+        return Deferred(take_in, finish) if self._module.is_slow(binding.key_spec) else finish(take_in())
+
     def _forget_key(self, body: bytes) -> bytes:
         key_id, region = parse_fields(body, 2)
         self._module.forget_key(key_id, region.decode("ascii"))
@@ -256,6 +320,20 @@ class Dispatcher:
     def _read_ticket(self, body: bytes) -> bytes:
         purpose, context, ticket = parse_fields(body, 3)
         return self._module.read_ticket(purpose, context, ticket)
+
+    def _create_replication_key(self, body: bytes) -> bytes:
+        (region,) = parse_fields(body, 1)
+        return self._module.create_replication_key(region.decode("ascii"))
+
+    def _export_for_region(self, body: bytes) -> bytes:
+        token, key_id, receiving_token = parse_fields(body, 3)
+        return self._module.export_for_region(token, key_id, receiving_token)
+
+    def _import_from_region(self, body: bytes) -> bytes:
+        message, receiving_token, *texts = parse_fields(body, FIELD_COUNTS[Opcode.IMPORT_FROM_REGION])
+        binding = KeyBinding(*(text.decode("ascii") for text in texts))
+        key = self._module.import_from_region(message, receiving_token, binding)
+        return bytes.fromhex(key.material_id) + key.exported_token
 
     def _status(self, body: bytes) -> bytes:
         parse_fields(body, 0)

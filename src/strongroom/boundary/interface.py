@@ -20,7 +20,8 @@ class BoundaryError(Exception):
      ├─ CiphertextRefused     wrong: tag, context, header or length; never says which
      ├─ SignatureRefused      wrong: the signature or MAC is not the message's
      ├─ PeerKeyRefused        the other party's public key is not one to agree with
-     ├─ MaterialRefused       wrapped key material that does not open, or is none of the spec
+     ├─ MaterialRefused       key material that is none of the spec
+     ├─ ImportTokenExpired    an authentic import token whose 24 hours are over
      ├─ PlaintextRefused      what a ciphertext holds is too long (or nothing) for the key to encrypt it again
      ├─ TicketRefused         no ticket of ours, or for something else
      ├─ TokenRefused          the exported key token does not belong to the named key, or is damaged
@@ -49,7 +50,11 @@ class PeerKeyRefused(BoundaryError):
 
 
 class MaterialRefused(BoundaryError):
-    """Key material that does not unwrap, or is not valid for the key spec; never says which."""
+    """Key material that is not valid for the key spec; never says why."""
+
+
+class ImportTokenExpired(BoundaryError):
+    """The import token is authentic and belongs to the key, but its time is over."""
 
 
 class PlaintextRefused(BoundaryError):
@@ -120,6 +125,26 @@ class GeneratedKey:
     exported_token: bytes
     material_id: str
     """64 lower-case hex digits, derived from key id and material."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportBinding:
+    """What an import token is bound to; authenticated with it (INVARIANT B2)."""
+
+    account_id: str
+    region: str
+    key_id: str
+    wrapping_key_spec: str
+    wrapping_algorithm: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportParameters:
+    """A wrapping key pair made for one import; its private half is in the token, for the boundary only."""
+
+    public_key: bytes
+    """DER SubjectPublicKeyInfo."""
+    import_token: bytes
 
 
 class Boundary(Protocol):
@@ -233,6 +258,12 @@ class Boundary(Protocol):
         """
         ...
 
+    def derive_shared_secret_for_recipient(
+        self, token: bytes, key_id: str, peer_public_key: bytes, public_key: bytes
+    ) -> Awaitable[bytes]:
+        """`derive_shared_secret`, sealed for the recipient. Raises PeerKeyRefused."""
+        ...
+
     def generate_data_key_for_recipient(
         self, token: bytes, key_id: str, number_of_bytes: int, aad: bytes, public_key: bytes
     ) -> Awaitable[tuple[bytes, bytes]]:
@@ -247,6 +278,22 @@ class Boundary(Protocol):
         self, token: bytes, key_id: str, pair_spec: str, aad: bytes, public_key: bytes
     ) -> Awaitable[SealedDataKeyPair]:
         """`generate_data_key_pair` with the private key sealed for the recipient."""
+        ...
+
+    def get_import_parameters(
+        self, binding: ImportBinding, ends_at_microseconds: int
+    ) -> Awaitable[ImportParameters]:
+        """Make a wrapping key pair and an import token that opens no more from that instant on."""
+        ...
+
+    def import_key_material(
+        self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
+    ) -> Awaitable[GeneratedKey]:
+        """Unwrap key material and export it as `binding`'s backing key.
+
+        Raises TokenRefused (the import token), ImportTokenExpired, CiphertextRefused (it does not
+        unwrap, never says why), MaterialRefused.
+        """
         ...
 
     def forget_key(self, key_id: str, region: str) -> Awaitable[None]:
@@ -269,6 +316,49 @@ class Boundary(Protocol):
 
     def read_ticket(self, purpose: str, context: bytes, ticket: bytes) -> Awaitable[bytes]:
         """The text of a ticket. Raises TicketRefused."""
+        ...
+
+    def generate_mac(self, token: bytes, key_id: str, message: bytes) -> Awaitable[bytes]:
+        """The MAC of a message, whole."""
+        ...
+
+    def verify_mac(self, token: bytes, key_id: str, message: bytes, mac: bytes) -> Awaitable[None]:
+        """Raises SignatureRefused."""
+        ...
+
+    def derive_shared_secret(self, token: bytes, key_id: str, peer_public_key: bytes) -> Awaitable[bytes]:
+        """The raw x coordinate agreed on with the holder of a DER public key. Raises PeerKeyRefused."""
+        ...
+
+    def encapsulate(self, token: bytes, key_id: str) -> Awaitable[tuple[bytes, bytes]]:
+        """Returns (32-byte shared secret, ciphertext)."""
+        ...
+
+    def decapsulate(self, token: bytes, key_id: str, ciphertext: bytes) -> Awaitable[bytes]:
+        """The shared secret; of a wrong ciphertext a pseudo-random one.
+
+        Raises CiphertextRefused for a length that is not the spec's.
+        """
+        ...
+
+    def create_replication_key(self, region: str) -> Awaitable[bytes]:
+        """A new key pair of a Region, as a token to keep: what other Regions seal key material to."""
+        ...
+
+    def export_for_region(self, token: bytes, key_id: str, receiving_token: bytes) -> Awaitable[bytes]:
+        """The replication message that brings a multi-Region key's material to another Region.
+
+        `receiving_token` is that Region's replication key. Raises BoundaryRefused for a single-Region key.
+        """
+        ...
+
+    def import_from_region(
+        self, message: bytes, receiving_token: bytes, binding: KeyBinding
+    ) -> Awaitable[GeneratedKey]:
+        """The key of a replication message, exported under the receiving Region's domain key.
+
+        Raises MaterialRefused for a message that is damaged, of another server, or not of this binding.
+        """
         ...
 
     def is_ready(self) -> Awaitable[bool]:

@@ -1,6 +1,6 @@
 """Exported key tokens: how a wrapped key looks outside the boundary.
 
-Seal slot -> root key -> domain keys -> exported key tokens. One layout serves the three kinds of token;
+Seal slot -> root key -> domain keys -> exported key tokens. One layout serves every kind of token;
 its header is in clear and is the AAD of the wrapping, so that a token moved to another key
 does not open (INVARIANT B2). No cryptography here: software/ wraps and unwraps.
 The table for readers is docs/formats/exported-key-token.md.
@@ -30,6 +30,7 @@ LABEL_MATERIAL_ID: Final = b"strongroom material id"
 LABEL_ROOT_KEY_ID: Final = b"strongroom root key id"
 LABEL_KEY_FILE_SLOT: Final = b"strongroom key file slot"
 LABEL_TICKET: Final = b"strongroom ticket"
+LABEL_REPLICATION_SOURCE: Final = b"strongroom replication source"
 
 _START = struct.Struct(">BB16s32s5B")
 _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
@@ -46,6 +47,10 @@ class TokenKind(IntEnum):
     """Under the root key."""
     SECRET_ACCESS_KEY = 3
     """Under the domain key of GLOBAL_REGION."""
+    IMPORT_KEY = 4
+    """Under the Region's domain key: an import token, which its caller keeps."""
+    REPLICATION_KEY = 9
+    """A Region's key pair that key material is sealed to; under the Region's domain key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +63,11 @@ class TokenHeader:
     account_id: str
     region: str
     key_id: str
-    """A KMS key id, a domain key id in hex, or an access key id."""
+    """A KMS key id, a domain or replication key id in hex, or an access key id."""
     key_spec: str
+    """Of an import token: the wrapping key spec."""
     key_usage: str
+    """Of an import token: the wrapping algorithm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +117,8 @@ def parse_token(token: bytes) -> Token:
 def _require_fields(header: TokenHeader) -> None:
     if len(header.wrapping_key_id) != WRAPPING_KEY_ID_BYTES or len(header.material_id) != MATERIAL_ID_BYTES:
         raise ValueError("not a token: ids")
-    has_account = header.kind is not TokenKind.DOMAIN_KEY
-    has_spec = header.kind is TokenKind.BACKING_KEY
+    has_account = header.kind not in (TokenKind.DOMAIN_KEY, TokenKind.REPLICATION_KEY)
+    has_spec = header.kind in (TokenKind.BACKING_KEY, TokenKind.IMPORT_KEY)
     require_region(header.region)
     if has_account:
         require_account_id(header.account_id)
@@ -128,6 +135,12 @@ def require_region(region: str) -> None:
     """Raises ValueError unless `region` has the form of a Region name."""
     if _REGION.fullmatch(region) is None:
         raise ValueError("not a Region")
+
+
+def require_name(text: str) -> None:
+    """Raises ValueError unless `text` can be a key id, key spec or key usage."""
+    if _NAME.fullmatch(text) is None:
+        raise ValueError("not a name")
 
 
 def require_account_id(account_id: str) -> None:

@@ -29,6 +29,7 @@ MATERIAL_ID_BYTES: Final = 32
 TICKET_TEXT_BYTES_MAX: Final = 2048
 
 _NUMBER = struct.Struct(">H")
+_INSTANT = struct.Struct(">Q")
 FIELDS_MAX: Final = 9
 _LENGTHS = tuple(struct.Struct(f">{count}H") for count in range(FIELDS_MAX + 1))
 _LENGTHS_OF_4 = _LENGTHS[4]
@@ -61,14 +62,25 @@ class Opcode(IntEnum):
     GENERATE_DATA_KEY_PAIR = 21
     GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT = 22
     # 23 to 29: reserved for asymmetric keys
-    # 30 to 39: MACs, key agreement, key encapsulation
-    # 40 to 44: imported key material
-    # 45 to 49: replication
+    GENERATE_MAC = 30
+    VERIFY_MAC = 31
+    DERIVE_SHARED_SECRET = 32
+    ENCAPSULATE = 33
+    DECAPSULATE = 34
+    # 35 to 39: MACs, key agreement, key encapsulation
+    GET_IMPORT_PARAMETERS = 40
+    IMPORT_KEY_MATERIAL = 41
+    # 42 to 44: imported key material
+    CREATE_REPLICATION_KEY = 45
+    EXPORT_FOR_REGION = 46
+    IMPORT_FROM_REGION = 47
+    # 48 and 49: replication
     DECRYPT_FOR_RECIPIENT = 50
     GENERATE_DATA_KEY_FOR_RECIPIENT = 51
     GENERATE_RANDOM_FOR_RECIPIENT = 52
     GENERATE_DATA_KEY_PAIR_FOR_RECIPIENT = 53
-    # 54 to 59: answers for a recipient
+    DERIVE_SHARED_SECRET_FOR_RECIPIENT = 54
+    # 55 to 59: answers for a recipient
     MAKE_TICKET = 60
     READ_TICKET = 61
 
@@ -91,6 +103,7 @@ class Status(IntEnum):
     """As many keys that take long are being made as may wait: ask later."""
     PLAINTEXT_REFUSED = 10
     TICKET_REFUSED = 11
+    IMPORT_TOKEN_EXPIRED = 40
 
 
 FIELD_COUNTS: Final[dict[int, int]] = {
@@ -120,8 +133,19 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.GENERATE_DATA_KEY_FOR_RECIPIENT: 5,
     Opcode.GENERATE_RANDOM_FOR_RECIPIENT: 2,
     Opcode.GENERATE_DATA_KEY_PAIR_FOR_RECIPIENT: 5,
+    Opcode.DERIVE_SHARED_SECRET_FOR_RECIPIENT: 4,
     Opcode.MAKE_TICKET: 3,
     Opcode.READ_TICKET: 3,
+    Opcode.GET_IMPORT_PARAMETERS: 6,
+    Opcode.IMPORT_KEY_MATERIAL: 8,
+    Opcode.GENERATE_MAC: 3,
+    Opcode.VERIFY_MAC: 4,
+    Opcode.DERIVE_SHARED_SECRET: 3,
+    Opcode.ENCAPSULATE: 2,
+    Opcode.DECAPSULATE: 3,
+    Opcode.CREATE_REPLICATION_KEY: 1,
+    Opcode.EXPORT_FOR_REGION: 3,
+    Opcode.IMPORT_FROM_REGION: 7,
 }
 
 
@@ -184,6 +208,23 @@ def parse_four_fields(body: bytes) -> tuple[bytes, bytes, bytes, bytes]:
 def render_frame(call_id: int, code: int, body: bytes) -> bytes:
     """One whole frame."""
     return HEAD.pack(LENGTH_COUNTS + len(body), call_id, code) + body
+
+
+def render_instant(epoch_microseconds: int) -> bytes:
+    """An instant as a field of 8 bytes. Raises ValueError."""
+    try:
+        return _INSTANT.pack(epoch_microseconds)
+    except struct.error:
+        raise ValueError("instant out of range") from None
+
+
+def parse_instant(field: bytes) -> int:
+    """The epoch microseconds in a field. Raises MalformedFrame."""
+    try:
+        (epoch_microseconds,) = _INSTANT.unpack(field)
+    except struct.error:
+        raise MalformedFrame from None
+    return int(epoch_microseconds)
 
 
 def render_number(number: int) -> bytes:

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, NoReturn
 
@@ -35,12 +35,14 @@ from strongroom.boundary.messages import (
     MalformedFrame,
     Opcode,
     Status,
+    parse_fields,
     render_fields,
     render_frame,
     render_number,
 )
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
+from strongroom.boundary.software import imported_material
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.seal import open_or_create_seal
 
@@ -294,11 +296,18 @@ def warm_up() -> None:
         dispatcher.answer(Opcode.DECRYPT, render_fields(key, key_id.encode(), body, b""))
     dispatcher.answer(Opcode.GENERATE_DATA_KEY, render_fields(key, key_id.encode(), render_number(32), b""))
     _warm_up_key_pairs(module, dispatcher, key, key_id)
+    _warm_up_shared_secrets(module, dispatcher, key_id)
     secret = module.wrap_root_secret("WARMUP", "0" * 12)
     module.derive_signing_key(secret, "WARMUP", b"20200101", b"warm-up", b"kms")
     ticket = module.make_ticket(b"warm-up", b"", b"warm-up")
     for body in (ticket, ticket[:-1] + b"?"):
         dispatcher.answer(Opcode.READ_TICKET, render_fields(b"warm-up", b"", body))
+    imported_material.warm_up()
+    receiving = module.create_replication_key(GLOBAL_REGION)
+    multi_region = replace(binding, key_id="mrk-" + "0" * 32)
+    token = module.generate_key(multi_region).exported_token
+    message = module.export_for_region(token, multi_region.key_id.encode(), receiving)
+    module.import_from_region(message, receiving, replace(multi_region, region=GLOBAL_REGION))
     with contextlib.suppress(MalformedFrame):
         dispatcher.answer(Opcode.GENERATE_RANDOM, b"")
     dispatcher.answer(Opcode.STATUS, b"")
@@ -340,6 +349,35 @@ def _warm_up_key_pairs(
                 )
     pair = render_fields(symmetric_key, key_id.encode(), b"ECC_NIST_P256", b"")
     dispatcher.answer(Opcode.GENERATE_DATA_KEY_PAIR, pair)
+
+
+def _warm_up_shared_secrets(module: SoftwareModule, dispatcher: Dispatcher, key_id: str) -> None:
+    """One key of each family makes MACs, agrees and encapsulates, and refuses."""
+    for spec, usage in (
+        ("HMAC_224", "GENERATE_VERIFY_MAC"),
+        ("HMAC_256", "GENERATE_VERIFY_MAC"),
+        ("HMAC_384", "GENERATE_VERIFY_MAC"),
+        ("HMAC_512", "GENERATE_VERIFY_MAC"),
+        ("ECC_NIST_P256", "KEY_AGREEMENT"),
+        ("ML_KEM_512", "ENCAPSULATE_DECAPSULATE"),
+        ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE"),
+        ("ML_KEM_1024", "ENCAPSULATE_DECAPSULATE"),
+    ):
+        binding = KeyBinding("0" * 12, "warm-up", key_id, spec, usage)
+        key = module.generate_key(binding).exported_token, key_id.encode()
+        if usage == "GENERATE_VERIFY_MAC":
+            _, mac = dispatcher.answer(Opcode.GENERATE_MAC, render_fields(*key, b"warm-up"))
+            for tried in (mac, bytes(len(mac))):
+                dispatcher.answer(Opcode.VERIFY_MAC, render_fields(*key, b"warm-up", tried))
+        elif usage == "KEY_AGREEMENT":
+            _, public_key = dispatcher.answer(Opcode.GET_PUBLIC_KEY, render_fields(*key))
+            for tried in (public_key, public_key[:-1], bytes(len(public_key))):
+                dispatcher.answer(Opcode.DERIVE_SHARED_SECRET, render_fields(*key, tried))
+        else:
+            _, encapsulated = dispatcher.answer(Opcode.ENCAPSULATE, render_fields(*key))
+            _, ciphertext = parse_fields(encapsulated, 2)
+            for tried in (ciphertext, bytes(len(ciphertext)), b""):
+                dispatcher.answer(Opcode.DECAPSULATE, render_fields(*key, tried))
 
 
 def _log_type_only(

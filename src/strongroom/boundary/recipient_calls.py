@@ -26,6 +26,18 @@ class RecipientCalls(AsymmetricCalls):
             public_key,
         )
 
+    def derive_shared_secret_for_recipient(
+        self, token: bytes, key_id: str, peer_public_key: bytes, public_key: bytes
+    ) -> Awaitable[bytes]:
+        return self._call(
+            Opcode.DERIVE_SHARED_SECRET_FOR_RECIPIENT,
+            None,
+            token,
+            key_id.encode(),
+            peer_public_key,
+            public_key,
+        )
+
     def generate_data_key_for_recipient(
         self, token: bytes, key_id: str, number_of_bytes: int, aad: bytes, public_key: bytes
     ) -> Awaitable[tuple[bytes, bytes]]:

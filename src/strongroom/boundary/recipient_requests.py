@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from strongroom.boundary.asymmetric_requests import SYMMETRIC_DEFAULT, AsymmetricModule, Handler
-from strongroom.boundary.backing_keys import AsymmetricEncryptionKey
-from strongroom.boundary.messages import FIELD_COUNTS, Opcode, parse_fields, parse_number, render_fields
+from strongroom.boundary.backing_keys import AgreementKey, AsymmetricEncryptionKey
+from strongroom.boundary.messages import (
+    FIELD_COUNTS,
+    Opcode,
+    parse_fields,
+    parse_four_fields,
+    parse_number,
+    render_fields,
+)
 from strongroom.boundary.slow_work import Deferred
 
 
@@ -28,7 +35,7 @@ class RecipientModule(AsymmetricModule, Protocol):
 
 
 class RecipientRequests:
-    """INVARIANT B9: none of these answers holds a plaintext. Concurrency: one thread."""
+    """INVARIANT B11: none of these answers holds a plaintext. Concurrency: one thread."""
 
     def __init__(self, module: RecipientModule) -> None:
         self._module = module
@@ -37,6 +44,7 @@ class RecipientRequests:
             Opcode.GENERATE_DATA_KEY_FOR_RECIPIENT: self._generate_data_key,
             Opcode.GENERATE_RANDOM_FOR_RECIPIENT: self._generate_random,
             Opcode.GENERATE_DATA_KEY_PAIR_FOR_RECIPIENT: self._generate_data_key_pair,
+            Opcode.DERIVE_SHARED_SECRET_FOR_RECIPIENT: self._derive_shared_secret,
         }
 
     def _decrypt(self, body: bytes) -> bytes:
@@ -49,6 +57,12 @@ class RecipientRequests:
             key = self._module.key_of(AsymmetricEncryptionKey, token, key_id)
             plaintext = key.decrypt_asymmetric(ciphertext, algorithm.decode("ascii"))
         return self._module.seal_for_recipient(public_key, plaintext)
+
+    def _derive_shared_secret(self, body: bytes) -> bytes:
+        token, key_id, peer_public_key, public_key = parse_four_fields(body)
+        self._module.require_recipient_key(public_key)
+        secret = self._module.key_of(AgreementKey, token, key_id).derive_shared_secret(peer_public_key)
+        return self._module.seal_for_recipient(public_key, secret)
 
     def _generate_data_key(self, body: bytes) -> bytes:
         fields = parse_fields(body, FIELD_COUNTS[Opcode.GENERATE_DATA_KEY_FOR_RECIPIENT])

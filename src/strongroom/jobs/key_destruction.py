@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 from strongroom.audit.cloudtrail import render_service_event
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
+from strongroom.aws.generated.enums import KeyState
 from strongroom.boundary.interface import Boundary, BoundaryUnavailable
 from strongroom.operations.context import Rooms
+from strongroom.replication.related_keys import replicas_of
 from strongroom.request_ids import RequestIds
+from strongroom.resources.identifiers import KeyId, Region
 from strongroom.resources.key import Key
+from strongroom.resources.key_state import state_when_done
 from strongroom.store.interface import ConcurrentChange
 
 logger = logging.getLogger("strongroom.jobs")
@@ -42,7 +49,30 @@ async def destroy_due_keys(rooms: Rooms, audit: AuditTrail, request_ids: Request
             destroyed += 1
             await audit.durably(_render_record(key, rooms.clock.epoch_seconds(), request_ids.next()))
             await _forget(rooms.boundary, key)
+    await _begin_waiting_periods(rooms)
     return destroyed
+
+
+async def _begin_waiting_periods(rooms: Rooms) -> None:
+    """A primary key whose last replica is gone begins its own waiting period now.
+
+    Looks at all of them each time, so that nothing is missed when a process ended in between.
+    Source: ScheduleKeyDeletion, "When the last of its replicas keys is deleted".
+    """
+    after: tuple[Region, KeyId] | None = None
+    while page := await rooms.store.list_keys_in_state(KeyState.PENDING_REPLICA_DELETION, after, BATCH_KEYS):
+        for key in page:
+            if await replicas_of(rooms.store, key) or key.pending_window_days is None:
+                continue
+            with contextlib.suppress(ConcurrentChange):  # cancelled, or another process was first
+                await rooms.store.update_key(
+                    replace(
+                        key,
+                        key_state=state_when_done(key.key_state, awaits_import=False),
+                        deletion_at=rooms.clock.now() + timedelta(days=key.pending_window_days),
+                    )
+                )
+        after = (page[-1].region, page[-1].key_id)
 
 
 def _render_record(key: Key, event_time: float, event_id: str) -> bytes:

@@ -11,6 +11,7 @@ from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.aws.generated.enums import OriginType, RotationType
 from strongroom.boundary.interface import BoundaryError, BoundaryUnavailable, KeyBinding
 from strongroom.operations.context import Rooms
+from strongroom.replication.material import MaterialNotEverywhere, rotated_replicas
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import KeyId, MaterialId, Region
 from strongroom.resources.key import Key, KeyMaterial
@@ -81,16 +82,6 @@ async def complete_rotations(rooms: Rooms, audit: AuditTrail, request_ids: Reque
     return await _rotate_each(rooms, audit, request_ids, rooms.store.list_keys_in_rotation, complete)
 
 
-async def render_replicas(rooms: Rooms, rotated: Key) -> Sequence[Key]:
-    """The changed records of the replicas of `rotated`, written in one transaction with it.
-
-    HOOK of multi-Region keys: each replica takes the new current material, wrapped for its Region.
-    "AWS KMS does not encrypt any data with the new key material until that key material is available in
-    the primary key and every one of its replica keys." While there are no replicas there is nothing to do.
-    """
-    return ()
-
-
 async def _rotate_each(
     rooms: Rooms,
     audit: AuditTrail,
@@ -141,11 +132,24 @@ async def _rotate(rooms: Rooms, key: Key, rotation: Rotation) -> tuple[Key, Key]
         if found is None or after is None:
             return None
         try:
-            changed = await rooms.store.update_keys((after, *await render_replicas(rooms, after)))
+            changed = await rooms.store.update_keys((after, *await _replicas_after(rooms, found, after)))
             return found, changed[0]
+        except MaterialNotEverywhere:  # imported key material: the rotation waits for its import
+            return None
         except ConcurrentChange:
             found = await rooms.store.find_key(key.region, key.key_id)
     return None
+
+
+async def _replicas_after(rooms: Rooms, before: Key, after: Key) -> Sequence[Key]:
+    """What is written with the primary's record: its replicas, if there is new material for them.
+
+    "AWS KMS does not encrypt any data with the new key material until that key material is available in
+    the primary key and every one of its replica keys." (Developer Guide, Rotating multi-Region keys)
+    """
+    if after.current_material_id == before.current_material_id:
+        return ()
+    return await rotated_replicas(rooms.store, rooms.boundary, after)
 
 
 async def _generate_material(rooms: Rooms, key: Key) -> KeyMaterial:

@@ -10,6 +10,8 @@ from typing import TypeAlias
 from strongroom.audit.interface import AuditTrail
 from strongroom.jobs.key_destruction import destroy_due_keys
 from strongroom.jobs.key_rotation import complete_rotations, rotate_due_keys
+from strongroom.jobs.material_expiry import delete_expired_material
+from strongroom.jobs.multi_region import finish_multi_region_changes
 from strongroom.operations.context import Rooms
 from strongroom.request_ids import RequestIds
 
@@ -20,11 +22,18 @@ PROMPT_PERIOD_SECONDS = 0.5
 
 Job: TypeAlias = Callable[[Rooms, AuditTrail, RequestIds], Awaitable[int]]
 
-JOBS: Sequence[Job] = (destroy_due_keys, rotate_due_keys, complete_rotations)
+JOBS: Sequence[Job] = (
+    finish_multi_region_changes,
+    destroy_due_keys,
+    delete_expired_material,
+    rotate_due_keys,
+    complete_rotations,
+)
 """All jobs, in the order in which a round runs them."""
 
-PROMPT_JOBS: Sequence[Job] = (rotate_due_keys, complete_rotations)
-"""Jobs that callers wait for: RotateKeyOnDemand, and EnableKey of a key whose rotation is overdue.
+PROMPT_JOBS: Sequence[Job] = (finish_multi_region_changes, rotate_due_keys, complete_rotations)
+"""Jobs that callers wait for: RotateKeyOnDemand, EnableKey of a key whose rotation is overdue, ReplicateKey,
+UpdatePrimaryRegion.
 
 With nothing to do, each costs one look into an index.
 """
@@ -49,6 +58,10 @@ class JobRunner:
                 failure = failure or error
         if failure is not None:
             raise failure
+
+    async def run_prompt(self) -> None:
+        """Run what callers wait for. Costs next to nothing when there is nothing."""
+        await finish_multi_region_changes(self._rooms, self._audit, self._ids)
 
     async def run_until(self, stopped: asyncio.Event) -> None:
         """Run jobs until `stopped`: some at once, all every few seconds. A failed round is logged and

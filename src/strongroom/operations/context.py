@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from strongroom.attestation.verification import AttestationVerifier, Recipient
 from strongroom.authorization.authorizer import Authorizer
@@ -28,6 +29,18 @@ class Rooms:
     attestation: AttestationVerifier
 
 
+@dataclass(frozen=True, slots=True)
+class RelatedEvent:
+    """What else a request did, recorded beside its own event: CreateKey in the Region of a new replica."""
+
+    name: str
+    region: Region
+    request_parameters: Mapping[str, object] | None
+    response_elements: Mapping[str, object] | None
+    resources: Sequence[tuple[str, str]]
+    """ARN and account of each."""
+
+
 @dataclass(slots=True)
 class Call:
     """One request on the road, after everything that its operation declared was checked."""
@@ -43,6 +56,8 @@ class Call:
     """What a GrantTarget resolved to."""
     recipient: Recipient | None = None
     """For whom the answer is to be sealed; its measurements are what conditions compare."""
+    related_events: list[RelatedEvent] = field(default_factory=list)
+    """Recorded with the request, if it succeeds."""
 
     @property
     def account_id(self) -> AccountId:

@@ -5,12 +5,13 @@ Sentences and their order: the recorded answers of AWS (aws/refusals.py names ea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from strongroom.aws import refusals
+from strongroom.aws import multi_region_refusals, refusals
 from strongroom.boundary.ciphertext_format import parse_header
 from strongroom.identity.principal import AuthenticatedPrincipal
-from strongroom.operations.operation import AliasedKeyTarget, KeyTarget
+from strongroom.operations.operation import AliasedKeyTarget, KeyTarget, RelatedKeyTarget
 from strongroom.resources.identifiers import (
     AccountId,
     AliasName,
@@ -65,6 +66,37 @@ async def resolve_aliased_key(
     key = None if alias is None else await store.find_key(region, alias.target_key_id)
     if key is None:
         raise refusals.alias_not_found(alias_arn(region, account_id, name))
+    return key
+
+
+def require_primary(key: Key) -> None:
+    """Raises UnsupportedOperationException for a replica and for a single-Region key."""
+    if not key.multi_region or key.is_replica:
+        raise multi_region_refusals.not_a_primary_key(key.arn)
+
+
+async def resolve_further_key(
+    store: Store,
+    target: AliasedKeyTarget | RelatedKeyTarget,
+    request: Any,
+    account_id: AccountId,
+    region: Region,
+    before: Sequence[Key],
+) -> Key:
+    """A key that the request does not name itself; `before` are the keys it named."""
+    if isinstance(target, RelatedKeyTarget):
+        return await resolve_related_key(store, target, request, before[0])
+    return await resolve_aliased_key(store, target, request, account_id, region)
+
+
+async def resolve_related_key(store: Store, target: RelatedKeyTarget, request: Any, primary: Key) -> Key:
+    """The replica in the Region that the request names."""
+    region = Region(getattr(request, target.member))
+    if region == primary.region:
+        raise multi_region_refusals.is_primary_region(primary.arn)
+    key = await store.find_key(region, primary.key_id)
+    if key is None or key.account_id != primary.account_id:
+        raise refusals.key_not_found(key_arn(region, primary.account_id, primary.key_id))
     return key
 
 

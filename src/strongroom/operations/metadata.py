@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from strongroom.aws.generated.enums import KeyState, KeyUsageType
-from strongroom.aws.generated.shapes import KeyMetadata
+from collections.abc import Sequence
+
+from strongroom.aws.generated.enums import (
+    KeyState,
+    KeyUsageType,
+    MultiRegionKeyType,
+)
+from strongroom.aws.generated.shapes import KeyMetadata, MultiRegionConfiguration, MultiRegionKey
+from strongroom.replication.related_keys import related_keys
+from strongroom.resources.identifiers import Region, key_arn
 from strongroom.resources.key import Key
 from strongroom.resources.key_spec import KEY_SPECS, KeyType, customer_master_key_spec
+from strongroom.store.interface import Store
 
 
-def render_key_metadata(key: Key) -> KeyMetadata:
-    """The members that AWS sends for a key of this kind and state, and no others."""
+async def load_key_metadata(store: Store, key: Key) -> KeyMetadata:
+    """The metadata of a stored key, with the primary and replicas of a multi-Region key."""
+    return render_key_metadata(key, await related_keys(store, key))
+
+
+def render_key_metadata(key: Key, related: Sequence[Key] = ()) -> KeyMetadata:
+    """The members that AWS sends for a key of this kind and state, and no others.
+
+    `related` are all keys of a multi-Region key, itself included; a new primary has none.
+    """
     pending = key.key_state is KeyState.PENDING_DELETION
     row = KEY_SPECS[key.key_spec]
     current = None if key.current_material_id is None else key.materials.get(key.current_material_id)
@@ -40,9 +57,34 @@ def render_key_metadata(key: Key) -> KeyMetadata:
         if usage is KeyUsageType.ENCAPSULATE_DECAPSULATE
         else None,
         multi_region=key.multi_region,
+        multi_region_configuration=_multi_region_configuration(key, related),
+        pending_deletion_window_in_days=key.pending_window_days
+        if key.key_state is KeyState.PENDING_REPLICA_DELETION
+        else None,
         custom_key_store_id=key.custom_key_store_id,
         expiration_model=None if current is None else current.expiration_model,
         valid_to=None if current is None or current.expires_at is None else current.expires_at.timestamp(),
         # Only symmetric encryption keys name their material [LS].
-        current_key_material_id=key.current_material_id if row.type is KeyType.SYMMETRIC else None,
+        # A replica that is being created does not yet [LS].
+        current_key_material_id=key.current_material_id
+        if row.type is KeyType.SYMMETRIC and key.key_state is not KeyState.CREATING
+        else None,
     )
+
+
+def _multi_region_configuration(key: Key, related: Sequence[Key]) -> MultiRegionConfiguration | None:
+    """Present for every multi-Region key, with ReplicaKeys [] for a primary without replicas [LS]."""
+    if not key.multi_region or key.primary_region is None:
+        return None
+    regions = {each.region for each in related} | {key.region}
+    return MultiRegionConfiguration(
+        multi_region_key_type=MultiRegionKeyType.REPLICA if key.is_replica else MultiRegionKeyType.PRIMARY,
+        primary_key=_multi_region_key(key, key.primary_region),
+        replica_keys=[
+            _multi_region_key(key, region) for region in sorted(regions) if region != key.primary_region
+        ],
+    )
+
+
+def _multi_region_key(key: Key, region: Region) -> MultiRegionKey:
+    return MultiRegionKey(arn=key_arn(region, key.account_id, key.key_id), region=region)

@@ -30,6 +30,22 @@ class KeyTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class PrimaryKeyTarget(KeyTarget):
+    """A KeyTarget that must be a multi-Region primary key; said before its state is judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedKeyTarget:
+    """The replica of the multi-Region primary key named before, in the Region that `member` names.
+
+    It is allowed, and its state judged, as any other key target.
+    """
+
+    action: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
 class AliasTarget:
     """An alias that must be allowed as a resource of its own; `member` names it."""
 
@@ -59,7 +75,9 @@ class GrantTarget:
     action: str
 
 
-Target: TypeAlias = KeyTarget | AliasTarget | AliasedKeyTarget | AccountTarget | GrantTarget
+Target: TypeAlias = (
+    KeyTarget | RelatedKeyTarget | AliasTarget | AliasedKeyTarget | AccountTarget | GrantTarget
+)
 Access: TypeAlias = tuple[Target, ...]
 
 NO_PERMISSION_NEEDED: Access = ()
@@ -71,6 +89,11 @@ def on_key(
 ) -> Access:
     """One key, named by `member`."""
     return (KeyTarget(action, member, aliases, None, cross_account),)
+
+
+def on_primary_key(action: str) -> Access:
+    """One multi-Region primary key, named by its id or ARN."""
+    return (PrimaryKeyTarget(action, "key_id", False, None, False),)
 
 
 def on_account(action: str) -> Access:

@@ -9,7 +9,13 @@ from typing import Any
 import msgspec
 
 from strongroom.aws.generated.enums import KeySpec
-from strongroom.operations.operation import AliasedKeyTarget, GrantTarget, KeyTarget, Operation
+from strongroom.operations.operation import (
+    AliasedKeyTarget,
+    GrantTarget,
+    KeyTarget,
+    Operation,
+    RelatedKeyTarget,
+)
 from strongroom.resources.key import Key
 
 
@@ -33,16 +39,17 @@ class Plan:
         wire_names = {field.name: field.encode_name for field in msgspec.structs.fields(operation.input)}
         self.operation = operation
         self.changes_a_key = not operation.read_only and any(
-            isinstance(target, KeyTarget | AliasedKeyTarget | GrantTarget) for target in operation.access
+            isinstance(target, KeyTarget | AliasedKeyTarget | RelatedKeyTarget | GrantTarget)
+            for target in operation.access
         )
         self.takes_dry_run = "dry_run" in wire_names
         self.takes_dry_run_modifiers = "dry_run_modifiers" in wire_names
         self.takes_grant_tokens = "grant_tokens" in wire_names
         self.takes_recipient = "recipient" in wire_names
         self.key_is_judged = tuple(
-            isinstance(target, KeyTarget)
+            not isinstance(target, AliasedKeyTarget)
             for target in operation.access
-            if isinstance(target, KeyTarget | AliasedKeyTarget | GrantTarget)
+            if isinstance(target, KeyTarget | AliasedKeyTarget | RelatedKeyTarget | GrantTarget)
         )
         self.recorded = tuple(
             (recorded.member, lower_camel(wire_names[recorded.member]), recorded.absent)
@@ -73,9 +80,11 @@ def record_request(plan: Plan, request: Any) -> Mapping[str, object] | None:
         elif type(value) is str:  # nearly always
             shown[name] = value
         elif type(value) is list:
-            shown[name] = [_shown(item) for item in value]
+            shown[name] = [show_struct(item) for item in value]
+        elif member == "valid_to":
+            shown[name] = datetime.fromtimestamp(value, UTC)
         else:
-            shown[name] = _shown(value)
+            shown[name] = show_struct(value)
     return shown or None
 
 
@@ -98,7 +107,7 @@ def record_response(plan: Plan, response: msgspec.Struct) -> Mapping[str, object
     """The allow-listed members of a response; None where AWS records null."""
     if not plan.response_recorded:
         return None
-    whole = _shown(response)
+    whole = show_struct(response)
     assert isinstance(whole, dict)  # noqa: S101
     wanted = {
         lower_camel(field.encode_name)
@@ -108,7 +117,7 @@ def record_response(plan: Plan, response: msgspec.Struct) -> Mapping[str, object
     return {name: value for name, value in whole.items() if name in wanted}
 
 
-def _shown(value: object) -> object:
+def show_struct(value: object) -> object:
     if not isinstance(value, msgspec.Struct):
         return value
     shown: dict[str, object] = {}
@@ -119,8 +128,8 @@ def _shown(value: object) -> object:
         if field.name.endswith("_date") or field.name == "valid_to":
             member = datetime.fromtimestamp(member, UTC)
         elif isinstance(member, list):
-            member = [_shown(item) for item in member]
+            member = [show_struct(item) for item in member]
         else:
-            member = _shown(member)
+            member = show_struct(member)
         shown[lower_camel(field.encode_name)] = member
     return shown

@@ -13,3 +13,5 @@ class Rules:
     """New customer managed symmetric keys rotate every year. AWS's own default is that they do not."""
     keys_max: int = 100_000
     """Customer managed keys of an account in a Region, in any state: AWS's quota (adjustable there, too)."""
+    regions: frozenset[str] | None = None
+    """The Regions that are served, and so the ones a key can be replicated to. None: any."""

@@ -9,10 +9,15 @@ from strongroom.operations.kms import (
     data_keys,
     encryption,
     grants,
+    imported_material,
+    key_agreement,
     key_creation,
     key_deletion,
+    key_encapsulation,
     key_lifecycle,
     key_policies,
+    macs,
+    multi_region,
     public_keys,
     rotation,
     signing,
@@ -37,6 +42,11 @@ KMS_OPERATIONS: dict[str, Operation] = {
         data_key_pairs,
         rotation,
         grants,
+        imported_material,
+        macs,
+        key_agreement,
+        key_encapsulation,
+        multi_region,
     )
     for operation in family.OPERATIONS
 }

@@ -7,8 +7,8 @@ follow the rule of their family. The cells that the table leaves open are decide
 * "[2] or [3]" (a key that is pending deletion): the guide allows DisabledException or
   KMSInvalidStateException. We answer [3], KMSInvalidStateException "<key ARN> is pending deletion.",
   which is what the API reference's KMSInvalidStateException describes.
-* "[11]" for custom key stores and "[14]", "[15]" for multi-Region keys are in the table although this
-  house cannot reach those states yet; a state that nothing refuses would be an open door later.
+* "[11]" for custom key stores is in the table although this house cannot reach that state yet; a state
+  that nothing refuses would be an open door later.
 * "N/A" (a state that the key's type could not reach when the table was written) refuses like the
   rest of the row's family, since asymmetric and HMAC keys can now wait for imported material too.
 * "[6]", "[7]", "[9]" are not about the state but about the key's origin and type: the operation says them.
@@ -164,12 +164,22 @@ class StateChange(StrEnum):
     ENABLE = "EnableKey"
     DISABLE = "DisableKey"
     SCHEDULE_DELETION = "ScheduleKeyDeletion"
+    SCHEDULE_DELETION_WITH_REPLICAS = "ScheduleKeyDeletion of a primary key with replicas"
     CANCEL_DELETION = "CancelKeyDeletion"
+    UPDATE_PRIMARY_REGION = "UpdatePrimaryRegion"
 
 
 def _to(after: KeyState, *states: KeyState) -> dict[KeyState, KeyState]:
     return dict.fromkeys(states, after)
 
+
+_BEFORE_DELETION = (
+    KeyState.ENABLED,
+    KeyState.DISABLED,
+    KeyState.PENDING_IMPORT,
+    KeyState.UNAVAILABLE,
+    KeyState.CREATING,
+)
 
 # INVARIANT R2: a change whose rule allows a state has a row for that state here, and no other.
 TRANSITIONS: Mapping[StateChange, Mapping[KeyState, KeyState]] = MappingProxyType(
@@ -178,13 +188,13 @@ TRANSITIONS: Mapping[StateChange, Mapping[KeyState, KeyState]] = MappingProxyTyp
         | _to(KeyState.UNAVAILABLE, KeyState.UNAVAILABLE),  # note 12
         StateChange.DISABLE: _to(KeyState.DISABLED, KeyState.ENABLED, KeyState.DISABLED)
         | _to(KeyState.UNAVAILABLE, KeyState.UNAVAILABLE),  # note 12
-        StateChange.SCHEDULE_DELETION: _to(
-            KeyState.PENDING_DELETION,
-            KeyState.ENABLED,
-            KeyState.DISABLED,
-            KeyState.PENDING_IMPORT,
-            KeyState.UNAVAILABLE,
-            KeyState.CREATING,
+        StateChange.SCHEDULE_DELETION: _to(KeyState.PENDING_DELETION, *_BEFORE_DELETION),
+        # "This status can continue indefinitely" (API reference)
+        StateChange.SCHEDULE_DELETION_WITH_REPLICAS: _to(
+            KeyState.PENDING_REPLICA_DELETION, *_BEFORE_DELETION
+        ),
+        StateChange.UPDATE_PRIMARY_REGION: _to(
+            KeyState.UPDATING, KeyState.ENABLED, KeyState.UPDATING, KeyState.UNAVAILABLE
         ),
         # "If this operation succeeds, the key state of the KMS key is Disabled." (API reference)
         StateChange.CANCEL_DELETION: _to(
@@ -198,6 +208,8 @@ RULE_OF_CHANGE: Mapping[StateChange, StateRule] = MappingProxyType(
         StateChange.ENABLE: ENABLE_OR_DISABLE,
         StateChange.DISABLE: ENABLE_OR_DISABLE,
         StateChange.SCHEDULE_DELETION: SCHEDULE_DELETION,
+        StateChange.SCHEDULE_DELETION_WITH_REPLICAS: SCHEDULE_DELETION,
+        StateChange.UPDATE_PRIMARY_REGION: UPDATE_PRIMARY_REGION,
         StateChange.CANCEL_DELETION: CANCEL_DELETION,
     }
 )
@@ -212,3 +224,19 @@ def state_after(change: StateChange, state: KeyState) -> KeyState:
     if after is None:
         raise ValueError(f"{change} is not possible in the key state {state}")
     return after
+
+
+def state_when_done(state: KeyState, *, awaits_import: bool) -> KeyState:
+    """The state of a multi-Region key when what its present state waits for is done.
+
+    A replica that was Creating is Enabled (PendingImport when its material must be imported), keys whose
+    roles were Updating are Enabled again, and a primary key that waited for its last replica's end
+    begins its own waiting period. Raises ValueError for a state that waits for nothing.
+    """
+    if state is KeyState.CREATING:
+        return KeyState.PENDING_IMPORT if awaits_import else KeyState.ENABLED
+    if state is KeyState.UPDATING:
+        return KeyState.ENABLED
+    if state is KeyState.PENDING_REPLICA_DELETION:
+        return KeyState.PENDING_DELETION
+    raise ValueError(f"{state} waits for nothing")

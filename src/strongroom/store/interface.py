@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from strongroom.aws.generated.enums import KeyState
 from strongroom.resources.grant import Grant, GrantFilter, GrantId
 from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
@@ -74,15 +75,27 @@ class Store(Protocol):
         when the account has `of_account_max` customer managed keys in the Region, in any state."""
         ...
 
-    async def update_key(self, key: Key) -> Key:
+    async def update_key(self, key: Key, *, erase: bool = False) -> Key:
         """Replace the record of `key.version` by `key`; returns it with its new version.
 
-        Tags and materials are replaced too. Raises ConcurrentChange.
+        Tags and materials are replaced too. `erase`: nothing of the older rows stays on disk. Raises
+        ConcurrentChange.
         """
         ...
 
-    async def update_keys(self, changing: Sequence[Key]) -> Sequence[Key]:
-        """As update_key for several keys in one transaction: all are replaced, or none."""
+    async def update_keys(
+        self,
+        records: Sequence[Key],
+        new: Sequence[Key] = (),
+        *,
+        erase: bool = False,
+        of_account_max: int | None = None,
+    ) -> Sequence[Key]:
+        """Replace several records, and insert `new` ones (version 1), in one transaction: all or none.
+
+        INVARIANT S3 for each of them. Returns the replaced ones with their new versions. `erase` as in
+        update_key, `of_account_max` as in insert_key. Raises ConcurrentChange, AlreadyExists, LimitReached.
+        """
         ...
 
     async def destroy_key(self, key: Key) -> None:
@@ -100,6 +113,18 @@ class Store(Protocol):
         """How many customer managed keys the account has in the Region, in any state."""
         ...
 
+    async def list_related_keys(self, account_id: AccountId, key_id: KeyId) -> Sequence[Key]:
+        """The keys of that id in every Region, in ascending order of Region: a multi-Region key's
+        primary and replicas. Read from the database, in one snapshot."""
+        ...
+
+    async def list_keys_in_state(
+        self, state: KeyState, after: tuple[Region, KeyId] | None, limit: int
+    ) -> Sequence[Key]:
+        """Up to `limit` keys of all accounts that are in `state`, ascending by Region and key id,
+        beginning after `after`. For states that few keys are in."""
+        ...
+
     async def list_keys_due_for_deletion(self, until: datetime, limit: int) -> Sequence[Key]:
         """Keys of all accounts and Regions whose deletion_at has come."""
         ...
@@ -112,6 +137,10 @@ class Store(Protocol):
     async def list_keys_in_rotation(self, limit: int) -> Sequence[Key]:
         """Enabled keys of all accounts and Regions with a rotation_started_at, the oldest first; no
         replicas of multi-Region keys."""
+        ...
+
+    async def list_keys_with_expired_material(self, until: datetime, limit: int) -> Sequence[Key]:
+        """Keys of all accounts and Regions that hold imported material whose expires_at has come."""
         ...
 
     # aliases

@@ -7,7 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, literal, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
 from strongroom.aws.generated.enums import KeyManagerType, KeyState
 from strongroom.resources.identifiers import AccountId, KeyId, Region
@@ -74,6 +86,26 @@ _IN_ROTATION = (
     select(KEYS.c.region, KEYS.c.key_id)
     .where(_MAY_ROTATE, KEYS.c.rotation_started_at > 0)  # a range: IS NOT NULL would read every row
     .order_by(KEYS.c.rotation_started_at)
+    .limit(bindparam("limit"))
+)
+_EXPIRED = (
+    select(KEY_MATERIALS.c.region, KEY_MATERIALS.c.key_id)
+    .where(KEY_MATERIALS.c.expires_at <= bindparam("until"))
+    .order_by(KEY_MATERIALS.c.expires_at)
+    .limit(bindparam("limit"))
+)
+_RELATED = (
+    select(KEYS.c.region)
+    .where(KEYS.c.key_id == bindparam("key_id"), KEYS.c.account_id == bindparam("account_id"))
+    .order_by(KEYS.c.region)
+)
+_IN_STATE = (
+    select(KEYS.c.region, KEYS.c.key_id)
+    .where(
+        KEYS.c.key_state == bindparam("key_state"),
+        tuple_(KEYS.c.region, KEYS.c.key_id) > tuple_(bindparam("after_region"), bindparam("after_key_id")),
+    )
+    .order_by(KEYS.c.region, KEYS.c.key_id)
     .limit(bindparam("limit"))
 )
 _COUNT = (
@@ -196,6 +228,32 @@ def _select_keys(
     found = (
         select_key(connection, row.region, row.key_id) for row in connection.execute(which, parameters).all()
     )
+    return [key for key in found if key is not None]
+
+
+def select_keys_with_expired_material(connection: Connection, until: datetime, limit: int) -> list[Key]:
+    """Keys with material whose expires_at has come, each once, the longest expired first."""
+    expired = connection.execute(_EXPIRED, {"until": render_instant(until), "limit": limit}).all()
+    identities = dict.fromkeys((row.region, row.key_id) for row in expired)
+    found = (select_key(connection, region, key_id) for region, key_id in identities)
+    return [key for key in found if key is not None]
+
+
+def select_related_keys(connection: Connection, account_id: AccountId, key_id: KeyId) -> list[Key]:
+    """The keys of one id in every Region, in ascending order of Region."""
+    regions = connection.execute(_RELATED, {"account_id": account_id, "key_id": key_id}).scalars().all()
+    found = (select_key(connection, Region(region), key_id) for region in regions)
+    return [key for key in found if key is not None]
+
+
+def select_keys_in_state(
+    connection: Connection, state: KeyState, after: tuple[Region, KeyId] | None, limit: int
+) -> list[Key]:
+    """One page, ascending by Region and key id."""
+    region, key_id = after or ("", "")
+    page = {"key_state": state.value, "after_region": region, "after_key_id": key_id, "limit": limit}
+    rows = connection.execute(_IN_STATE, page).all()
+    found = (select_key(connection, row.region, row.key_id) for row in rows)
     return [key for key in found if key is not None]
 
 

@@ -95,6 +95,7 @@ KEYS = Table(
     Index(None, "key_state", "next_rotation_at"),
     Index(None, "key_state", "rotation_started_at"),
     Index(None, "key_id"),  # a multi-Region key's related keys
+    Index(None, "key_state", "region", "key_id"),  # keys in a state that passes
     Index(None, "custom_key_store_id", "xks_key_id"),
 )
 

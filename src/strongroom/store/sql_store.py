@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from strongroom.aws.generated.enums import KeyState
 from strongroom.clock import Clock
 from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
@@ -106,19 +107,33 @@ class SqlStore(GrantStore):
 
         await self._writer.add(work)
 
-    async def update_key(self, key: Key) -> Key:
-        """Replace the record of `key.version`; returns it with its new version. Raises ConcurrentChange."""
+    async def update_key(self, key: Key, *, erase: bool = False) -> Key:
+        """Replace the record of `key.version`; returns it with its new version. Raises ConcurrentChange.
 
-        return (await self.update_keys((key,)))[0]
+        Secrets: `erase` as in destroy_key, for a token that must go with the older rows.
+        """
+        return (await self.update_keys((key,), erase=erase))[0]
 
-    async def update_keys(self, changing: Sequence[Key]) -> Sequence[Key]:
-        """Replace several records in one transaction, or none of them. Raises ConcurrentChange."""
+    async def update_keys(
+        self,
+        records: Sequence[Key],
+        new: Sequence[Key] = (),
+        *,
+        erase: bool = False,
+        of_account_max: int | None = None,
+    ) -> Sequence[Key]:
+        """Replace and insert several records, all or none.
 
-        def work(connection: Connection, changed: Changed) -> list[Key]:
-            changed.extend(_key_identity(key.region, key.key_id) for key in changing)
-            return [keys.update_key(connection, key) for key in changing]
+        Raises ConcurrentChange, AlreadyExists, LimitReached.
+        """
 
-        return await self._writer.change(work)
+        def work(connection: Connection, changed: Changed) -> Sequence[Key]:
+            changed.extend(_key_identity(key.region, key.key_id) for key in (*records, *new))
+            if new:
+                keys.insert_keys(connection, new, of_account_max)
+            return tuple(keys.update_key(connection, key) for key in records)
+
+        return await (self._writer.add(work) if new else self._writer.change(work, erase=erase))
 
     async def destroy_key(self, key: Key) -> None:
         """Remove the key and all that hangs on it, and enter it in the ledger. Raises ConcurrentChange.
@@ -147,6 +162,16 @@ class SqlStore(GrantStore):
         """How many customer managed keys there are. Grows with their number, so not on the loop's thread."""
         return await self._writer.read(lambda c: keys.count_keys(c, account_id, region))
 
+    async def list_related_keys(self, account_id: AccountId, key_id: KeyId) -> Sequence[Key]:
+        """A multi-Region key's primary and replicas, in ascending order of Region."""
+        return self._reader.read(lambda c: keys.select_related_keys(c, account_id, key_id))
+
+    async def list_keys_in_state(
+        self, state: KeyState, after: tuple[Region, KeyId] | None, limit: int
+    ) -> Sequence[Key]:
+        """One page of the keys of all accounts and Regions that are in `state`."""
+        return self._reader.read(lambda c: keys.select_keys_in_state(c, state, after, limit))
+
     async def list_keys_due_for_deletion(self, until: datetime, limit: int) -> Sequence[Key]:
         """Keys of all accounts and Regions whose deletion_at has come, the longest due first."""
         return self._reader.read(lambda c: keys.select_keys_due(c, until, limit))
@@ -158,6 +183,10 @@ class SqlStore(GrantStore):
     async def list_keys_in_rotation(self, limit: int) -> Sequence[Key]:
         """Enabled keys with a rotation_started_at, the oldest first; no replicas."""
         return self._reader.read(lambda c: keys.select_keys_in_rotation(c, limit))
+
+    async def list_keys_with_expired_material(self, until: datetime, limit: int) -> Sequence[Key]:
+        """Keys that hold imported material whose expires_at has come, the longest expired first."""
+        return self._reader.read(lambda c: keys.select_keys_with_expired_material(c, until, limit))
 
     # aliases
     async def find_alias(self, account_id: AccountId, region: Region, name: AliasName) -> Alias | None:

@@ -31,11 +31,18 @@ DOMAIN_HEADER = TokenHeader(TokenKind.DOMAIN_KEY, bytes(16), bytes(32), "", REGI
 SECRET_HEADER = TokenHeader(
     TokenKind.SECRET_ACCESS_KEY, bytes(16), bytes(32), ACCOUNT, "aws-global", "AKIAIOSFODNN7EXAMPLE", "", ""
 )
+IMPORT_HEADER = replace(
+    HEADER,
+    kind=TokenKind.IMPORT_KEY,
+    material_id=bytes(32),
+    key_spec="RSA_2048",
+    key_usage="RSAES_OAEP_SHA_256",
+)
 REST = bytes(12) + bytes(48)
 
 
 @pytest.mark.parametrize(
-    "header", [HEADER, DOMAIN_HEADER, SECRET_HEADER], ids=lambda header: header.kind.name
+    "header", [HEADER, DOMAIN_HEADER, SECRET_HEADER, IMPORT_HEADER], ids=lambda header: header.kind.name
 )
 def test_parse_token_of_a_rendered_header_gives_it_back(header: TokenHeader) -> None:
     header_bytes = render_header(header)
@@ -71,6 +78,9 @@ def test_render_header_is_laid_out_as_the_document_says() -> None:
         replace(DOMAIN_HEADER, key_spec="AES_256"),
         replace(SECRET_HEADER, account_id=""),
         replace(SECRET_HEADER, key_usage="SIGN_VERIFY"),
+        replace(IMPORT_HEADER, key_spec=""),
+        replace(IMPORT_HEADER, key_usage=""),
+        replace(IMPORT_HEADER, account_id=""),
     ],
 )
 def test_render_header_with_a_field_that_does_not_fit_is_refused(header: TokenHeader) -> None:
@@ -88,7 +98,7 @@ def test_parse_token_of_every_truncation_is_refused() -> None:
 
 def test_parse_token_of_a_later_version_or_unknown_kind_is_refused() -> None:
     token = render_header(HEADER) + REST
-    for changed in (b"\x02" + token[1:], token[:1] + b"\x04" + token[2:], token[:1] + b"\x00" + token[2:]):
+    for changed in (b"\x02" + token[1:], token[:1] + b"\x05" + token[2:], token[:1] + b"\x00" + token[2:]):
         with pytest.raises(ValueError):
             parse_token(changed)
 

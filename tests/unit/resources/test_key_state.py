@@ -16,6 +16,7 @@ from strongroom.resources.key_state import (
     refusal_for,
     require_state,
     state_after,
+    state_when_done,
 )
 
 KEY_ARN = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -157,6 +158,12 @@ def test_transitions_begin_exactly_where_the_rule_allows(change: StateChange) ->
         (StateChange.SCHEDULE_DELETION, KeyState.ENABLED, KeyState.PENDING_DELETION),
         (StateChange.SCHEDULE_DELETION, KeyState.DISABLED, KeyState.PENDING_DELETION),
         (StateChange.SCHEDULE_DELETION, KeyState.PENDING_IMPORT, KeyState.PENDING_DELETION),
+        (
+            StateChange.SCHEDULE_DELETION_WITH_REPLICAS,
+            KeyState.ENABLED,
+            KeyState.PENDING_REPLICA_DELETION,
+        ),
+        (StateChange.UPDATE_PRIMARY_REGION, KeyState.ENABLED, KeyState.UPDATING),
         (StateChange.CANCEL_DELETION, KeyState.PENDING_DELETION, KeyState.DISABLED),
         (StateChange.CANCEL_DELETION, KeyState.PENDING_REPLICA_DELETION, KeyState.DISABLED),
     ],
@@ -176,3 +183,28 @@ def test_state_after_refused_state_raises(change: StateChange) -> None:
     for state in refused:
         with pytest.raises(ValueError, match=change):
             state_after(change, state)
+
+
+@pytest.mark.parametrize(
+    ("before", "awaits_import", "after"),
+    [
+        (KeyState.CREATING, False, KeyState.ENABLED),
+        (KeyState.CREATING, True, KeyState.PENDING_IMPORT),
+        (KeyState.UPDATING, False, KeyState.ENABLED),
+        (KeyState.UPDATING, True, KeyState.ENABLED),
+        (KeyState.PENDING_REPLICA_DELETION, False, KeyState.PENDING_DELETION),
+    ],
+    ids=str,
+)
+def test_state_when_done_leads_to_the_state_of_aws(
+    before: KeyState, awaits_import: bool, after: KeyState
+) -> None:
+    """Source: KMS Developer Guide, "Key states of AWS KMS keys"; ScheduleKeyDeletion."""
+    assert state_when_done(before, awaits_import=awaits_import) is after
+
+
+def test_state_when_done_of_a_state_that_waits_for_nothing_raises() -> None:
+    passing = {KeyState.CREATING, KeyState.UPDATING, KeyState.PENDING_REPLICA_DELETION}
+    for state in set(KeyState) - passing:
+        with pytest.raises(ValueError, match="waits for nothing"):
+            state_when_done(state, awaits_import=False)

@@ -10,7 +10,16 @@ from typing import Final
 from strongroom.boundary.backing_keys import BackingKey
 from strongroom.boundary.key_hierarchy import TokenHeader
 from strongroom.boundary.messages import SLOW_KEY_SPECS
-from strongroom.boundary.software import edwards_curve, elliptic_curves, ml_dsa, rsa_keys, symmetric
+from strongroom.boundary.software import (
+    edwards_curve,
+    elliptic_curves,
+    key_agreement,
+    macs,
+    ml_dsa,
+    ml_kem,
+    rsa_keys,
+    symmetric,
+)
 
 
 def _as_it_is(material: bytes) -> bytes:
@@ -37,6 +46,9 @@ class Family:
 
 ENCRYPT_DECRYPT: Final = "ENCRYPT_DECRYPT"
 SIGN_VERIFY: Final = "SIGN_VERIFY"
+GENERATE_VERIFY_MAC: Final = "GENERATE_VERIFY_MAC"
+KEY_AGREEMENT: Final = "KEY_AGREEMENT"
+ENCAPSULATE_DECAPSULATE: Final = "ENCAPSULATE_DECAPSULATE"
 
 
 def _rsa(key_spec: str, load: Callable[[TokenHeader, bytes], BackingKey]) -> Family:
@@ -73,6 +85,29 @@ FAMILIES: Final[Mapping[tuple[str, str], Family]] = {
         )
         for spec in ml_dsa.PRIVATE_KEYS
     },
+    **{
+        (spec, GENERATE_VERIFY_MAC): Family(partial(macs.generate_material, spec), macs.HmacKey)
+        for spec in macs.HASHES
+    },
+    **{
+        (spec, KEY_AGREEMENT): Family(
+            partial(elliptic_curves.generate_material, spec),
+            key_agreement.EllipticCurveAgreementKey,
+            partial(elliptic_curves.take_in_material, spec),
+        )
+        for spec in key_agreement.KEY_SPECS
+    },
+    (ml_kem.EXPANDED_KEY_SPEC, ENCAPSULATE_DECAPSULATE): Family(
+        ml_kem.generate_expanded_material, ml_kem.ExpandedMlKemKey
+    ),
+    **{
+        (spec, ENCAPSULATE_DECAPSULATE): Family(
+            partial(ml_kem.generate_material, spec),
+            ml_kem.MlKemKey,
+            partial(ml_kem.take_in_material, spec),
+        )
+        for spec in ml_kem.PRIVATE_KEYS
+    },
 }
 """By (key spec, key usage). What is not here, BoundaryRefused says."""
 
@@ -80,6 +115,6 @@ DATA_KEY_PAIR_USAGES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         (*rsa_keys.KEY_BITS, *elliptic_curves.CURVES, edwards_curve.KEY_SPEC, "SM2"), SIGN_VERIFY
     ),
-    **dict.fromkeys(("ML_KEM_512", "ML_KEM_768", "ML_KEM_1024"), "ENCAPSULATE_DECAPSULATE"),
+    **dict.fromkeys((ml_kem.EXPANDED_KEY_SPEC, *ml_kem.PRIVATE_KEYS), ENCAPSULATE_DECAPSULATE),
 }
 """By data key pair spec: the usage whose family makes the pair. A family without a row makes none."""

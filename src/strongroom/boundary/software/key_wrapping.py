@@ -105,7 +105,7 @@ class DomainKeyRing:
                 del self._active[dropped.region]
 
     def require_active(self, region: str) -> None:
-        """Raises NoActiveDomainKey where nothing could be wrapped."""
+        """Raises NoActiveDomainKey: asked before slow work that would be for nothing."""
         if region not in self._active:
             raise NoActiveDomainKey(region)
 

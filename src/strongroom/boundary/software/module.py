@@ -8,23 +8,36 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, TypeVar
 
 from strongroom.boundary.backing_keys import AsymmetricKey, BackingKey
-from strongroom.boundary.interface import BoundaryRefused, GeneratedKey, KeyBinding, TokenRefused
+from strongroom.boundary.interface import (
+    BoundaryRefused,
+    GeneratedKey,
+    ImportBinding,
+    ImportParameters,
+    ImportTokenExpired,
+    KeyBinding,
+    MaterialRefused,
+    TokenRefused,
+)
 from strongroom.boundary.key_hierarchy import (
     GLOBAL_REGION,
+    Token,
     TokenHeader,
     TokenKind,
+    parse_token,
     require_account_id,
     require_region,
 )
 from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
-from strongroom.boundary.software import recipient, secret_access_keys
+from strongroom.boundary.software import imported_material, recipient, secret_access_keys
 from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, Family
 from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
 from strongroom.boundary.software.random_source import NoncePool
+from strongroom.boundary.software.replication import Replication, require_multi_region
 from strongroom.boundary.software.symmetric import NONCE_BYTES, SymmetricBackingKey
 from strongroom.boundary.software.tickets import TicketOffice
 
@@ -50,6 +63,7 @@ class SoftwareModule:
         self._root_secret = root_secret
         self._domain_keys = DomainKeyRing(root_key)
         self._tickets = TicketOffice(root_key)
+        self._replication = Replication(root_key, self._domain_keys)
         self._backing_keys: OrderedDict[bytes, BackingKey] = OrderedDict()
         self._nonces = NoncePool()
 
@@ -69,22 +83,60 @@ class SoftwareModule:
 
     def export_key(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
         """The exported key token of new material. Raises BoundaryRefused, NoActiveDomainKey."""
-        _require_place(binding)
-        try:
-            material_id = material_id_of(material, binding.key_id)
-        except ValueError:
-            raise BoundaryRefused from None
-        header = TokenHeader(
-            TokenKind.BACKING_KEY,
-            b"",
-            material_id,
-            binding.account_id,
-            binding.region,
-            binding.key_id,
-            binding.key_spec,
-            binding.key_usage,
+        header = _backing_key_header(binding, material)
+        return GeneratedKey(self._domain_keys.wrap(header, material), header.material_id.hex())
+
+    def get_import_parameters(self, binding: ImportBinding, ends_at_microseconds: int) -> ImportParameters:
+        return self.export_wrapping_key(binding, ends_at_microseconds, self.prepare_wrapping_key(binding)())
+
+    def import_key_material(
+        self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
+    ) -> GeneratedKey:
+        take_in = self.prepare_import(import_token, now_microseconds, encrypted_material, binding)
+        return self.export_import(binding, take_in())
+
+    def prepare_wrapping_key(self, binding: ImportBinding) -> Callable[[], bytes]:
+        header = imported_material.import_token_header(binding)
+        self._domain_keys.require_active(header.region)
+        return partial(imported_material.generate_wrapping_key, binding.wrapping_key_spec)
+
+    def export_wrapping_key(
+        self, binding: ImportBinding, ends_at_microseconds: int, wrapping_key: bytes
+    ) -> ImportParameters:
+        header = imported_material.import_token_header(binding)
+        secret = imported_material.render_import_secret(ends_at_microseconds, wrapping_key)
+        return ImportParameters(
+            imported_material.public_half(wrapping_key), self._domain_keys.wrap(header, secret)
         )
-        return GeneratedKey(self._domain_keys.wrap(header, material), material_id.hex())
+
+    def prepare_import(
+        self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
+    ) -> Callable[[], bytes]:
+        if (binding.key_spec, binding.key_usage) not in FAMILIES:
+            raise BoundaryRefused
+        token = imported_material.require_import_token(import_token, binding)
+        ends_at, private_key = imported_material.parse_import_secret(self._domain_keys.unwrap(token))
+        if now_microseconds >= ends_at:
+            raise ImportTokenExpired
+        unwrapped = imported_material.unwrap_material(private_key, token.header.key_usage, encrypted_material)
+
+        def take_in() -> bytes:
+            try:
+                return imported_material.canonical_material(binding.key_spec, unwrapped)
+            except ValueError:
+                return b""
+
+        return take_in
+
+    def export_import(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
+        family = FAMILIES.get((binding.key_spec, binding.key_usage))
+        if family is None or not material:
+            raise MaterialRefused
+        try:
+            family.load(_backing_key_header(binding, material), material)
+        except ValueError:
+            raise MaterialRefused from None
+        return self.export_key(binding, material)
 
     def encrypt(self, token: bytes, key_id: bytes, plaintext: bytes, aad: bytes) -> bytes:
         return self._symmetric_key(token, key_id).encrypt(plaintext, aad, self._nonces.take(NONCE_BYTES))
@@ -171,6 +223,33 @@ class SoftwareModule:
     def read_ticket(self, purpose: bytes, context: bytes, ticket: bytes) -> bytes:
         return self._tickets.read(purpose, context, ticket)
 
+    def create_replication_key(self, region: str) -> bytes:
+        return self._replication.create_key(region)
+
+    def export_for_region(self, token: bytes, key_id: bytes, receiving_token: bytes) -> bytes:
+        parsed = require_token(token, TokenKind.BACKING_KEY)
+        if parsed.header.key_id.encode("ascii") != key_id:  # INVARIANT B2
+            raise TokenRefused
+        require_multi_region(parsed.header.key_id)
+        return self._replication.seal(parsed.header, self._domain_keys.unwrap(parsed), receiving_token)
+
+    def import_from_region(self, message: bytes, receiving_token: bytes, binding: KeyBinding) -> GeneratedKey:
+        header, material = self._replication.open(message, receiving_token)
+        is_of_binding = (
+            header.account_id,
+            header.receiving_region,
+            header.key_id,
+            header.key_spec,
+            header.key_usage,
+        ) == (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
+        if not is_of_binding:
+            raise MaterialRefused
+        key = self.export_key(binding, material)
+        if key.material_id != header.material_id.hex():
+            raise MaterialRefused
+        self._load(parse_token(key.exported_token), material)  # whole and of its spec, or it is not taken
+        return key
+
     def describe(self) -> Mapping[str, str]:
         return {
             "module": "software",
@@ -211,8 +290,10 @@ class SoftwareModule:
 
     def _unwrap(self, token_bytes: bytes) -> BackingKey:
         token = require_token(token_bytes, TokenKind.BACKING_KEY)
+        return self._load(token, self._domain_keys.unwrap(token))
+
+    def _load(self, token: Token, material: bytes) -> BackingKey:
         family = FAMILIES.get((token.header.key_spec, token.header.key_usage))
-        material = self._domain_keys.unwrap(token)
         if family is None:  # authentic, but of a later version
             raise BoundaryRefused
         try:
@@ -245,3 +326,23 @@ def _pair_family(pair_spec: str) -> Family:
     if family is None:
         raise BoundaryRefused
     return family
+
+
+def _backing_key_header(binding: KeyBinding, material: bytes) -> TokenHeader:
+    """What the token of `material` will be bound to. Raises BoundaryRefused."""
+    try:
+        require_region(binding.region)
+        require_account_id(binding.account_id)
+        material_id = material_id_of(material, binding.key_id)
+    except ValueError:
+        raise BoundaryRefused from None
+    return TokenHeader(
+        TokenKind.BACKING_KEY,
+        b"",
+        material_id,
+        binding.account_id,
+        binding.region,
+        binding.key_id,
+        binding.key_spec,
+        binding.key_usage,
+    )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from strongroom.authorization.key_policy import check_lockout, default_key_policy, parse_policy
 from strongroom.aws import refusals
 from strongroom.aws.generated.enums import KeyManagerType, KeySpec, KeyState, KeyUsageType, OriginType
 from strongroom.aws.generated.shapes import CreateKeyRequest, CreateKeyResponse
 from strongroom.boundary.interface import BoundaryRefused, KeyBinding
 from strongroom.operations.context import Call
 from strongroom.operations.metadata import render_key_metadata
+from strongroom.operations.new_key_policy import policy_of_new_key
 from strongroom.operations.operation import Operation, on_account, records
 from strongroom.operations.tag_rules import merge_tags
 from strongroom.resources.identifiers import (
@@ -19,7 +19,6 @@ from strongroom.resources.identifiers import (
     key_arn,
     new_key_id,
     new_multi_region_key_id,
-    partition_of,
 )
 from strongroom.resources.key import Key, KeyMaterial
 from strongroom.resources.key_spec import is_usage_compatible
@@ -55,17 +54,6 @@ def check_create_key(request: CreateKeyRequest) -> None:
         raise refusals.xks_key_id_needs_external_key_store()
 
 
-def _policy_for(call: Call, request: CreateKeyRequest, arn: str) -> str:
-    """The key policy of the new key: the given one, if it is one and locks nobody out."""
-    policy = request.policy
-    if policy is None:
-        return default_key_policy(call.account_id, partition_of(call.region))
-    parse_policy(policy)
-    if not request.bypass_policy_lockout_safety_check:
-        check_lockout(call.principal, policy, arn, call.account_id)
-    return policy
-
-
 async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyRequest) -> KeyMaterial:
     spec, usage = requested_spec(request), requested_usage(request)
     try:
@@ -80,7 +68,9 @@ async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyReques
 async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse:
     key_id = new_multi_region_key_id() if request.multi_region else new_key_id()
     arn = key_arn(call.region, call.account_id, key_id)
-    policy = _policy_for(call, request, arn)
+    policy = policy_of_new_key(
+        call.principal, arn, request.policy, bypass_lockout=bool(request.bypass_policy_lockout_safety_check)
+    )
     tags = merge_tags({}, request.tags or [])
     origin = request.origin or OriginType.AWS_KMS
     spec = requested_spec(request)

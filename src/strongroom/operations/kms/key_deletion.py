@@ -14,6 +14,8 @@ from strongroom.aws.generated.shapes import (
 )
 from strongroom.operations.context import Call
 from strongroom.operations.operation import Operation, on_key, records
+from strongroom.replication.related_keys import replicas_of
+from strongroom.resources.imported_material import state_with_material
 from strongroom.resources.key_state import CANCEL_DELETION, SCHEDULE_DELETION, StateChange, state_after
 
 PENDING_WINDOW_DAYS_DEFAULT = 30
@@ -39,29 +41,36 @@ async def schedule_key_deletion(
     call: Call, request: ScheduleKeyDeletionRequest
 ) -> ScheduleKeyDeletionResponse:
     days = window_days(request)
-    deletion_at = call.rooms.clock.now() + timedelta(days=days)
+    change, deletion_at = StateChange.SCHEDULE_DELETION, None
+    if await replicas_of(call.rooms.store, call.key):
+        change = StateChange.SCHEDULE_DELETION_WITH_REPLICAS  # its window begins when the last one is gone
+    else:
+        deletion_at = call.rooms.clock.now() + timedelta(days=days)
     key = await call.rooms.store.update_key(
         replace(
             call.key,
-            key_state=state_after(StateChange.SCHEDULE_DELETION, call.key.key_state),
+            key_state=state_after(change, call.key.key_state),
             deletion_at=deletion_at,
             pending_window_days=days,
         )
     )
     return ScheduleKeyDeletionResponse(
         key_id=key.arn,
-        deletion_date=deletion_at.timestamp(),
+        deletion_date=None if deletion_at is None else deletion_at.timestamp(),
         key_state=key.key_state,
         pending_window_in_days=days,
     )
 
 
 async def cancel_key_deletion(call: Call, request: CancelKeyDeletionRequest) -> CancelKeyDeletionResponse:
-    """Leaves the key disabled, as AWS does: nobody uses it again unawares."""
+    """Leaves the key disabled, as AWS does: nobody uses it again unawares. One that lacks imported key
+    material waits for it instead, for a key that is Disabled could be enabled."""
     key = await call.rooms.store.update_key(
         replace(
             call.key,
-            key_state=state_after(StateChange.CANCEL_DELETION, call.key.key_state),
+            key_state=state_with_material(
+                call.key, state_after(StateChange.CANCEL_DELETION, call.key.key_state)
+            ),
             deletion_at=None,
             pending_window_days=None,
         )

@@ -15,7 +15,7 @@ from strongroom.aws.generated.shapes import (
     UpdateKeyDescriptionRequest,
 )
 from strongroom.operations.context import Call
-from strongroom.operations.metadata import render_key_metadata
+from strongroom.operations.metadata import load_key_metadata
 from strongroom.operations.operation import Operation, on_account, on_key, records
 from strongroom.operations.pagination import cut_page, parse_marker, render_marker
 from strongroom.resources.identifiers import KeyId, key_arn
@@ -32,7 +32,7 @@ LIST_KEYS_LIMIT_DEFAULT = 100
 
 
 async def describe_key(call: Call, request: DescribeKeyRequest) -> DescribeKeyResponse:
-    return DescribeKeyResponse(key_metadata=render_key_metadata(call.key))
+    return DescribeKeyResponse(key_metadata=await load_key_metadata(call.rooms.store, call.key))
 
 
 async def list_keys(call: Call, request: ListKeysRequest) -> ListKeysResponse:

@@ -39,6 +39,7 @@ def _keys() -> None:
     op.create_index("ix_keys_key_state_next_rotation_at", "keys", ["key_state", "next_rotation_at"])
     op.create_index("ix_keys_key_state_rotation_started_at", "keys", ["key_state", "rotation_started_at"])
     op.create_index("ix_keys_key_id", "keys", ["key_id"])
+    op.create_index("ix_keys_key_state_region_key_id", "keys", ["key_state", "region", "key_id"])
     op.create_index("ix_keys_custom_key_store_id_xks_key_id", "keys", ["custom_key_store_id", "xks_key_id"])
 
 
