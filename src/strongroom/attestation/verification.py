@@ -73,8 +73,11 @@ class AttestationVerifier:
         """Raises AttestationRefused, and nothing else."""
         try:
             return self._verify(encoded, now)
-        # INVARIANT N1: the parsers beneath raise a dozen types over hostile bytes; each of them is a refusal.
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        # INVARIANT N1: the parsers beneath raise a dozen types over hostile bytes; each of them is a refusal,
+        # and so is a panic in a library's Rust, which is no Exception.
+        except BaseException:
             raise AttestationRefused from None
 
     def _verify(self, encoded: bytes, now: datetime) -> Recipient:
