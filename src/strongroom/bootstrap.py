@@ -19,6 +19,7 @@ from typing import Any
 
 import uvloop
 
+from strongroom.attestation.verification import AttestationVerifier
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
@@ -62,6 +63,7 @@ from strongroom.wire.limits import Limits
 DATABASE_FILE = "strongroom.db"
 ROOT_ACCESS_KEY_SETTING = "root_access_key_id"
 CHANNEL_SECONDS_MAX = 10.0
+ROOT_CERTIFICATE_BYTES_MAX = 1 << 16
 
 
 def run_server(settings: Settings, root_secret_fd: int | None) -> None:
@@ -97,6 +99,7 @@ def _run_prepare(context: PrepareContext) -> None:
     settings = context.settings
     assert settings.data_directory is not None  # noqa: S101  (a running server has one)
     path = settings.data_directory / DATABASE_FILE
+    _load_attestation_roots(settings)  # before anything is written
     try:
         prepare_database(path)
         asyncio.run(_begin_tracking_usage(path))
@@ -114,6 +117,23 @@ async def _begin_tracking_usage(path: Path) -> None:
             await store.put_setting(TRACKING_STARTED_SETTING, repr(HostClock().epoch_seconds()))
     finally:
         store.close()
+
+
+def _load_attestation_roots(settings: Settings) -> AttestationVerifier:
+    """Raises: StartRefused."""
+    roots: dict[str, bytes] = {}
+    for label, file in settings.attestation_roots:
+        try:
+            with file.open("rb") as stream:
+                roots[label] = stream.read(ROOT_CERTIFICATE_BYTES_MAX + 1)
+            AttestationVerifier({label: roots[label]})
+        except OSError as error:
+            raise StartRefused(f"Cannot read the attestation root {file}: {error.strerror}.") from None
+        except ValueError:
+            raise StartRefused(
+                f"The attestation root {file} must be one certificate in PEM, of an elliptic curve key."
+            ) from None
+    return AttestationVerifier(roots)
 
 
 async def _require_a_root_access_key(path: Path) -> None:
@@ -164,7 +184,9 @@ class House:
             keys_max=settings.keys_max,
             regions=None if settings.regions is None else frozenset(settings.regions),
         )
-        self.rooms = Rooms(self.store, self.boundary, Authorizer(), clock, rules)
+        self.rooms = Rooms(
+            self.store, self.boundary, Authorizer(), clock, rules, _load_attestation_roots(settings)
+        )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()
         self._all_attached = asyncio.Event()

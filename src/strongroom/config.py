@@ -68,6 +68,11 @@ class Settings:
     """The Regions that are served; None: every Region."""
     root_access_key_id: AccessKeyId | None = None
     signature_skew_seconds: int = 300
+    attestation_roots: tuple[tuple[str, Path], ...] = ()
+    """Root certificates (PEM) of attestation documents, by the label that the audit trail will show.
+
+    Empty: a request with a Recipient is refused.
+    """
     rotate_new_keys: bool = True
     """New customer managed symmetric keys rotate every year; AWS's own default is that they do not."""
     keys_max: int = 100_000
@@ -172,6 +177,23 @@ def _parse_request_quotas(value: object) -> RequestQuotaSetting:
     return {group: float(rate) for group, rate in value.items()}
 
 
+def _parse_attestation_roots(value: object) -> tuple[tuple[str, Path], ...]:
+    """A table, or text: LABEL=FILE,LABEL=FILE."""
+    description = 'must be a table of labels and files, or text such as "LABEL=FILE,LABEL=FILE"'
+    if isinstance(value, str):
+        pairs = [part.strip().partition("=") for part in value.split(",")] if value else []
+        if len({label for label, _, _ in pairs}) != len(pairs):
+            raise ValueError(description)
+        value = {label: file for label, _, file in pairs}
+    if not isinstance(value, dict):
+        raise ValueError(description)
+    if not all(_ROOT_LABEL.fullmatch(label) for label in value):
+        raise ValueError("must have labels of 1 to 64 letters, digits, dots, dashes and underscores")
+    return tuple((label, _parse_path(file)) for label, file in value.items())
+
+
+_ROOT_LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
 PARSERS: Mapping[str, Callable[[object], Any]] = {
     "host": _parse_text,
     "port": _whole_number(0, 65_535),
@@ -185,6 +207,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "root_access_key_id": _matching(
         re.compile(r"[A-Za-z0-9_]{3,128}", re.ASCII), "3 to 128 letters, digits or underscores"
     ),
+    "attestation_roots": _parse_attestation_roots,
     "rotate_new_keys": _truth,
     "keys_max": _whole_number(1, 10_000_000),
     "request_quotas": _parse_request_quotas,

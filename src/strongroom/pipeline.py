@@ -16,23 +16,25 @@ forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
+from strongroom.attestation.verification import Recipient
 from strongroom.audit.cloudtrail import Envelope, render_envelope, render_event, render_user_identity
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.authorization.decision import denial
 from strongroom.aws import refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.aws.generated.enums import DryRunModifierType, OriginType
+from strongroom.aws.generated.enums import OriginType
 from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
 from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.operations.context import Call, RelatedEvent, Rooms
+from strongroom.operations.dry_run import is_ciphertext_ignored
 from strongroom.operations.grant_lookup import require_may_retire, resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
 from strongroom.operations.key_lookup import (
@@ -52,6 +54,7 @@ from strongroom.operations.operation import (
     RelatedKeyTarget,
 )
 from strongroom.operations.plan import Plan, record_material, record_request, record_response
+from strongroom.operations.recipients import read_recipient, record_recipient
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
@@ -116,6 +119,7 @@ class Trip:
         "keys",
         "name",
         "plan",
+        "recipient",
         "recorded_at",
         "related_events",
         "request",
@@ -131,6 +135,7 @@ class Trip:
         self.authenticated: AuthenticatedRequest | None = None
         self.request: Any = None
         self.grants: tuple[GrantReference, ...] = ()
+        self.recipient: Recipient | None = None
         self.keys: tuple[Key, ...] = ()
         self.related_events: list[RelatedEvent] = []
         self.response: msgspec.Struct | None = None
@@ -208,17 +213,11 @@ class Pipeline:
             raise signature_refusals.wrong_scope([signature_refusals.service_sentence(service)])
         request: Any = codec.decode(plan.operation, trip.http.body)
         trip.request = request
-        if plan.operation.check is not None:
-            plan.operation.check(request)
-        if self._request_quotas is not None and service == "kms":
-            account_id = authenticated.principal.account_id
-            self._request_quotas.require_room(trip.name, request, account_id, authenticated.region)
+        self._admit(trip, plan, authenticated, request)
         if plan.takes_grant_tokens and request.grant_tokens:
             trip.grants = await read_grant_tokens(
                 self._rooms.boundary, request.grant_tokens, authenticated.region
             )
-        if not plan.operation.read_only and not self._audit.is_accepting():
-            raise refusals.internal()  # nothing is changed that could not be recorded
         if not plan.changes_a_key:
             trip.response = await self._run(trip, plan, authenticated, request)
             return plan
@@ -234,6 +233,19 @@ class Pipeline:
         finally:
             self._turns.give()
         raise refusals.internal()
+
+    def _admit(self, trip: Trip, plan: Plan, authenticated: AuthenticatedRequest, request: Any) -> None:
+        """What is judged by the request alone, before any key is looked up."""
+        operation = plan.operation
+        if operation.check is not None:
+            operation.check(request)
+        if self._request_quotas is not None and operation.service == "kms":
+            account_id = authenticated.principal.account_id
+            self._request_quotas.require_room(trip.name, request, account_id, authenticated.region)
+        if plan.takes_recipient and request.recipient is not None:
+            trip.recipient = read_recipient(self._rooms, request.recipient)
+        if not operation.read_only and not self._audit.is_accepting():
+            raise refusals.internal()  # nothing is changed that could not be recorded
 
     async def _run(
         self, trip: Trip, plan: Plan, authenticated: AuthenticatedRequest, request: Any
@@ -275,7 +287,7 @@ class Pipeline:
                     raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
         if operation.states is not None:
             require_states(operation.states, plan, call_keys, rooms.clock)
-        call = Call(principal, region, call_keys, rooms, trip.grants, grant)
+        call = Call(principal, region, call_keys, rooms, trip.grants, grant, trip.recipient)
         trip.related_events = call.related_events
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
@@ -285,9 +297,7 @@ class Pipeline:
     async def _rehearse(self, plan: Plan, call: Call, request: Any) -> None:
         """What a dry run still checks: a read-only operation runs and its result is thrown away; of a
         change, the part that changes nothing."""
-        if plan.takes_dry_run_modifiers and DryRunModifierType.IGNORE_CIPHERTEXT in (
-            request.dry_run_modifiers or ()
-        ):
+        if plan.takes_dry_run_modifiers and is_ciphertext_ignored(request):
             return
         if plan.operation.read_only:
             await plan.operation.run(call, request)
@@ -335,7 +345,7 @@ class Pipeline:
             None if error is None else error.message,
             None if plan is None or trip.request is None else record_request(plan, trip.request),
             None if plan is None or response is None else record_response(plan, response),
-            None if plan is None or response is None else record_material(plan, response, trip.keys),
+            _additional_data(trip),
             trip.request_id,
             trip.event_id,
         )
@@ -397,6 +407,16 @@ class Pipeline:
             recipient_account_id="" if authenticated is None else authenticated.principal.account_id,
             tls_details=None,
         )
+
+
+def _additional_data(trip: Trip) -> Mapping[str, object] | None:
+    """The material that was used, and the recipient, who is recorded in refusals as well."""
+    material = None
+    if trip.plan is not None and trip.response is not None:
+        material = record_material(trip.plan, trip.response, trip.keys)
+    if trip.recipient is None:
+        return material
+    return {**(material or {}), "recipient": record_recipient(trip.recipient)}
 
 
 def _identity(principal: AuthenticatedPrincipal) -> bytes:

@@ -6,6 +6,8 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.running_boundary import ACCOUNT, KEY_ID, REGION, RunningBoundary
@@ -24,6 +26,11 @@ from strongroom.boundary.messages import (
 )
 
 K = KEY_ID.encode()
+RECIPIENT_KEY = (
+    rsa.generate_private_key(65537, 2048)
+    .public_key()
+    .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+)
 KNOWN_STATUSES = {int(status) for status in Status}
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -127,6 +134,7 @@ def test_random_fields_get_a_known_status_and_keep_the_channel(target: Target, d
         ACCOUNT.encode(),
         b"SYMMETRIC_DEFAULT",
         b"ENCRYPT_DECRYPT",
+        RECIPIENT_KEY,
         b"\xff\xfe",
     ]
     field = st.one_of(st.sampled_from(known), st.binary(max_size=100))
@@ -138,6 +146,8 @@ def test_random_fields_get_a_known_status_and_keep_the_channel(target: Target, d
         Opcode.GENERATE_DATA_KEY: 2,
         Opcode.GENERATE_DATA_KEY_WITHOUT_PLAINTEXT: 2,
         Opcode.LOAD_DOMAIN_KEY: 1,
+        Opcode.GENERATE_DATA_KEY_FOR_RECIPIENT: 2,
+        Opcode.GENERATE_RANDOM_FOR_RECIPIENT: 0,
     }
     if opcode in numbered:
         number = data.draw(st.integers(0, 65535), label="number")

@@ -14,7 +14,6 @@ from Cryptodome.Signature import eddsa, pss
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 from pqcrypto.kem import ml_kem_512
 from tests.operations.road_requests import (
-    TEXT,
     answering,
     at_once,
     decoded,
@@ -148,12 +147,6 @@ def test_dry_run_makes_nothing(road: Road, key: dict[str, Any], operation: str) 
         "DryRunOperationException",
         "The request would have succeeded, but the DryRun option is set.",
     )
-
-
-def test_recipient_is_never_overlooked(road: Road, key: dict[str, Any]) -> None:
-    recipient = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": TEXT}
-    request = {"KeyId": key["KeyId"], "KeyPairSpec": "ECC_NIST_P256", "Recipient": recipient}
-    assert refused(road, PAIR, **request)[0] == "UnsupportedOperationException"
 
 
 @pytest.mark.parametrize("operation", [PAIR, HIDDEN])

@@ -20,8 +20,6 @@ from tests.support.road import Road
 
 BOTH = ("GenerateDataKey", "GenerateDataKeyWithoutPlaintext")
 LENGTH_RULE = ("ValidationException", "Please specify either number of bytes or key spec.")
-RECIPIENT = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": "YQ=="}
-NOT_BUILT = ("UnsupportedOperationException", "Recipient is not supported by this server.")
 
 
 @pytest.fixture
@@ -123,13 +121,6 @@ def test_data_key_dry_run_is_an_error(road: Road, key: dict[str, Any], operation
         "DryRunOperationException",
         "The request would have succeeded, but the DryRun option is set.",
     )
-
-
-def test_recipient_is_never_overlooked(road: Road, key: dict[str, Any]) -> None:
-    named = {"KeyId": key["KeyId"], "KeySpec": "AES_256", "Recipient": RECIPIENT}
-    assert refused(road, "GenerateDataKey", **named) == NOT_BUILT
-    assert refused(road, "GenerateDataKey", DryRun=True, **named) == NOT_BUILT
-    assert refused(road, "GenerateRandom", NumberOfBytes=8, Recipient=RECIPIENT) == NOT_BUILT
 
 
 @pytest.mark.parametrize("length", [1, 32, 1024])

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from tests.support.running_boundary import RunningBoundary
 
+from strongroom.attestation.verification import AttestationVerifier
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.boundary.client import BoundaryClient
@@ -79,6 +80,7 @@ class Road:
         directory: Path,
         rules: Rules = Rules(),  # noqa: B008  (frozen)
         request_quotas: RequestQuotas | None = None,
+        attestation_roots: Mapping[str, bytes] | None = None,
     ) -> None:
         self.directory = directory
         self.loop = asyncio.new_event_loop()
@@ -89,7 +91,14 @@ class Road:
         self.boundary = BoundaryClient(self.loop, self.store)
         self.boundary.attach(self.running_boundary.new_channel())
         self.audit = ListedTrail()
-        self.rooms = Rooms(self.store, self.boundary, Authorizer(), self.clock, rules)
+        self.rooms = Rooms(
+            self.store,
+            self.boundary,
+            Authorizer(),
+            self.clock,
+            rules,
+            AttestationVerifier(attestation_roots or {}),
+        )
         ids = RequestIds()
         self.jobs = JobRunner(self.rooms, self.audit, ids)
         self.codec = AwsJson11()

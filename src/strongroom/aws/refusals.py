@@ -399,11 +399,6 @@ def not_built(what: str) -> ApiError:
     return unsupported_operation(f"{what} is not supported by this server.")  # [own]
 
 
-def recipient_not_built() -> ApiError:
-    """A Recipient must never be overlooked: the answer would be in plaintext."""
-    return not_built("Recipient")  # [own]
-
-
 def internal() -> ApiError:
     """Something in the service failed; the request may be tried again."""
     return ApiError(  # [M]

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from strongroom.boundary.asymmetric_calls import KEY_PAIR_SECONDS, AsymmetricCalls, parse_nothing
+from strongroom.boundary.asymmetric_calls import KEY_PAIR_SECONDS, parse_nothing
 from strongroom.boundary.channel import Call, PipelinedChannel
 from strongroom.boundary.interface import (
     BoundaryBusy,
@@ -42,6 +42,7 @@ from strongroom.boundary.messages import (
     render_instant,
     render_number,
 )
+from strongroom.boundary.recipient_calls import RecipientCalls
 from strongroom.boundary.shared_secret_calls import SharedSecretCalls
 from strongroom.reply import Reply
 
@@ -92,7 +93,7 @@ class BoundaryStatus:
         }
 
 
-class BoundaryClient(AsymmetricCalls, SharedSecretCalls):
+class BoundaryClient(RecipientCalls, SharedSecretCalls):
     """The boundary, called over a socket; satisfies `interface.Boundary`.
 
     Concurrency: one event loop, its own thread. Secrets: holds tokens, plaintexts and blobs of the calls

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from strongroom.boundary.asymmetric_requests import AsymmetricModule, AsymmetricRequests, Handler
+from strongroom.boundary.asymmetric_requests import AsymmetricRequests, Handler
 from strongroom.boundary.interface import (
     BoundaryRefused,
     CiphertextRefused,
@@ -36,6 +36,7 @@ from strongroom.boundary.messages import (
     parse_number,
     render_fields,
 )
+from strongroom.boundary.recipient_requests import RecipientModule, RecipientRequests
 from strongroom.boundary.shared_secret_requests import SharedSecretRequests
 from strongroom.boundary.slow_work import Deferred
 
@@ -58,7 +59,7 @@ class NoActiveDomainKey(Exception):
         self.region = region
 
 
-class CryptographicModule(AsymmetricModule, Protocol):
+class CryptographicModule(RecipientModule, Protocol):
     """What does the cryptography: the software module, later a PKCS #11 token.
 
     Every call may raise TokenRefused, BoundaryRefused, DomainKeyUnknown, NoActiveDomainKey. A token whose
@@ -180,6 +181,7 @@ class Dispatcher:
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
             **AsymmetricRequests(module).handlers,
+            **RecipientRequests(module).handlers,
             **SharedSecretRequests(module).handlers,
             Opcode.MAKE_TICKET: self._make_ticket,
             Opcode.READ_TICKET: self._read_ticket,

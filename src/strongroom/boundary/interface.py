@@ -108,6 +108,17 @@ class DataKeyPair:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedDataKeyPair:
+    """A data key pair whose private key is for a recipient."""
+
+    public_key: bytes
+    """DER SubjectPublicKeyInfo."""
+    sealed_private_key: bytes
+    """CMS EnvelopedData."""
+    private_key_blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class GeneratedKey:
     """A new backing key, as the store will keep it."""
 
@@ -236,6 +247,37 @@ class Boundary(Protocol):
 
     def generate_random(self, number_of_bytes: int) -> Awaitable[bytes]:
         """1 to 1024 random bytes."""
+        ...
+
+    def decrypt_for_recipient(
+        self, token: bytes, key_id: str, ciphertext: bytes, algorithm: str, aad: bytes, public_key: bytes
+    ) -> Awaitable[bytes]:
+        """Open a ciphertext and seal what it holds for `public_key` (DER SubjectPublicKeyInfo, RSA).
+
+        Returns CMS EnvelopedData, as all calls for a recipient do. Raises CiphertextRefused, BoundaryRefused.
+        """
+        ...
+
+    def derive_shared_secret_for_recipient(
+        self, token: bytes, key_id: str, peer_public_key: bytes, public_key: bytes
+    ) -> Awaitable[bytes]:
+        """`derive_shared_secret`, sealed for the recipient. Raises PeerKeyRefused."""
+        ...
+
+    def generate_data_key_for_recipient(
+        self, token: bytes, key_id: str, number_of_bytes: int, aad: bytes, public_key: bytes
+    ) -> Awaitable[tuple[bytes, bytes]]:
+        """Returns (the data key sealed for the recipient, ciphertext blob)."""
+        ...
+
+    def generate_random_for_recipient(self, number_of_bytes: int, public_key: bytes) -> Awaitable[bytes]:
+        """1 to 1024 random bytes, sealed for the recipient."""
+        ...
+
+    def generate_data_key_pair_for_recipient(
+        self, token: bytes, key_id: str, pair_spec: str, aad: bytes, public_key: bytes
+    ) -> Awaitable[SealedDataKeyPair]:
+        """`generate_data_key_pair` with the private key sealed for the recipient."""
         ...
 
     def get_import_parameters(

@@ -342,6 +342,11 @@ def _warm_up_key_pairs(
             )
             for tried in (ciphertext, bytes(len(ciphertext))):
                 dispatcher.answer(Opcode.DECRYPT_ASYMMETRIC, render_fields(*key, tried, names[1]))
+            _, public_key = dispatcher.answer(Opcode.GET_PUBLIC_KEY, render_fields(*key))
+            for tried in (public_key, public_key[:-1]):
+                dispatcher.answer(
+                    Opcode.GENERATE_RANDOM_FOR_RECIPIENT, render_fields(render_number(32), tried)
+                )
     pair = render_fields(symmetric_key, key_id.encode(), b"ECC_NIST_P256", b"")
     dispatcher.answer(Opcode.GENERATE_DATA_KEY_PAIR, pair)
 

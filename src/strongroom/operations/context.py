@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from strongroom.attestation.verification import AttestationVerifier, Recipient
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.boundary.interface import Boundary
 from strongroom.clock import Clock
@@ -26,6 +27,7 @@ class Rooms:
     authorizer: Authorizer
     clock: Clock
     rules: Rules
+    attestation: AttestationVerifier
     usage_notes: UsageNotes = field(default_factory=UsageNotes)
 
 
@@ -54,6 +56,8 @@ class Call:
     """The grants that the request's tokens name: verified, and perhaps retired since."""
     grant: Grant | None = None
     """What a GrantTarget resolved to."""
+    recipient: Recipient | None = None
+    """For whom the answer is to be sealed; its measurements are what conditions compare."""
     related_events: list[RelatedEvent] = field(default_factory=list)
     """Recorded with the request, if it succeeds."""
 

@@ -33,6 +33,7 @@ class Plan:
         "takes_dry_run",
         "takes_dry_run_modifiers",
         "takes_grant_tokens",
+        "takes_recipient",
         "tracked_as",
     )
 
@@ -46,6 +47,7 @@ class Plan:
         self.takes_dry_run = "dry_run" in wire_names
         self.takes_dry_run_modifiers = "dry_run_modifiers" in wire_names
         self.takes_grant_tokens = "grant_tokens" in wire_names
+        self.takes_recipient = "recipient" in wire_names
         self.key_is_judged = tuple(
             not isinstance(target, AliasedKeyTarget)
             for target in operation.access

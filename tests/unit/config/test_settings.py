@@ -91,6 +91,16 @@ def test_file_with_all_kinds_of_values_is_read(tmp_path: Path) -> None:
     assert settings.tls_key_file == Path("/k.pem")
 
 
+def test_attestation_roots_are_none_unless_named(tmp_path: Path) -> None:
+    assert _load().attestation_roots == ()
+    text = '[attestation_roots]\nTEST = "/test.pem"\n"aws-nitro.g1" = "/g1.pem"\n'
+    expected = (("TEST", Path("/test.pem")), ("aws-nitro.g1", Path("/g1.pem")))
+    assert _load(file=_file(tmp_path, text)).attestation_roots == expected
+    environment = {"STRONGROOM_ATTESTATION_ROOTS": "TEST=/test.pem, aws-nitro.g1=/g1.pem"}
+    assert _load(environment=environment).attestation_roots == expected
+    assert _load(environment={"STRONGROOM_ATTESTATION_ROOTS": ""}).attestation_roots == ()
+
+
 def test_regions_in_the_environment_are_separated_by_commas() -> None:
     settings = _load(environment={"STRONGROOM_REGIONS": "eu-central-1, us-east-1"})
     assert settings.regions == ("eu-central-1", "us-east-1")
@@ -159,6 +169,12 @@ def test_secret_in_place_of_the_access_key_id_refuses_without_repeating_it() -> 
         ("account_id", "١23456789012", "must be 12 decimal digits"),
         ("regions", "", "must be a list of Region names"),
         ("regions", "eu-central-1,Frankfurt", "must be a list of Region names"),
+        ("attestation_roots", "/test.pem", "must have labels"),
+        ("attestation_roots", "TEST", "must be text"),
+        ("attestation_roots", "TEST=", "must be text"),
+        ("attestation_roots", "TEST=/a,TEST=/b", "must be a table of labels and files"),
+        ("attestation_roots", "TEST=/a,", "must have labels"),
+        ("attestation_roots", "a b=/a", "must have labels"),
         ("data_directory", "", "must be text"),
         ("data_directory", "a\0b", "must be text without control characters"),
         ("host", "a\nb", "must be text without control characters"),
@@ -173,7 +189,16 @@ def test_value_out_of_range_refuses_and_says_where_it_came_from(name: str, value
 
 
 @pytest.mark.parametrize(
-    "text", ["port = true", "port = 1.0", "port = [1]", 'regions = ["x", 1]', "host = 1"]
+    "text",
+    [
+        "port = true",
+        "port = 1.0",
+        "port = [1]",
+        'regions = ["x", 1]',
+        "host = 1",
+        "attestation_roots = 1",
+        "attestation_roots = {a = 1}",
+    ],
 )
 def test_value_of_another_type_in_a_file_refuses(tmp_path: Path, text: str) -> None:
     file = _file(tmp_path, text)

@@ -32,7 +32,7 @@ from strongroom.boundary.key_hierarchy import (
     require_region,
 )
 from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
-from strongroom.boundary.software import imported_material, secret_access_keys
+from strongroom.boundary.software import imported_material, recipient, secret_access_keys
 from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, Family
 from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
@@ -174,6 +174,12 @@ class SoftwareModule:
         if not 1 <= number_of_bytes <= RANDOM_BYTES_MAX:
             raise BoundaryRefused
         return os.urandom(number_of_bytes)
+
+    def require_recipient_key(self, public_key: bytes) -> None:
+        recipient.require_recipient_key(public_key)
+
+    def seal_for_recipient(self, public_key: bytes, plaintext: bytes) -> bytes:
+        return recipient.seal_for_recipient(public_key, plaintext)
 
     def forget_key(self, key_id: bytes, region: str) -> None:
         destroyed = [

@@ -24,10 +24,10 @@ async def generate_data_key_pair(
     key = call.key
     require_symmetric(key)
     context = canonical_encryption_context(request.encryption_context)
-    if request.recipient is not None:
-        raise refusals.recipient_not_built()
     if request.dry_run:  # all is judged; an RSA pair would be seconds of work for nothing
         return GenerateDataKeyPairResponse()
+    if call.recipient is not None:
+        return await _generate_for_recipient(call, request, context, call.recipient.public_key)
     try:
         pair = await call.rooms.boundary.generate_data_key_pair(
             key.current_token, key.key_id, request.key_pair_spec, context
@@ -41,6 +41,26 @@ async def generate_data_key_pair(
         key_id=key.arn,
         key_pair_spec=request.key_pair_spec,
         key_material_id=key.current_material_id,
+    )
+
+
+async def _generate_for_recipient(
+    call: Call, request: GenerateDataKeyPairRequest, context: bytes, recipient_key: bytes
+) -> GenerateDataKeyPairResponse:
+    """Neither PrivateKeyPlaintext nor KeyMaterialId (API reference, response elements)."""
+    key = call.key
+    try:
+        pair = await call.rooms.boundary.generate_data_key_pair_for_recipient(
+            key.current_token, key.key_id, request.key_pair_spec, context, recipient_key
+        )
+    except BoundaryRefused:
+        raise refusals.not_built(f"KeyPairSpec {request.key_pair_spec}") from None
+    return GenerateDataKeyPairResponse(
+        private_key_ciphertext_blob=pair.private_key_blob,
+        ciphertext_for_recipient=pair.sealed_private_key,
+        public_key=pair.public_key,
+        key_id=key.arn,
+        key_pair_spec=request.key_pair_spec,
     )
 
 

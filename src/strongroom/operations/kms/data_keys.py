@@ -45,10 +45,15 @@ async def generate_data_key(call: Call, request: GenerateDataKeyRequest) -> Gene
     key = call.key
     require_symmetric(key)
     length = data_key_bytes(request.key_spec, request.number_of_bytes)
-    if request.recipient is not None:
-        raise refusals.recipient_not_built()
+    context = canonical_encryption_context(request.encryption_context)
+    if call.recipient is not None:
+        sealed, blob = await call.rooms.boundary.generate_data_key_for_recipient(
+            key.current_token, key.key_id, length, context, call.recipient.public_key
+        )
+        # Neither Plaintext nor KeyMaterialId (API reference, response elements).
+        return GenerateDataKeyResponse(ciphertext_blob=blob, ciphertext_for_recipient=sealed, key_id=key.arn)
     plaintext, blob = await call.rooms.boundary.generate_data_key(
-        key.current_token, key.key_id, length, canonical_encryption_context(request.encryption_context)
+        key.current_token, key.key_id, length, context
     )
     return GenerateDataKeyResponse(
         ciphertext_blob=blob, plaintext=plaintext, key_id=key.arn, key_material_id=key.current_material_id
@@ -73,8 +78,11 @@ async def generate_random(call: Call, request: GenerateRandomRequest) -> Generat
     assert request.number_of_bytes is not None  # noqa: S101  (check_random)
     if request.custom_key_store_id is not None:
         raise refusals.custom_key_store_not_found(request.custom_key_store_id)
-    if request.recipient is not None:
-        raise refusals.recipient_not_built()
+    if call.recipient is not None:
+        sealed = await call.rooms.boundary.generate_random_for_recipient(
+            request.number_of_bytes, call.recipient.public_key
+        )
+        return GenerateRandomResponse(ciphertext_for_recipient=sealed)
     return GenerateRandomResponse(
         plaintext=await call.rooms.boundary.generate_random(request.number_of_bytes)
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from strongroom.aws import refusals
-from strongroom.aws.generated.enums import DryRunModifierType, EncryptionAlgorithmSpec, KeySpec, KeyUsageType
+from strongroom.aws.generated.enums import EncryptionAlgorithmSpec, KeySpec, KeyUsageType
 from strongroom.aws.generated.shapes import (
     DecryptRequest,
     DecryptResponse,
@@ -18,6 +18,7 @@ from strongroom.aws.generated.shapes import (
 from strongroom.boundary.ciphertext_format import parse_header
 from strongroom.boundary.interface import KeyInUse, PlaintextRefused
 from strongroom.operations.context import Call
+from strongroom.operations.dry_run import check_ciphertext
 from strongroom.operations.encryption_algorithms import (
     SYMMETRIC_DEFAULT,
     require_algorithm,
@@ -79,17 +80,6 @@ def token_that_opens(key: Key, blob: bytes) -> tuple[bytes, MaterialId]:
     return material.exported_token, material.material_id
 
 
-def check_ciphertext(request: DecryptRequest | ReEncryptRequest) -> None:
-    """CiphertextBlob may be absent only in a dry run that ignores it.
-
-    Source: Decrypt API reference, CiphertextBlob: "required in all cases except when DryRun is true
-    and DryRunModifiers is set to IGNORE_CIPHERTEXT".
-    """
-    ignored = request.dry_run and DryRunModifierType.IGNORE_CIPHERTEXT in (request.dry_run_modifiers or ())
-    if request.ciphertext_blob is None and not ignored:
-        raise refusals.null_member("ciphertext_blob")
-
-
 async def encrypt(call: Call, request: EncryptRequest) -> EncryptResponse:
     key = call.key
     algorithm = require_algorithm(key, request.encryption_algorithm)
@@ -111,11 +101,23 @@ async def encrypt(call: Call, request: EncryptRequest) -> EncryptResponse:
 
 async def decrypt(call: Call, request: DecryptRequest) -> DecryptResponse:
     key = call.key
-    if request.recipient is not None:
-        raise refusals.recipient_not_built()
     assert request.ciphertext_blob is not None  # noqa: S101  (check_ciphertext)
     blob, context = request.ciphertext_blob, request.encryption_context
     source = source_of(key, blob, request.encryption_algorithm, context)
+    if call.recipient is not None:
+        symmetric = source.algorithm is SYMMETRIC_DEFAULT
+        sealed = await call.rooms.boundary.decrypt_for_recipient(
+            source.token,
+            key.key_id,
+            blob,
+            source.algorithm,
+            canonical_encryption_context(context) if symmetric else b"",
+            call.recipient.public_key,
+        )
+        # Neither Plaintext nor KeyMaterialId (API reference, response elements).
+        return DecryptResponse(
+            key_id=key.arn, ciphertext_for_recipient=sealed, encryption_algorithm=source.algorithm
+        )
     if source.algorithm is not SYMMETRIC_DEFAULT:
         plaintext = await call.rooms.boundary.decrypt_asymmetric(
             source.token, key.key_id, blob, source.algorithm

@@ -231,6 +231,7 @@ CREATE_GRANT = Operation(
     read_only=False,
     records=records(
         "key_id",
+        "dry_run",
         "grantee_principal",
         "retiring_principal",
         "operations",
@@ -285,7 +286,7 @@ RETIRE_GRANT = Operation(
     states=ANY_STATE,
     usage=None,
     read_only=False,
-    records=records("key_id", "grant_id"),
+    records=records("key_id", "grant_id", "dry_run"),
     response_records=(),
     run=Rehearsed(prepare_retirement, remove_grant),
 )
@@ -300,7 +301,7 @@ REVOKE_GRANT = Operation(
     states=ANY_STATE,
     usage=None,
     read_only=False,
-    records=records("key_id", "grant_id"),
+    records=records("key_id", "grant_id", "dry_run"),
     response_records=(),
     run=Rehearsed(prepare_revocation, remove_grant),
 )

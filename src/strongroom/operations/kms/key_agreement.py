@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strongroom.aws import mac_refusals, refusals
+from strongroom.aws import mac_refusals
 from strongroom.aws.generated.enums import KeyUsageType
 from strongroom.aws.generated.shapes import DeriveSharedSecretRequest, DeriveSharedSecretResponse
 from strongroom.boundary.interface import PeerKeyRefused
@@ -13,9 +13,17 @@ from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY
 
 async def derive_shared_secret(call: Call, request: DeriveSharedSecretRequest) -> DeriveSharedSecretResponse:
     key = call.key
-    if request.recipient is not None:
-        raise refusals.recipient_not_built()
     try:
+        if call.recipient is not None:
+            sealed = await call.rooms.boundary.derive_shared_secret_for_recipient(
+                key.current_token, key.key_id, request.public_key, call.recipient.public_key
+            )
+            return DeriveSharedSecretResponse(
+                key_id=key.arn,
+                ciphertext_for_recipient=sealed,
+                key_agreement_algorithm=request.key_agreement_algorithm,
+                key_origin=key.origin,
+            )
         shared_secret = await call.rooms.boundary.derive_shared_secret(
             key.current_token, key.key_id, request.public_key
         )
