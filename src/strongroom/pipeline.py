@@ -35,6 +35,7 @@ from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedR
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.grant_lookup import require_may_retire, resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
+from strongroom.operations.key_availability import as_judged, require_own_material
 from strongroom.operations.key_lookup import (
     require_primary,
     resolve_further_key,
@@ -259,13 +260,18 @@ class Pipeline:
                 if key.key_usage is not operation.usage:
                     raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
         if operation.states is not None:
-            require_states(operation.states, plan, call_keys, rooms.clock)
+            await self._judge_states(plan, operation.states, call_keys)
         call = Call(principal, region, call_keys, rooms, trip.grants, grant)
         trip.related_events = call.related_events
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
             raise refusals.dry_run_succeeded()
         return await operation.run(call, request)
+
+    async def _judge_states(self, plan: Plan, rule: StateRule, keys: tuple[Key, ...]) -> None:
+        require_states(rule, plan, await as_judged(self._rooms.store, keys), self._rooms.clock)
+        if plan.operation.usage is not None:
+            require_own_material(keys)
 
     async def _rehearse(self, plan: Plan, call: Call, request: Any) -> None:
         """What a dry run still checks: a read-only operation runs and its result is thrown away; of a

@@ -167,7 +167,7 @@ def test_grant_tokens_that_no_grant_gave_are_refused(road: Road) -> None:
     assert code == "InvalidGrantTokenException"
 
 
-@pytest.mark.parametrize("operation", ["ConnectCustomKeyStore", "GetKeyLastUsage"])
+@pytest.mark.parametrize("operation", ["GetKeyLastUsage"])
 def test_operation_not_built_says_so(road: Road, operation: str) -> None:
     assert refused(road, operation)[0] == "UnsupportedOperationException"
 

@@ -80,6 +80,7 @@ class Opcode(IntEnum):
     # 50 to 59: answers for a recipient
     MAKE_TICKET = 60
     READ_TICKET = 61
+    WRAP_STORE_SECRET = 62
 
 
 class Status(IntEnum):
@@ -128,6 +129,7 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT: 4,
     Opcode.MAKE_TICKET: 3,
     Opcode.READ_TICKET: 3,
+    Opcode.WRAP_STORE_SECRET: 4,
     Opcode.GET_IMPORT_PARAMETERS: 6,
     Opcode.IMPORT_KEY_MATERIAL: 8,
     Opcode.GENERATE_MAC: 3,

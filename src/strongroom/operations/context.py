@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
 from strongroom.authorization.authorizer import Authorizer
+from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.boundary.interface import Boundary
 from strongroom.clock import Clock
 from strongroom.identity.principal import AuthenticatedPrincipal
+from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.rules import Rules
 from strongroom.resources.grant import Grant, GrantReference
 from strongroom.resources.identifiers import AccountId, Region
@@ -25,6 +26,8 @@ class Rooms:
     authorizer: Authorizer
     clock: Clock
     rules: Rules
+    key_stores: Mapping[CustomKeyStoreType, KeyStoreBackend] = field(default_factory=dict)
+    """What stands behind custom key stores, by type; a type without one has no stores."""
 
 
 @dataclass(frozen=True, slots=True)
