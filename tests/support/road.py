@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 from tests.support.running_boundary import RunningBoundary
 
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
+from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import MovableClock
 from strongroom.identity.authenticate import OpenAuthenticator
 from strongroom.identity.http_request import HttpRequest
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
+from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
 from strongroom.pipeline import Answer, Pipeline
@@ -73,7 +76,12 @@ class ListedTrail:
 class Road:
     """A pipeline with its rooms; `call` sends one request down it. A context manager."""
 
-    def __init__(self, directory: Path, rules: Rules = Rules()) -> None:  # noqa: B008  (frozen)
+    def __init__(
+        self,
+        directory: Path,
+        rules: Rules = Rules(),  # noqa: B008  (frozen)
+        key_stores: Mapping[CustomKeyStoreType, KeyStoreBackend] = MappingProxyType({}),
+    ) -> None:
         self.directory = directory
         self.loop = asyncio.new_event_loop()
         self._seal_key = directory / "seal.key"
@@ -83,7 +91,7 @@ class Road:
         self.boundary = BoundaryClient(self.loop, self.store)
         self.boundary.attach(self.running_boundary.new_channel())
         self.audit = ListedTrail()
-        self.rooms = Rooms(self.store, self.boundary, Authorizer(), self.clock, rules)
+        self.rooms = Rooms(self.store, self.boundary, Authorizer(), self.clock, rules, key_stores)
         ids = RequestIds()
         self.jobs = JobRunner(self.rooms, self.audit, ids)
         self.codec = AwsJson11()
