@@ -59,7 +59,7 @@ from strongroom.resources.grant import Grant, GrantReference
 from strongroom.resources.identifiers import Region, alias_arn
 from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
-from strongroom.resources.key_state import StateRule, require_state
+from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule, require_state
 from strongroom.store.interface import ConcurrentChange
 
 logger = logging.getLogger("strongroom.pipeline")
@@ -270,7 +270,7 @@ class Pipeline:
 
     async def _judge_states(self, plan: Plan, rule: StateRule, keys: tuple[Key, ...]) -> None:
         require_states(rule, plan, await as_judged(self._rooms.store, keys), self._rooms.clock)
-        if plan.operation.usage is not None:
+        if rule is USABLE_FOR_CRYPTOGRAPHY:
             require_own_material(keys)
 
     async def _rehearse(self, plan: Plan, call: Call, request: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.boundary.interface import Boundary
