@@ -23,6 +23,7 @@ CLEAR_ERRORS = {
     "AccessDeniedException",
     "AlreadyExistsException",
     "ConflictException",
+    "CloudHsmClusterNotFoundException",
     "CustomKeyStoreNotFoundException",
     "DisabledException",
     "DryRunOperationException",
@@ -47,6 +48,7 @@ CLEAR_ERRORS = {
     "UnknownOperationException",
     "UnsupportedOperationException",
     "ValidationException",
+    "XksProxyUriUnreachableException",
 }
 WITHOUT_MESSAGE = {
     "InvalidCiphertextException",
@@ -94,6 +96,17 @@ class Valid:
         signature = road.call("Sign", **message)["Signature"]
         root = f"arn:aws:iam::{ACCOUNT}:root"
         self.requests: dict[str, dict[str, Any]] = {
+            "CreateCustomKeyStore": {
+                "CustomKeyStoreName": "n",
+                "CloudHsmClusterId": "cluster-2a23b4cdefg",
+                "TrustAnchorCertificate": "c",
+                "KeyStorePassword": "password",
+            },
+            "DescribeCustomKeyStores": {"Limit": 3},
+            "UpdateCustomKeyStore": {"CustomKeyStoreId": "cks-1", "NewCustomKeyStoreName": "n"},
+            "DeleteCustomKeyStore": {"CustomKeyStoreId": "cks-1"},
+            "ConnectCustomKeyStore": {"CustomKeyStoreId": "cks-1"},
+            "DisconnectCustomKeyStore": {"CustomKeyStoreId": "cks-1"},
             "CreateKey": {"Description": "d", "Tags": [{"TagKey": "a", "TagValue": "b"}]},
             "DescribeKey": named,
             "ListKeys": {"Limit": 3},
