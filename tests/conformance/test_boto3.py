@@ -293,8 +293,9 @@ def test_key_of_another_account_is_denied_as_one_that_does_not_exist(
     assert refused(stranger.describe_key, KeyId=key["KeyId"])[0] == "NotFoundException"
 
 
-def test_unsupported_operation_says_so(kms: Any, key: dict[str, Any]) -> None:
-    assert refused(kms.list_grants, KeyId=key["KeyId"])[0] == "UnsupportedOperationException"
+def test_key_that_does_not_rotate_says_so(kms: Any) -> None:
+    key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]
+    assert refused(kms.enable_key_rotation, KeyId=key["KeyId"])[0] == "UnsupportedOperationException"
 
 
 def test_sts_get_caller_identity_names_the_account(server: Server) -> None:

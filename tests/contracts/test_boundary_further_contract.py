@@ -188,7 +188,7 @@ def test_re_encrypt_asymmetric_moves_a_plaintext_between_kinds_of_keys(run: Run)
     run(test)
 
 
-@pytest.mark.parametrize("spec", ["RSA_2048", "ECC_NIST_P256", "ECC_NIST_EDWARDS25519"])
+@pytest.mark.parametrize("spec", ["RSA_2048", "ECC_NIST_P256", "ECC_NIST_EDWARDS25519", "ML_KEM_512"])
 def test_data_key_pair_is_sealed_under_the_symmetric_key(run: Run, spec: str) -> None:
     async def test(boundary: Boundary) -> None:
         token = (await boundary.generate_key(binding())).exported_token

@@ -16,6 +16,7 @@ from strongroom.boundary.messages import (
     HEAD,
     Opcode,
     Status,
+    parse_fields,
     render_fields,
     render_frame,
     render_instant,
@@ -169,6 +170,59 @@ def test_mutated_tokens_and_blobs_are_never_accepted(target: Target, data: st.Da
         assert (status, body) == (Status.OK, b"plaintext")
     else:
         assert status in (Status.TOKEN_REFUSED, Status.CIPHERTEXT_REFUSED, Status.DOMAIN_KEY_UNKNOWN)
+
+
+SHARED_SECRET_KEYS = {
+    Opcode.VERIFY_MAC: ("HMAC_256", "GENERATE_VERIFY_MAC"),
+    Opcode.DERIVE_SHARED_SECRET: ("ECC_NIST_P256", "KEY_AGREEMENT"),
+    Opcode.DECAPSULATE: ("ML_KEM_512", "ENCAPSULATE_DECAPSULATE"),
+}
+REFUSALS = {
+    Opcode.VERIFY_MAC: Status.SIGNATURE_REFUSED,
+    Opcode.DERIVE_SHARED_SECRET: Status.PEER_KEY_REFUSED,
+    Opcode.DECAPSULATE: Status.CIPHERTEXT_REFUSED,
+}
+
+
+@pytest.fixture(scope="module")
+def shared_secrets(target: Target) -> dict[Opcode, list[bytes]]:
+    """For each of the three, the fields of a request that succeeds; the last is what a stranger sends."""
+    requests: dict[Opcode, list[bytes]] = {}
+    for opcode, (spec, usage) in SHARED_SECRET_KEYS.items():
+        names = (ACCOUNT, REGION, K.decode(), spec, usage)
+        token = target.ask(Opcode.GENERATE_KEY, *map(str.encode, names))[32:]
+        if opcode is Opcode.VERIFY_MAC:
+            requests[opcode] = [token, K, b"message", target.ask(Opcode.GENERATE_MAC, token, K, b"message")]
+        elif opcode is Opcode.DERIVE_SHARED_SECRET:
+            requests[opcode] = [token, K, target.ask(Opcode.GET_PUBLIC_KEY, token, K)]
+        else:
+            requests[opcode] = [token, K, parse_fields(target.ask(Opcode.ENCAPSULATE, token, K), 2)[1]]
+        assert target.ask(opcode, *requests[opcode]) is not None
+    return requests
+
+
+@FUZZ
+@given(st.data())
+def test_mutated_macs_public_keys_and_encapsulations_are_refused_for_what_they_are(
+    target: Target, shared_secrets: dict[Opcode, list[bytes]], data: st.DataObject
+) -> None:
+    """An encapsulation of the right length is never refused: it gives a secret (FIPS 203)."""
+    opcode = data.draw(st.sampled_from(list(shared_secrets)))
+    fields = list(shared_secrets[opcode])
+    original = fields[-1]
+    position = data.draw(st.integers(0, len(original)))
+    removed = data.draw(st.integers(0, 8))
+    inserted = data.draw(st.binary(max_size=8))
+    fields[-1] = original[:position] + inserted + original[position + removed :]
+    with target.boundary.new_channel("fuzz") as stream:
+        stream.sendall(render_frame(1, opcode, render_fields(*fields)))
+        _, status, _ = read_frame(stream)
+    keeps_length = opcode is Opcode.DECAPSULATE and len(fields[-1]) == len(original)
+    if fields[-1] == original or keeps_length:
+        assert status == Status.OK
+    else:
+        assert status == REFUSALS[opcode]
+    target.require_serving()
 
 
 def test_frame_of_every_truncation_is_not_answered_and_costs_nothing(target: Target) -> None:

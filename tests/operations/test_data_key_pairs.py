@@ -6,9 +6,13 @@ import subprocess
 from typing import Any
 
 import pytest
+from asn1crypto.core import Any as AsnAny
+from asn1crypto.core import OctetString, SequenceOf
 from Cryptodome.Hash import SHA256
 from Cryptodome.PublicKey import ECC, RSA
 from Cryptodome.Signature import eddsa, pss
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
+from pqcrypto.kem import ml_kem_512
 from tests.operations.road_requests import (
     TEXT,
     answering,
@@ -180,3 +184,27 @@ def test_more_slow_pairs_at_once_than_can_be_made_are_throttled_and_nothing_else
     assert set(codes) == {None, "ThrottlingException"}
     assert codes.count(None) >= 18
     road.call(HIDDEN, **request)
+
+
+@pytest.mark.parametrize("spec", ["ML_KEM_512", "ML_KEM_768", "ML_KEM_1024"])
+def test_ml_kem_pair_decapsulates_in_another_implementation(
+    road: Road, key: dict[str, Any], spec: str
+) -> None:
+    """The private key is PKCS #8 as RFC 9935 has it: the seed, or of ML_KEM_512 the expanded key."""
+    answer = road.call(PAIR, KeyId=key["KeyId"], KeyPairSpec=spec, EncryptionContext=CONTEXT)
+    blob = answer["PrivateKeyCiphertextBlob"]
+    opened = road.call("Decrypt", CiphertextBlob=blob, EncryptionContext=CONTEXT)["Plaintext"]
+    assert opened == answer["PrivateKeyPlaintext"]
+    private_key, public_key = decoded(opened), decoded(answer["PublicKey"])
+    if spec == "ML_KEM_512":
+        info = SequenceOf(spec=AsnAny).load(private_key, strict=True)
+        version, algorithm, octets = (info[number] for number in range(3))
+        assert (version.native, algorithm.contents.hex()) == (0, "0609608648016503040401")
+        expanded = OctetString.load(octets.native, strict=True).native
+        ciphertext, secret = ml_kem_512.encaps(public_key[22:])
+        assert ml_kem_512.decaps(expanded, ciphertext) == secret
+        return
+    private: Any = load_der_private_key(private_key, None)
+    public: Any = load_der_public_key(public_key)
+    secret, ciphertext = public.encapsulate()
+    assert private.decapsulate(ciphertext) == secret

@@ -237,6 +237,11 @@ def test_sound_requests_are_sound(road: Road, valid: Valid) -> None:
         "RetireGrant": "NotFoundException",
         "RevokeGrant": "NotFoundException",
         "CreateAlias": "AlreadyExistsException",
+        "CreateCustomKeyStore": "CloudHsmClusterNotFoundException",  # there is no cluster
+        "UpdateCustomKeyStore": "CustomKeyStoreNotFoundException",
+        "DeleteCustomKeyStore": "CustomKeyStoreNotFoundException",
+        "ConnectCustomKeyStore": "CustomKeyStoreNotFoundException",
+        "DisconnectCustomKeyStore": "CustomKeyStoreNotFoundException",
         "CancelKeyDeletion": "KMSInvalidStateException",
         "RotateKeyOnDemand": "NotFoundException",
         "ReplicateKey": "UnsupportedOperationException",  # a single-Region key
@@ -290,7 +295,7 @@ def test_empty_body_is_an_empty_object(road: Road, operation: str) -> None:
         assert empty.body == braces.body
         assert refused(empty) == "ValidationException"
     else:
-        assert operation in ("CreateKey", "ListKeys", "ListAliases")
+        assert operation in ("CreateKey", "DescribeCustomKeyStores", "ListKeys", "ListAliases")
 
 
 @pytest.mark.parametrize("operation", sorted(KMS_OPERATIONS))

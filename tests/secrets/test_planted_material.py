@@ -33,6 +33,11 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from tests.secrets.imports import import_again
 from tests.secrets.memory_scan import Needles, compress, hmac_traces_of, traces_of
+from tests.secrets.shared_secret_keys import (
+    SHARED_SECRET_KEYS,
+    shared_secret_material,
+    use_shared_secret_keys,
+)
 from tests.secrets.unwrap_hierarchy import (
     message_key_of,
     open_data_directory,
@@ -308,11 +313,13 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
         send_noise(server.port)
         blobs = [driver.use_everything(at) for at in range(1, 1 + ROUNDS)]
         key_pairs = driver.use_key_pairs()
+        shared = use_shared_secret_keys(driver.call, 2 * CONNECTIONS)
         imported = {f"imported material {at}": os.urandom(32) for at in range(IMPORTS)}
         tokens = [import_again(driver.call, material) for material in imported.values()]
         planted.secrets = imported | read_secrets(data_dir, key_file, blobs[:KEYS_LOOKED_FOR])
         hierarchy = open_data_directory(data_dir, key_file)
         planted.secrets |= private_numbers_of(hierarchy, key_pairs)
+        planted.secrets |= shared_secret_material(hierarchy, shared)
         for at, token in enumerate(tokens):
             planted.secrets[f"wrapping key {at}"] = wrapping_prime_of(token, hierarchy, REGION)
         today = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d")
@@ -398,6 +405,7 @@ def test_planted_keys_are_in_the_boundary_itself(
     assert len(pairs) == len(KEY_PAIRS)
     seen = {name.rsplit(" of ", 1)[1] for name in hits if name.startswith("private")}
     assert seen == pairs
+    assert {name.split(", ")[1] for name in hits if name.startswith("shared")} == SHARED_SECRET_KEYS.keys()
 
 
 def test_planted_keys_are_in_no_file_and_no_log(planted: Planted) -> None:

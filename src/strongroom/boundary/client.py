@@ -34,7 +34,6 @@ from strongroom.boundary.interface import (
 )
 from strongroom.boundary.messages import (
     DOMAIN_KEY_ID_BYTES,
-    ENCAPSULATED_SECRET_BYTES,
     MATERIAL_ID_BYTES,
     Opcode,
     Status,
@@ -43,6 +42,7 @@ from strongroom.boundary.messages import (
     render_instant,
     render_number,
 )
+from strongroom.boundary.shared_secret_calls import SharedSecretCalls
 from strongroom.reply import Reply
 
 ATTEMPTS_MAX: Final = 3
@@ -92,7 +92,7 @@ class BoundaryStatus:
         }
 
 
-class BoundaryClient(AsymmetricCalls):
+class BoundaryClient(AsymmetricCalls, SharedSecretCalls):
     """The boundary, called over a socket; satisfies `interface.Boundary`.
 
     Concurrency: one event loop, its own thread. Secrets: holds tokens, plaintexts and blobs of the calls
@@ -238,21 +238,6 @@ class BoundaryClient(AsymmetricCalls):
 
     def read_ticket(self, purpose: str, context: bytes, ticket: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.READ_TICKET, None, purpose.encode(), context, ticket)
-
-    def generate_mac(self, token: bytes, key_id: str, message: bytes) -> Awaitable[bytes]:
-        return self._call(Opcode.GENERATE_MAC, None, token, key_id.encode(), message)
-
-    def verify_mac(self, token: bytes, key_id: str, message: bytes, mac: bytes) -> Awaitable[None]:
-        return self._call(Opcode.VERIFY_MAC, parse_nothing, token, key_id.encode(), message, mac)
-
-    def derive_shared_secret(self, token: bytes, key_id: str, peer_public_key: bytes) -> Awaitable[bytes]:
-        return self._call(Opcode.DERIVE_SHARED_SECRET, None, token, key_id.encode(), peer_public_key)
-
-    def encapsulate(self, token: bytes, key_id: str) -> Awaitable[tuple[bytes, bytes]]:
-        return self._call(Opcode.ENCAPSULATE, _parse_encapsulated, token, key_id.encode())
-
-    def decapsulate(self, token: bytes, key_id: str, ciphertext: bytes) -> Awaitable[bytes]:
-        return self._call(Opcode.DECAPSULATE, None, token, key_id.encode(), ciphertext)
 
     def create_replication_key(self, region: str) -> Awaitable[bytes]:
         return self._call(Opcode.CREATE_REPLICATION_KEY, None, region.encode())
@@ -402,10 +387,6 @@ def _parse_import_parameters(body: bytes) -> ImportParameters:
 def _parse_wrapped_secret(body: bytes) -> tuple[str, bytes]:
     secret, token = parse_fields(body, 2)
     return secret.decode("ascii"), token
-
-
-def _parse_encapsulated(body: bytes) -> tuple[bytes, bytes]:
-    return body[:ENCAPSULATED_SECRET_BYTES], body[ENCAPSULATED_SECRET_BYTES:]
 
 
 def _parse_status(body: bytes) -> BoundaryStatus:

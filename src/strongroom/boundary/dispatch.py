@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from strongroom.boundary.asymmetric_requests import AsymmetricModule, AsymmetricRequests, Handler
-from strongroom.boundary.backing_keys import AgreementKey, EncapsulationKey, MacKey
 from strongroom.boundary.interface import (
     BoundaryRefused,
     CiphertextRefused,
@@ -37,6 +36,7 @@ from strongroom.boundary.messages import (
     parse_number,
     render_fields,
 )
+from strongroom.boundary.shared_secret_requests import SharedSecretRequests
 from strongroom.boundary.slow_work import Deferred
 
 R = TypeVar("R", bytes, bytes | Deferred)
@@ -183,15 +183,11 @@ class Dispatcher:
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
             **AsymmetricRequests(module).handlers,
+            **SharedSecretRequests(module).handlers,
             Opcode.MAKE_TICKET: self._make_ticket,
             Opcode.READ_TICKET: self._read_ticket,
             Opcode.GET_IMPORT_PARAMETERS: self._get_import_parameters,
             Opcode.IMPORT_KEY_MATERIAL: self._import_key_material,
-            Opcode.GENERATE_MAC: self._generate_mac,
-            Opcode.VERIFY_MAC: self._verify_mac,
-            Opcode.DERIVE_SHARED_SECRET: self._derive_shared_secret,
-            Opcode.ENCAPSULATE: self._encapsulate,
-            Opcode.DECAPSULATE: self._decapsulate,
             Opcode.CREATE_REPLICATION_KEY: self._create_replication_key,
             Opcode.EXPORT_FOR_REGION: self._export_for_region,
             Opcode.IMPORT_FROM_REGION: self._import_from_region,
@@ -331,27 +327,6 @@ class Dispatcher:
     def _read_ticket(self, body: bytes) -> bytes:
         purpose, context, ticket = parse_fields(body, 3)
         return self._module.read_ticket(purpose, context, ticket)
-
-    def _generate_mac(self, body: bytes) -> bytes:
-        token, key_id, message = parse_fields(body, 3)
-        return self._module.key_of(MacKey, token, key_id).generate_mac(message)
-
-    def _verify_mac(self, body: bytes) -> bytes:
-        token, key_id, message, mac = parse_four_fields(body)
-        self._module.key_of(MacKey, token, key_id).verify_mac(message, mac)
-        return b""
-
-    def _derive_shared_secret(self, body: bytes) -> bytes:
-        token, key_id, peer = parse_fields(body, 3)
-        return self._module.key_of(AgreementKey, token, key_id).derive_shared_secret(peer)
-
-    def _encapsulate(self, body: bytes) -> bytes:
-        token, key_id = parse_fields(body, 2)
-        return b"".join(self._module.key_of(EncapsulationKey, token, key_id).encapsulate())
-
-    def _decapsulate(self, body: bytes) -> bytes:
-        token, key_id, ciphertext = parse_fields(body, 3)
-        return self._module.key_of(EncapsulationKey, token, key_id).decapsulate(ciphertext)
 
     def _create_replication_key(self, body: bytes) -> bytes:
         (region,) = parse_fields(body, 1)

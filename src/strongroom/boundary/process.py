@@ -23,13 +23,11 @@ from typing import Final, NoReturn
 
 from setproctitle import setproctitle
 
-from strongroom.boundary.backing_keys import AgreementKey
 from strongroom.boundary.dispatch import Dispatcher
 from strongroom.boundary.interface import KeyBinding
 from strongroom.boundary.key_file import SealRefused, load_key_file
 from strongroom.boundary.key_hierarchy import GLOBAL_REGION
 from strongroom.boundary.messages import (
-    ENCAPSULATED_SECRET_BYTES,
     FRAME_BYTES_MAX,
     HEAD,
     HEAD_BYTES,
@@ -37,6 +35,7 @@ from strongroom.boundary.messages import (
     MalformedFrame,
     Opcode,
     Status,
+    parse_fields,
     render_fields,
     render_frame,
     render_number,
@@ -44,7 +43,6 @@ from strongroom.boundary.messages import (
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
 from strongroom.boundary.software import imported_material
-from strongroom.boundary.software.families import FAMILIES
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.seal import open_or_create_seal
 
@@ -298,7 +296,7 @@ def warm_up() -> None:
         dispatcher.answer(Opcode.DECRYPT, render_fields(key, key_id.encode(), body, b""))
     dispatcher.answer(Opcode.GENERATE_DATA_KEY, render_fields(key, key_id.encode(), render_number(32), b""))
     _warm_up_key_pairs(module, dispatcher, key, key_id)
-    _warm_up_secrets_shared(dispatcher, module)
+    _warm_up_shared_secrets(module, dispatcher, key_id)
     secret = module.wrap_root_secret("WARMUP", "0" * 12)
     module.derive_signing_key(secret, "WARMUP", b"20200101", b"warm-up", b"kms")
     ticket = module.make_ticket(b"warm-up", b"", b"warm-up")
@@ -348,23 +346,33 @@ def _warm_up_key_pairs(
     dispatcher.answer(Opcode.GENERATE_DATA_KEY_PAIR, pair)
 
 
-def _warm_up_secrets_shared(dispatcher: Dispatcher, module: SoftwareModule) -> None:
-    """MACs, key agreement and key encapsulation, each spec once, right and wrong."""
-    key_id = "00000000-0000-0000-0000-000000000000"
-    for spec, usage in FAMILIES:
-        if usage not in ("GENERATE_VERIFY_MAC", "KEY_AGREEMENT", "ENCAPSULATE_DECAPSULATE"):
-            continue
-        token = module.generate_key(KeyBinding("0" * 12, "warm-up", key_id, spec, usage)).exported_token
-        named = (token, key_id.encode())
+def _warm_up_shared_secrets(module: SoftwareModule, dispatcher: Dispatcher, key_id: str) -> None:
+    """One key of each family makes MACs, agrees and encapsulates, and refuses."""
+    for spec, usage in (
+        ("HMAC_224", "GENERATE_VERIFY_MAC"),
+        ("HMAC_256", "GENERATE_VERIFY_MAC"),
+        ("HMAC_384", "GENERATE_VERIFY_MAC"),
+        ("HMAC_512", "GENERATE_VERIFY_MAC"),
+        ("ECC_NIST_P256", "KEY_AGREEMENT"),
+        ("ML_KEM_512", "ENCAPSULATE_DECAPSULATE"),
+        ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE"),
+        ("ML_KEM_1024", "ENCAPSULATE_DECAPSULATE"),
+    ):
+        binding = KeyBinding("0" * 12, "warm-up", key_id, spec, usage)
+        key = module.generate_key(binding).exported_token, key_id.encode()
         if usage == "GENERATE_VERIFY_MAC":
-            dispatcher.answer(Opcode.VERIFY_MAC, render_fields(*named, b"warm-up", b"?"))
+            _, mac = dispatcher.answer(Opcode.GENERATE_MAC, render_fields(*key, b"warm-up"))
+            for tried in (mac, bytes(len(mac))):
+                dispatcher.answer(Opcode.VERIFY_MAC, render_fields(*key, b"warm-up", tried))
         elif usage == "KEY_AGREEMENT":
-            for peer in (module.key_of(AgreementKey, *named).public_key(), b"?"):
-                dispatcher.answer(Opcode.DERIVE_SHARED_SECRET, render_fields(*named, peer))
+            _, public_key = dispatcher.answer(Opcode.GET_PUBLIC_KEY, render_fields(*key))
+            for tried in (public_key, public_key[:-1], bytes(len(public_key))):
+                dispatcher.answer(Opcode.DERIVE_SHARED_SECRET, render_fields(*key, tried))
         else:
-            _, encapsulated = dispatcher.answer(Opcode.ENCAPSULATE, render_fields(*named))
-            for ciphertext in (encapsulated[ENCAPSULATED_SECRET_BYTES:], b"?"):
-                dispatcher.answer(Opcode.DECAPSULATE, render_fields(*named, ciphertext))
+            _, encapsulated = dispatcher.answer(Opcode.ENCAPSULATE, render_fields(*key))
+            _, ciphertext = parse_fields(encapsulated, 2)
+            for tried in (ciphertext, bytes(len(ciphertext)), b""):
+                dispatcher.answer(Opcode.DECAPSULATE, render_fields(*key, tried))
 
 
 def _log_type_only(

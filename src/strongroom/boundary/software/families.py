@@ -46,6 +46,9 @@ class Family:
 
 ENCRYPT_DECRYPT: Final = "ENCRYPT_DECRYPT"
 SIGN_VERIFY: Final = "SIGN_VERIFY"
+GENERATE_VERIFY_MAC: Final = "GENERATE_VERIFY_MAC"
+KEY_AGREEMENT: Final = "KEY_AGREEMENT"
+ENCAPSULATE_DECAPSULATE: Final = "ENCAPSULATE_DECAPSULATE"
 
 
 def _rsa(key_spec: str, load: Callable[[TokenHeader, bytes], BackingKey]) -> Family:
@@ -83,21 +86,27 @@ FAMILIES: Final[Mapping[tuple[str, str], Family]] = {
         for spec in ml_dsa.PRIVATE_KEYS
     },
     **{
-        (spec, macs.KEY_USAGE): Family(macs.material_generator(spec), macs.HmacBackingKey)
+        (spec, GENERATE_VERIFY_MAC): Family(partial(macs.generate_material, spec), macs.HmacKey)
         for spec in macs.HASHES
     },
     **{
-        (spec, key_agreement.KEY_USAGE): Family(
+        (spec, KEY_AGREEMENT): Family(
             partial(elliptic_curves.generate_material, spec),
-            key_agreement.AgreementBackingKey,
+            key_agreement.EllipticCurveAgreementKey,
             partial(elliptic_curves.take_in_material, spec),
         )
         for spec in key_agreement.KEY_SPECS
     },
-    ("ML_KEM_512", ml_kem.KEY_USAGE): Family(ml_kem.generate_material_512, ml_kem.ExpandedBackingKey),
+    (ml_kem.EXPANDED_KEY_SPEC, ENCAPSULATE_DECAPSULATE): Family(
+        ml_kem.generate_expanded_material, ml_kem.ExpandedMlKemKey
+    ),
     **{
-        (spec, ml_kem.KEY_USAGE): Family(ml_kem.material_generator(spec), ml_kem.SeedBackingKey)
-        for spec in ml_kem.SEED_KEYS
+        (spec, ENCAPSULATE_DECAPSULATE): Family(
+            partial(ml_kem.generate_material, spec),
+            ml_kem.MlKemKey,
+            partial(ml_kem.take_in_material, spec),
+        )
+        for spec in ml_kem.PRIVATE_KEYS
     },
 }
 """By (key spec, key usage). What is not here, BoundaryRefused says."""
@@ -106,6 +115,6 @@ DATA_KEY_PAIR_USAGES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         (*rsa_keys.KEY_BITS, *elliptic_curves.CURVES, edwards_curve.KEY_SPEC, "SM2"), SIGN_VERIFY
     ),
-    **dict.fromkeys(("ML_KEM_512", "ML_KEM_768", "ML_KEM_1024"), "ENCAPSULATE_DECAPSULATE"),
+    **dict.fromkeys((ml_kem.EXPANDED_KEY_SPEC, *ml_kem.PRIVATE_KEYS), ENCAPSULATE_DECAPSULATE),
 }
 """By data key pair spec: the usage whose family makes the pair. A family without a row makes none."""

@@ -1,7 +1,7 @@
-"""Elliptic curve keys for key agreement: the NIST curves, by ECDH.
+"""ECC_NIST_P256, P384, P521 of usage KEY_AGREEMENT: ECDH with another party's public key.
 
-Source: SP 800-56A rev. 3, 5.7.1.2 (the curves' cofactor is 1, so it is plain ECDH); the shared secret is the
-x coordinate alone, as long as the field. Public keys: RFC 5480. Private keys: RFC 5958 with RFC 5915.
+Source: SP 800-56A rev. 3, 5.7.1.2. The curves' cofactor is 1, so it is plain ECDH; the shared secret is the
+x coordinate alone, as long as the field.
 """
 
 from __future__ import annotations
@@ -16,41 +16,36 @@ from strongroom.boundary.key_hierarchy import TokenHeader
 from strongroom.boundary.software.elliptic_curves import load_elliptic_curve_key
 from strongroom.boundary.software.private_keys import parse_public_key, render_public_key
 
-KEY_USAGE: Final = "KEY_AGREEMENT"
 KEY_SPECS: Final = ("ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521")
 
 
-class AgreementBackingKey(AgreementKey):
-    """An unwrapped private key that agrees with others' public keys on a shared secret.
+class EllipticCurveAgreementKey(AgreementKey):
+    """A key pair for ECDH. Secrets: no attribute or repr shows the private key."""
 
-    Secrets: the private key stays in OpenSSL's memory; no attribute or repr shows it.
-    """
-
-    __slots__ = ("_key", "key_id", "region")
+    __slots__ = ("_private_key", "key_id", "region")
 
     def __init__(self, header: TokenHeader, material: bytes) -> None:
-        """Raises ValueError for material that is not a private key of the spec's curve."""
         self.key_id = header.key_id.encode("ascii")
         self.region = header.region
-        self._key = load_elliptic_curve_key(header.key_spec, material)
+        self._private_key = load_elliptic_curve_key(header.key_spec, material)
 
     def __repr__(self) -> str:
-        return f"<AgreementBackingKey of {self.key_id.decode('ascii')}>"
+        return f"<EllipticCurveAgreementKey of {self.key_id.decode('ascii')}>"
 
     def public_key(self) -> bytes:
-        return render_public_key(self._key.public_key())
+        return render_public_key(self._private_key.public_key())
 
     def derive_shared_secret(self, peer_public_key: bytes) -> bytes:
         try:
-            # Points that are not on their curve are refused here.
-            peer = parse_public_key(ec.EllipticCurvePublicKey, peer_public_key)
+            peer = parse_public_key(ec.EllipticCurvePublicKey, peer_public_key)  # the point is on its curve
         except ValueError:
             raise PeerKeyRefused from None
-        if peer.curve.name != self._key.curve.name:
+        if peer.curve.name != self._private_key.curve.name:
             raise PeerKeyRefused
-        if render_public_key(peer) != peer_public_key:  # a point compressed, or other liberties of BER
+        # One form only: the curve by its name, the point uncompressed, DER to the last byte.
+        if render_public_key(peer) != peer_public_key:
             raise PeerKeyRefused
         try:
-            return self._key.exchange(ec.ECDH(), peer)
+            return self._private_key.exchange(ec.ECDH(), peer)
         except ValueError:
             raise PeerKeyRefused from None

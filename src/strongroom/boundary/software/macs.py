@@ -1,12 +1,13 @@
-"""HMAC keys: generate, and compute and verify MACs. The spec says the hash, and how long the key is.
+"""HMAC_224, HMAC_256, HMAC_384, HMAC_512: make and verify MACs. The spec says the hash.
 
-Source: FIPS 198-1; AWS KMS Developer Guide, "HMAC keys in AWS KMS": a key is as long as its hash's output.
+Source: FIPS 198-1. Developer Guide, "HMAC keys": a key that KMS makes is as long as its hash's output;
+"Requirements for imported key material": an imported one is at least that long, and at most 1024 bits.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from cryptography.hazmat.primitives.constant_time import bytes_eq
@@ -14,30 +15,27 @@ from cryptography.hazmat.primitives.hashes import SHA224, SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from strongroom.boundary.backing_keys import MacKey
-from strongroom.boundary.interface import SignatureRefused
+from strongroom.boundary.interface import BoundaryRefused, SignatureRefused
 from strongroom.boundary.key_hierarchy import TokenHeader
 
-KEY_USAGE: Final = "GENERATE_VERIFY_MAC"
 HASHES: Final[Mapping[str, HashAlgorithm]] = {
     "HMAC_224": SHA224(),
     "HMAC_256": SHA256(),
     "HMAC_384": SHA384(),
     "HMAC_512": SHA512(),
 }
-"""By key spec. A key made here and every MAC have the length of the hash: 28, 32, 48 or 64 bytes."""
-
+"""By key spec. A MAC, and a key that is made here, are as long as the hash: 28, 32, 48 or 64 bytes."""
 KEY_BYTES_MAX: Final = 128
-"""Of an imported key. Source: KMS Developer Guide, "Requirements for imported key material"."""
+MESSAGE_BYTES_MAX: Final = 4096
 
 
-def material_generator(key_spec: str) -> Callable[[], bytes]:
-    """What makes the key material of a spec: random bytes."""
-    number_of_bytes = HASHES[key_spec].digest_size
-    return lambda: os.urandom(number_of_bytes)
+def generate_material(key_spec: str) -> bytes:
+    """A new key."""
+    return os.urandom(HASHES[key_spec].digest_size)
 
 
-class HmacBackingKey(MacKey):
-    """An unwrapped HMAC key, able to make and verify MACs but not to be read.
+class HmacKey(MacKey):
+    """An HMAC key, able to make and verify MACs but not to be read.
 
     Secrets: only a keyed HMAC is kept, copied for each message; no attribute or repr shows the key.
     """
@@ -45,7 +43,6 @@ class HmacBackingKey(MacKey):
     __slots__ = ("_keyed", "key_id", "region")
 
     def __init__(self, header: TokenHeader, material: bytes) -> None:
-        """Raises ValueError for material that is shorter than the spec says, or too long."""
         algorithm = HASHES[header.key_spec]
         if not algorithm.digest_size <= len(material) <= KEY_BYTES_MAX:
             raise ValueError("HMAC key length")
@@ -54,9 +51,11 @@ class HmacBackingKey(MacKey):
         self._keyed = HMAC(material, algorithm)
 
     def __repr__(self) -> str:
-        return f"<HmacBackingKey of {self.key_id.decode('ascii')}>"
+        return f"<HmacKey of {self.key_id.decode('ascii')}>"
 
     def generate_mac(self, message: bytes) -> bytes:
+        if len(message) > MESSAGE_BYTES_MAX:
+            raise BoundaryRefused
         keyed = self._keyed.copy()
         keyed.update(message)
         return keyed.finalize()
