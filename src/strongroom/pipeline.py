@@ -37,6 +37,7 @@ from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
 from strongroom.operations.grant_lookup import require_may_retire, resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
+from strongroom.operations.key_availability import as_judged, require_own_material
 from strongroom.operations.key_lookup import (
     require_primary,
     resolve_further_key,
@@ -52,6 +53,7 @@ from strongroom.operations.operation import (
     PrimaryKeyTarget,
     Rehearsed,
     RelatedKeyTarget,
+    Target,
 )
 from strongroom.operations.plan import Plan, record_material, record_request, record_response
 from strongroom.operations.recipients import read_recipient, record_recipient
@@ -62,7 +64,7 @@ from strongroom.resources.grant import Grant, GrantReference
 from strongroom.resources.identifiers import Region, alias_arn
 from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
-from strongroom.resources.key_state import StateRule, require_state
+from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule, require_state
 from strongroom.store.interface import ConcurrentChange
 
 logger = logging.getLogger("strongroom.pipeline")
@@ -264,35 +266,54 @@ class Pipeline:
                 self._authorize_key(target, request, principal, key)  # INVARIANT T1
                 if isinstance(target, PrimaryKeyTarget):
                     require_primary(key)
-            elif isinstance(target, AliasedKeyTarget | RelatedKeyTarget):
-                key = await resolve_further_key(
-                    rooms.store, target, request, principal.account_id, region, keys
-                )
-                keys.append(key)
-                trip.keys = tuple(keys)
-                decision = rooms.authorizer.authorize_key(principal, target.action, key, cross_account=False)
-                if not decision.allowed:
-                    raise denial(decision, principal, target.action, key.arn)
-            elif isinstance(target, GrantTarget):
-                key, grant = await resolve_grant(rooms, target, request, principal, region)
-                keys.append(key)
-                trip.keys = tuple(keys)
-                require_may_retire(principal, target, key, grant)
             else:
-                self._authorize_resource(target, request, authenticated)
+                grant = await self._allow_further(trip, target, request, authenticated, keys)
         call_keys = trip.keys
         if operation.usage is not None:  # AWS judges the usage before the state
             for key in call_keys:
                 if key.key_usage is not operation.usage:
                     raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
         if operation.states is not None:
-            require_states(operation.states, plan, call_keys, rooms.clock)
+            for key in call_keys:
+                if key.custom_key_store_id is not None:
+                    await self._judge_states_in_stores(plan, operation.states, call_keys)
+                    break
+            else:  # nearly always
+                require_states(operation.states, plan, call_keys, rooms.clock)
         call = Call(principal, region, call_keys, rooms, trip.grants, grant, trip.recipient)
         trip.related_events = call.related_events
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
             raise refusals.dry_run_succeeded()
         return await operation.run(call, request)
+
+    async def _allow_further(
+        self, trip: Trip, target: Target, request: Any, authenticated: AuthenticatedRequest, keys: list[Key]
+    ) -> Grant | None:
+        """Resolve and authorize a target that is not a key named by the request; the grant it is, if one."""
+        rooms, principal, region = self._rooms, authenticated.principal, authenticated.region
+        if isinstance(target, AliasedKeyTarget | RelatedKeyTarget):
+            key = await resolve_further_key(rooms.store, target, request, principal.account_id, region, keys)
+            keys.append(key)
+            trip.keys = tuple(keys)
+            decision = rooms.authorizer.authorize_key(principal, target.action, key, cross_account=False)
+            if not decision.allowed:
+                raise denial(decision, principal, target.action, key.arn)
+        elif isinstance(target, GrantTarget):
+            key, grant = await resolve_grant(rooms, target, request, principal, region)
+            keys.append(key)
+            trip.keys = tuple(keys)
+            require_may_retire(principal, target, key, grant)
+            return grant
+        elif isinstance(target, AliasTarget | AccountTarget):
+            self._authorize_resource(target, request, authenticated)
+        return None
+
+    async def _judge_states_in_stores(self, plan: Plan, rule: StateRule, keys: tuple[Key, ...]) -> None:
+        """The states of keys of which some are in a custom key store."""
+        require_states(rule, plan, await as_judged(self._rooms.store, keys), self._rooms.clock)
+        if rule is USABLE_FOR_CRYPTOGRAPHY:
+            require_own_material(keys)
 
     async def _rehearse(self, plan: Plan, call: Call, request: Any) -> None:
         """What a dry run still checks: a read-only operation runs and its result is thrown away; of a

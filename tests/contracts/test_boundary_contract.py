@@ -250,3 +250,34 @@ def test_is_ready_of_a_started_boundary_is_true(run: Run) -> None:
         assert await boundary.is_ready()
 
     run(test)
+
+
+def test_wrap_store_secret_gives_tokens_that_do_not_show_it_and_open_nothing(run: Run) -> None:
+    async def test(boundary: Boundary) -> None:
+        secret = "päßword".encode()
+        store = ("111122223333", "eu-central-1", "cks-0123456789abcdef0")
+        tokens = [await boundary.wrap_store_secret(*store, secret) for _ in range(2)]
+        assert tokens[0] != tokens[1]
+        for token in tokens:
+            assert secret not in token
+            assert all(part.encode() in token for part in store)  # what it is bound to
+            with pytest.raises(TokenRefused):
+                await boundary.encrypt(token, store[2], b"text", b"")
+            with pytest.raises(TokenRefused):
+                await boundary.derive_signing_key(token, store[2], "20250101", store[1], "kms")
+
+    run(test)
+
+
+def test_wrap_store_secret_of_nothing_too_much_or_no_place_is_refused(run: Run) -> None:
+    async def test(boundary: Boundary) -> None:
+        place = ("111122223333", "eu-central-1")
+        for secret in (b"", bytes(129)):
+            with pytest.raises(BoundaryRefused):
+                await boundary.wrap_store_secret(*place, "cks-1", secret)
+        for store_id in ("", "cks 1", "x" * 129):
+            with pytest.raises(BoundaryRefused):
+                await boundary.wrap_store_secret(*place, store_id, b"secret")
+        await boundary.wrap_store_secret(*place, "cks-1", bytes(128))
+
+    run(test)

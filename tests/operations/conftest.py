@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.operations.key_store_scene import Scene
 from tests.support.road import Road
 
 
@@ -19,3 +21,11 @@ def own_road(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
     """A road that a test may break, move in time, or empty."""
     with Road(tmp_path_factory.mktemp("own-road")) as road:
         yield road
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """A road of its own whose custom key stores have a double behind them."""
+    scene = Scene(tmp_path)
+    with scene.road:
+        yield scene

@@ -146,7 +146,10 @@ def test_description_too_long_gets_aws_sentence(road: Road) -> None:
         ),
         (
             {"Origin": "EXTERNAL_KEY_STORE", "XksKeyId": "x"},
-            ("UnsupportedOperationException", "Origin EXTERNAL_KEY_STORE is not supported by this server."),
+            (
+                "ValidationException",
+                "CustomKeyStoreId is required for KMS keys with an Origin of EXTERNAL_KEY_STORE.",
+            ),
         ),
         (
             {"CustomKeyStoreId": "cks-1", "Origin": "AWS_CLOUDHSM"},

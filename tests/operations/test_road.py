@@ -168,11 +168,6 @@ def test_grant_tokens_that_no_grant_gave_are_refused(road: Road) -> None:
     assert code == "InvalidGrantTokenException"
 
 
-@pytest.mark.parametrize("operation", ["ConnectCustomKeyStore", "UpdateCustomKeyStore"])
-def test_operation_not_built_says_so(road: Road, operation: str) -> None:
-    assert refused(road, operation)[0] == "UnsupportedOperationException"
-
-
 def test_operation_unknown_is_refused(road: Road) -> None:
     assert refused(road, "MakeCoffee")[0] == "UnknownOperationException"
 
@@ -186,7 +181,7 @@ def test_every_answer_has_one_record_with_its_request_id(road: Road) -> None:
         road.send("Encrypt", b"{"),
         road.send("Encrypt", b'{"KeyId": "nobody", "Plaintext": "YQ=="}'),
         road.send("MakeCoffee", b"{}"),
-        road.send("ConnectCustomKeyStore", b"{}"),
+        road.send("GetKeyLastUsage", b"{}"),
     ]
     records = road.audit.records[before:]
     assert [record["requestID"] for record in records] == [answer.request_id for answer in answers]

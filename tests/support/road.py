@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 from tests.support.running_boundary import RunningBoundary
@@ -17,12 +18,14 @@ from tests.support.running_boundary import RunningBoundary
 from strongroom.attestation.verification import AttestationVerifier
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
+from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import MovableClock
 from strongroom.identity.authenticate import OpenAuthenticator
 from strongroom.identity.http_request import HttpRequest
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
+from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
@@ -81,6 +84,7 @@ class Road:
         rules: Rules = Rules(),  # noqa: B008  (frozen)
         request_quotas: RequestQuotas | None = None,
         attestation_roots: Mapping[str, bytes] | None = None,
+        key_stores: Mapping[CustomKeyStoreType, KeyStoreBackend] = MappingProxyType({}),
     ) -> None:
         self.directory = directory
         self.loop = asyncio.new_event_loop()
@@ -98,6 +102,7 @@ class Road:
             self.clock,
             rules,
             AttestationVerifier(attestation_roots or {}),
+            key_stores=key_stores,
         )
         ids = RequestIds()
         self.jobs = JobRunner(self.rooms, self.audit, ids)

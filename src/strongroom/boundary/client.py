@@ -228,6 +228,12 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls):
         scope = map(str.encode, (access_key_id, date, region, service))
         return self._call(Opcode.DERIVE_SIGNING_KEY, None, token, *scope)
 
+    def wrap_store_secret(
+        self, account_id: str, region: str, custom_key_store_id: str, secret: bytes
+    ) -> Awaitable[bytes]:
+        store = map(str.encode, (account_id, region, custom_key_store_id))
+        return self._call(Opcode.WRAP_STORE_SECRET, None, *store, secret)
+
     def make_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.MAKE_TICKET, None, purpose.encode(), context, text)
 

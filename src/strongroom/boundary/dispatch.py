@@ -107,6 +107,8 @@ class CryptographicModule(RecipientModule, Protocol):
 
     def wrap_secret(self, access_key_id: str, account_id: str) -> tuple[bytes, bytes]: ...
 
+    def wrap_store_secret(self, account_id: str, region: str, store_id: str, secret: bytes) -> bytes: ...
+
     def derive_signing_key(
         self, token: bytes, access_key_id: str, date: bytes, region: bytes, service: bytes
     ) -> bytes: ...
@@ -177,6 +179,7 @@ class Dispatcher:
             Opcode.FORGET_KEY: self._forget_key,
             Opcode.WRAP_ROOT_SECRET: self._wrap_root_secret,
             Opcode.WRAP_SECRET: self._wrap_secret,
+            Opcode.WRAP_STORE_SECRET: self._wrap_store_secret,
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
@@ -294,6 +297,12 @@ class Dispatcher:
     def _wrap_root_secret(self, body: bytes) -> bytes:
         access_key_id, account_id = parse_fields(body, 2)
         return self._module.wrap_root_secret(access_key_id.decode("ascii"), account_id.decode("ascii"))
+
+    def _wrap_store_secret(self, body: bytes) -> bytes:
+        account_id, region, store_id, secret = parse_four_fields(body)
+        return self._module.wrap_store_secret(
+            account_id.decode("ascii"), region.decode("ascii"), store_id.decode("ascii"), secret
+        )
 
     def _wrap_secret(self, body: bytes) -> bytes:
         access_key_id, account_id = parse_fields(body, 2)

@@ -306,6 +306,15 @@ class Boundary(Protocol):
         """The 32-byte SigV4 signing key of one day, Region and service, from a secret access key token."""
         ...
 
+    def wrap_store_secret(
+        self, account_id: str, region: str, custom_key_store_id: str, secret: bytes
+    ) -> Awaitable[bytes]:
+        """A token of a custom key store's secret (1 to 128 bytes), bound to account, Region and store.
+
+        No call gives the secret back. Raises BoundaryRefused.
+        """
+        ...
+
     def make_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
         """A ticket for a text of 1 to 2048 bytes: opaque, unforgeable, different each time.
 

@@ -49,6 +49,8 @@ class TokenKind(IntEnum):
     """Under the domain key of GLOBAL_REGION."""
     IMPORT_KEY = 4
     """Under the Region's domain key: an import token, which its caller keeps."""
+    STORE_SECRET = 10
+    """A secret of a custom key store; under the domain key of the store's Region."""
     REPLICATION_KEY = 9
     """A Region's key pair that key material is sealed to; under the Region's domain key."""
 

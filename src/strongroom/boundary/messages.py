@@ -83,6 +83,7 @@ class Opcode(IntEnum):
     # 55 to 59: answers for a recipient
     MAKE_TICKET = 60
     READ_TICKET = 61
+    WRAP_STORE_SECRET = 62
 
 
 class Status(IntEnum):
@@ -136,6 +137,7 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.DERIVE_SHARED_SECRET_FOR_RECIPIENT: 4,
     Opcode.MAKE_TICKET: 3,
     Opcode.READ_TICKET: 3,
+    Opcode.WRAP_STORE_SECRET: 4,
     Opcode.GET_IMPORT_PARAMETERS: 6,
     Opcode.IMPORT_KEY_MATERIAL: 8,
     Opcode.GENERATE_MAC: 3,

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from strongroom.audit.interface import AuditTrail
 from strongroom.jobs.key_destruction import destroy_due_keys
 from strongroom.jobs.key_rotation import complete_rotations, rotate_due_keys
+from strongroom.jobs.key_store_connections import finish_key_store_connections
 from strongroom.jobs.material_expiry import delete_expired_material
 from strongroom.jobs.multi_region import finish_multi_region_changes
 from strongroom.operations.context import Rooms
@@ -28,12 +29,18 @@ JOBS: Sequence[Job] = (
     delete_expired_material,
     rotate_due_keys,
     complete_rotations,
+    finish_key_store_connections,
 )
 """All jobs, in the order in which a round runs them."""
 
-PROMPT_JOBS: Sequence[Job] = (finish_multi_region_changes, rotate_due_keys, complete_rotations)
+PROMPT_JOBS: Sequence[Job] = (
+    finish_multi_region_changes,
+    rotate_due_keys,
+    complete_rotations,
+    finish_key_store_connections,
+)
 """Jobs that callers wait for: RotateKeyOnDemand, EnableKey of a key whose rotation is overdue, ReplicateKey,
-UpdatePrimaryRegion.
+UpdatePrimaryRegion, ConnectCustomKeyStore, DisconnectCustomKeyStore.
 
 With nothing to do, each costs one look into an index.
 """

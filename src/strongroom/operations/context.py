@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from strongroom.attestation.verification import AttestationVerifier, Recipient
 from strongroom.authorization.authorizer import Authorizer
+from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.boundary.interface import Boundary
 from strongroom.clock import Clock
 from strongroom.identity.principal import AuthenticatedPrincipal
+from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.rules import Rules
 from strongroom.operations.usage_notes import UsageNotes
 from strongroom.resources.grant import Grant, GrantReference
@@ -29,6 +31,8 @@ class Rooms:
     rules: Rules
     attestation: AttestationVerifier
     usage_notes: UsageNotes = field(default_factory=UsageNotes)
+    key_stores: Mapping[CustomKeyStoreType, KeyStoreBackend] = field(default_factory=dict)
+    """What stands behind custom key stores, by type; a type without one has no stores."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,15 @@ from strongroom.aws.generated.enums import (
     KeyUsageType,
     MultiRegionKeyType,
 )
-from strongroom.aws.generated.shapes import KeyMetadata, MultiRegionConfiguration, MultiRegionKey
+from strongroom.aws.generated.shapes import (
+    KeyMetadata,
+    MultiRegionConfiguration,
+    MultiRegionKey,
+    XksKeyConfigurationType,
+)
+from strongroom.operations.key_availability import as_available, store_of_key
 from strongroom.replication.related_keys import related_keys
+from strongroom.resources.custom_key_store import CustomKeyStore
 from strongroom.resources.identifiers import Region, key_arn
 from strongroom.resources.key import Key
 from strongroom.resources.key_spec import KEY_SPECS, KeyType, customer_master_key_spec
@@ -19,10 +26,15 @@ from strongroom.store.interface import Store
 
 async def load_key_metadata(store: Store, key: Key) -> KeyMetadata:
     """The metadata of a stored key, with the primary and replicas of a multi-Region key."""
-    return render_key_metadata(key, await related_keys(store, key))
+    custom_key_store = await store_of_key(store, key)
+    return render_key_metadata(
+        as_available(key, custom_key_store), await related_keys(store, key), custom_key_store
+    )
 
 
-def render_key_metadata(key: Key, related: Sequence[Key] = ()) -> KeyMetadata:
+def render_key_metadata(
+    key: Key, related: Sequence[Key] = (), custom_key_store: CustomKeyStore | None = None
+) -> KeyMetadata:
     """The members that AWS sends for a key of this kind and state, and no others.
 
     `related` are all keys of a multi-Region key, itself included; a new primary has none.
@@ -62,6 +74,8 @@ def render_key_metadata(key: Key, related: Sequence[Key] = ()) -> KeyMetadata:
         if key.key_state is KeyState.PENDING_REPLICA_DELETION
         else None,
         custom_key_store_id=key.custom_key_store_id,
+        cloud_hsm_cluster_id=None if custom_key_store is None else custom_key_store.cloud_hsm_cluster_id,
+        xks_key_configuration=None if key.xks_key_id is None else XksKeyConfigurationType(id=key.xks_key_id),
         expiration_model=None if current is None else current.expiration_model,
         valid_to=None if current is None or current.expires_at is None else current.expires_at.timestamp(),
         # Only symmetric encryption keys name their material [LS].

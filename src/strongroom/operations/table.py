@@ -5,6 +5,7 @@ from __future__ import annotations
 from strongroom.aws.generated.constraints import OPERATIONS as KMS_MODEL
 from strongroom.operations.kms import (
     aliases,
+    custom_key_stores,
     data_key_pairs,
     data_keys,
     encryption,
@@ -49,6 +50,7 @@ KMS_OPERATIONS: dict[str, Operation] = {
         key_agreement,
         key_encapsulation,
         multi_region,
+        custom_key_stores,
     )
     for operation in family.OPERATIONS
 }

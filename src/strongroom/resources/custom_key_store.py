@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from strongroom.aws.generated.enums import (
@@ -33,11 +33,11 @@ class CustomKeyStore:
     version: int
     cloud_hsm_cluster_id: str | None = None
     trust_anchor_certificate: str | None = None
-    key_store_password_token: bytes | None = None
+    key_store_password_token: bytes | None = field(default=None, repr=False)
     xks_proxy_connectivity: XksProxyConnectivityType | None = None
     xks_proxy_uri_endpoint: str | None = None
     xks_proxy_uri_path: str | None = None
     xks_proxy_vpc_endpoint_service_name: str | None = None
     xks_proxy_vpc_endpoint_service_owner: str | None = None
     xks_proxy_access_key_id: str | None = None
-    xks_proxy_secret_token: bytes | None = None
+    xks_proxy_secret_token: bytes | None = field(default=None, repr=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from strongroom.aws.generated.enums import KeyState
+from strongroom.aws.generated.enums import ConnectionStateType, KeyState
+from strongroom.resources.custom_key_store import CustomKeyStore
 from strongroom.resources.grant import Grant, GrantFilter, GrantId
 from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
@@ -20,6 +21,7 @@ class StoreError(Exception):
     StoreError
      ├─ ConcurrentChange   the row was changed since it was read: take the road again
      ├─ AlreadyExists      a row of that identity is there
+     ├─ StillInUse         rows hang on it
      ├─ LimitReached       as many rows as the caller allowed are there
      └─ StoreUnavailable   not acknowledged; disk full, read-only, locked too long
     """
@@ -31,6 +33,10 @@ class ConcurrentChange(StoreError):
 
 class AlreadyExists(StoreError):
     """The identity is taken; nothing was written."""
+
+
+class StillInUse(StoreError):
+    """Something hangs on the record; nothing was written."""
 
 
 class LimitReached(StoreError):
@@ -225,6 +231,47 @@ class Store(Protocol):
 
     async def keep_key_usages(self, usages: Sequence[KeyUsageRecord]) -> None:
         """Keep each unless a later one of its key is kept; of keys that are gone, nothing."""
+        ...
+
+    # custom key stores
+    async def find_custom_key_store(
+        self, account_id: AccountId, region: Region, custom_key_store_id: str
+    ) -> CustomKeyStore | None: ...
+
+    async def list_custom_key_stores(
+        self, account_id: AccountId, region: Region, after: str | None, limit: int
+    ) -> Sequence[CustomKeyStore]:
+        """In ascending order of id, beginning after `after`."""
+        ...
+
+    async def list_custom_key_stores_in(
+        self, states: Sequence[ConnectionStateType], limit: int
+    ) -> Sequence[CustomKeyStore]:
+        """Of all accounts and Regions, those in one of these connection states."""
+        ...
+
+    async def insert_custom_key_store(
+        self, store: CustomKeyStore, check: Callable[[Sequence[CustomKeyStore]], None]
+    ) -> None:
+        """`check` judges the others of the account and Region in the same transaction: what it raises is
+        raised, and nothing is written. Raises AlreadyExists."""
+        ...
+
+    async def update_custom_key_store(
+        self, store: CustomKeyStore, check: Callable[[Sequence[CustomKeyStore]], None] | None = None
+    ) -> CustomKeyStore:
+        """Replace the record of `store.version`. Raises ConcurrentChange, AlreadyExists; `check` as above."""
+        ...
+
+    async def delete_custom_key_store(self, store: CustomKeyStore) -> None:
+        """Raises ConcurrentChange; StillInUse while there are keys in it, in any state."""
+        ...
+
+    async def insert_key_in(
+        self, key: Key, store: CustomKeyStore, *, of_account_max: int | None = None
+    ) -> None:
+        """`insert_key` into a custom key store. Raises ConcurrentChange when the store is not at
+        `store.version`; AlreadyExists when the external key has a KMS key in it; LimitReached."""
         ...
 
     # identities

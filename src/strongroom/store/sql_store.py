@@ -14,6 +14,11 @@ from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, 
 from strongroom.resources.key import Alias, Key
 from strongroom.resources.key_usage_record import KeyUsageRecord
 from strongroom.store import aliases, identities, key_usages, keys
+from strongroom.store.custom_key_store_store import (
+    STORES_REMEMBERED_MAX,
+    CustomKeyStoreStore,
+    KnownStores,
+)
 from strongroom.store.engine import Database
 from strongroom.store.grant_store import (
     GRANT_LISTS_REMEMBERED_MAX,
@@ -47,7 +52,7 @@ def _access_key_identity(access_key_id: str) -> str:
     return f"access-key/{access_key_id}"
 
 
-class SqlStore(GrantStore):
+class SqlStore(GrantStore, CustomKeyStoreStore):
     """Keys, aliases, grants and credentials in a SQL database. Implements interface.Store.
 
     Concurrency: opened in the process that uses it (never before a fork) and used by one event loop:
@@ -76,6 +81,7 @@ class SqlStore(GrantStore):
         )
         self._access_keys: StampedCache[AccessKeyId, AccessKey] = StampedCache(stamps, records_remembered_max)
         self._known_grants: KnownGrants = OrderedDict()
+        self._custom_key_stores: KnownStores = StampedCache(stamps, STORES_REMEMBERED_MAX)
         self._grants_to = StampedCache(stamps, min(records_remembered_max, GRANT_LISTS_REMEMBERED_MAX))
 
     def close(self) -> None:
@@ -86,6 +92,7 @@ class SqlStore(GrantStore):
         for cache in (self._keys, self._aliases, self._aliases_of, self._access_keys, self._grants_to):
             cache.clear()
         self._known_grants.clear()
+        self._custom_key_stores.clear()
 
     # keys
     async def find_key(self, region: Region, key_id: KeyId) -> Key | None:

@@ -46,6 +46,9 @@ BACKING_KEYS_MAX: Final = 8192
 
 SLOW_SPECS: Final = frozenset(key_spec for (key_spec, _), family in FAMILIES.items() if family.is_slow)
 
+STORE_SECRET_BYTES_MAX: Final = 128
+"""A password of 32 characters in UTF-8, or a proxy's secret access key of 64."""
+
 K = TypeVar("K", bound=BackingKey)
 
 
@@ -198,6 +201,15 @@ class SoftwareModule:
     def wrap_secret(self, access_key_id: str, account_id: str) -> tuple[bytes, bytes]:
         secret = secret_access_keys.generate_secret()
         return secret, self._wrap_secret(secret, access_key_id, account_id)
+
+    def wrap_store_secret(self, account_id: str, region: str, store_id: str, secret: bytes) -> bytes:
+        if not 1 <= len(secret) <= STORE_SECRET_BYTES_MAX:
+            raise BoundaryRefused
+        header = TokenHeader(TokenKind.STORE_SECRET, b"", NO_MATERIAL, account_id, region, store_id, "", "")
+        try:
+            return self._domain_keys.wrap(header, secret)
+        except ValueError:
+            raise BoundaryRefused from None
 
     def derive_signing_key(
         self, token: bytes, access_key_id: str, date: bytes, region: bytes, service: bytes

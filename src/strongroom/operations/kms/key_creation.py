@@ -9,6 +9,7 @@ from strongroom.aws.generated.enums import KeyManagerType, KeySpec, KeyState, Ke
 from strongroom.aws.generated.shapes import CreateKeyRequest, CreateKeyResponse
 from strongroom.boundary.interface import BoundaryRefused, KeyBinding
 from strongroom.operations.context import Call
+from strongroom.operations.key_placement import check_place, create_in_store, find_place
 from strongroom.operations.metadata import render_key_metadata
 from strongroom.operations.new_key_policy import policy_of_new_key
 from strongroom.operations.operation import Operation, on_account, records
@@ -46,12 +47,7 @@ def check_create_key(request: CreateKeyRequest) -> None:
         raise refusals.key_usage_required()
     if not is_usage_compatible(requested_usage(request), spec):
         raise refusals.usage_incompatible(requested_usage(request), spec)
-    if request.custom_key_store_id is not None:
-        raise refusals.custom_key_store_not_found(request.custom_key_store_id)
-    if request.origin not in (None, OriginType.AWS_KMS, OriginType.EXTERNAL):
-        raise refusals.not_built(f"Origin {request.origin}")
-    if request.xks_key_id is not None:
-        raise refusals.xks_key_id_needs_external_key_store()
+    check_place(request, spec)
 
 
 async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyRequest) -> KeyMaterial:
@@ -74,6 +70,7 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
     tags = merge_tags({}, request.tags or [])
     origin = request.origin or OriginType.AWS_KMS
     spec = requested_spec(request)
+    place = await find_place(call, request)
     material = None
     if origin is OriginType.AWS_KMS:
         material = await _generate_material(call, key_id, request)
@@ -91,7 +88,7 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
         description=request.description or "",
         key_spec=spec,
         key_usage=requested_usage(request),
-        key_state=KeyState.PENDING_IMPORT if material is None else KeyState.ENABLED,
+        key_state=KeyState.PENDING_IMPORT if origin is OriginType.EXTERNAL else KeyState.ENABLED,
         key_manager=KeyManagerType.CUSTOMER,
         origin=origin,
         multi_region=bool(request.multi_region),
@@ -106,12 +103,17 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
         rotation_period_days=ROTATION_PERIOD_DAYS_DEFAULT if rotates else None,
         next_rotation_at=now + timedelta(days=ROTATION_PERIOD_DAYS_DEFAULT) if rotates else None,
         primary_region=call.region if request.multi_region else None,
+        custom_key_store_id=None if place is None else place.custom_key_store_id,
+        xks_key_id=request.xks_key_id,
     )
     try:
-        await call.rooms.store.insert_key(key, of_account_max=call.rooms.rules.keys_max)
+        if place is not None:
+            await create_in_store(call, key, place)
+        else:
+            await call.rooms.store.insert_key(key, of_account_max=call.rooms.rules.keys_max)
     except LimitReached:
         raise refusals.too_many_keys() from None
-    return CreateKeyResponse(key_metadata=render_key_metadata(key))
+    return CreateKeyResponse(key_metadata=render_key_metadata(key, (), place))
 
 
 CREATE_KEY = Operation(

@@ -1,0 +1,128 @@
+"""What stands behind custom key stores of one type: an HSM cluster, or an external key store proxy.
+
+A backend is registered by type in `context.Rooms.key_stores`. Where there is none, a custom key store of the
+type cannot be made (kms/custom_key_stores.py); nothing pretends to be connected.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from strongroom.aws.generated.enums import ConnectionErrorCodeType
+from strongroom.resources.custom_key_store import CustomKeyStore
+
+
+class KeyStoreError(Exception):
+    """What a backend raises; `code` is AWS's name of it. No message: it could hold a secret. As a tree:
+
+    KeyStoreError
+     ├─ ConnectionFailed                      connect: with a ConnectionErrorCode
+     ├─ ClusterNotFound, ClusterNotActive, ClusterInvalidConfiguration, ClusterNotRelated, ClusterInUse
+     ├─ IncorrectTrustAnchor
+     ├─ ProxyUnreachable, ProxyCredentialRefused, ProxyInvalidConfiguration, ProxyInvalidResponse
+     ├─ EndpointServiceNotFound, EndpointServiceInvalidConfiguration
+     └─ ExternalKeyNotFound, ExternalKeyInvalidConfiguration
+    """
+
+    code = "KMSInternalException"
+
+
+class ConnectionFailed(KeyStoreError):
+    """The store could not be connected; DescribeCustomKeyStores tells the reason."""
+
+    def __init__(self, reason: ConnectionErrorCodeType) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class ClusterNotFound(KeyStoreError):
+    code = "CloudHsmClusterNotFoundException"
+
+
+class ClusterNotActive(KeyStoreError):
+    code = "CloudHsmClusterNotActiveException"
+
+
+class ClusterInvalidConfiguration(KeyStoreError):
+    code = "CloudHsmClusterInvalidConfigurationException"
+
+
+class ClusterNotRelated(KeyStoreError):
+    code = "CloudHsmClusterNotRelatedException"
+
+
+class ClusterInUse(KeyStoreError):
+    """It shares a backup history with the cluster of another store."""
+
+    code = "CloudHsmClusterInUseException"
+
+
+class IncorrectTrustAnchor(KeyStoreError):
+    code = "IncorrectTrustAnchorException"
+
+
+class ProxyUnreachable(KeyStoreError):
+    code = "XksProxyUriUnreachableException"
+
+
+class ProxyCredentialRefused(KeyStoreError):
+    code = "XksProxyIncorrectAuthenticationCredentialException"
+
+
+class ProxyInvalidConfiguration(KeyStoreError):
+    code = "XksProxyInvalidConfigurationException"
+
+
+class ProxyInvalidResponse(KeyStoreError):
+    code = "XksProxyInvalidResponseException"
+
+
+class EndpointServiceNotFound(KeyStoreError):
+    code = "XksProxyVpcEndpointServiceNotFoundException"
+
+
+class EndpointServiceInvalidConfiguration(KeyStoreError):
+    code = "XksProxyVpcEndpointServiceInvalidConfigurationException"
+
+
+class ExternalKeyNotFound(KeyStoreError):
+    code = "XksKeyNotFoundException"
+
+
+class ExternalKeyInvalidConfiguration(KeyStoreError):
+    code = "XksKeyInvalidConfigurationException"
+
+
+class KeyStoreBackend(Protocol):
+    """Every call may be made twice without harm, and may raise KeyStoreError.
+
+    Secrets: a store's password or proxy credential comes as a token that only the boundary opens.
+    """
+
+    async def check_configuration(self, store: CustomKeyStore, before: CustomKeyStore | None) -> None:
+        """Whether the store could be made, or changed from `before`, as it stands."""
+        ...
+
+    async def check_connection(self, store: CustomKeyStore) -> None:
+        """What ConnectCustomKeyStore refuses before it answers: a cluster that is not ready."""
+        ...
+
+    async def connect(self, store: CustomKeyStore) -> None:
+        """May take minutes. Raises ConnectionFailed."""
+        ...
+
+    async def disconnect(self, store: CustomKeyStore) -> None:
+        """Give up sessions. The store is disconnected whatever this raises."""
+        ...
+
+    async def create_key(self, store: CustomKeyStore, key_id: str, xks_key_id: str | None) -> None:
+        """Make the key of a KMS key, named by its id; or see that the external key is there and fit."""
+        ...
+
+    async def delete_key(self, store: CustomKeyStore, key_id: str, xks_key_id: str | None) -> None:
+        """Undo `create_key`. An external key stays as it is."""
+        ...
+
+    async def generate_random(self, store: CustomKeyStore, number_of_bytes: int) -> bytes:
+        """Random bytes of an HSM cluster."""
+        ...
