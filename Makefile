@@ -60,6 +60,7 @@ check: setup-dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/generate_shapes.py --check
 	$(BIN)/python tools/generate_refusals.py --check
+	$(BIN)/python tools/unread_members.py
 
 test: check
 	$(BIN)/pytest -n 2 $(ARGS)

@@ -63,7 +63,11 @@ def test_answers_for_a_recipient_open_with_its_key_and_hold_no_plaintext(run: Ru
     run(test)
 
 
-@pytest.mark.parametrize("public_key", [b"", b"0", EC_PUBLIC_KEY, SHORT_RSA_KEY])
+@pytest.mark.parametrize(
+    "public_key",
+    [b"", b"0", EC_PUBLIC_KEY, SHORT_RSA_KEY],
+    ids=["nothing", "no key", "elliptic curve", "1024 bits"],
+)
 def test_recipient_without_a_fit_rsa_key_gets_nothing(run: Run, public_key: bytes) -> None:
     async def test(boundary: Boundary) -> None:
         token = (await boundary.generate_key(binding())).exported_token

@@ -105,6 +105,16 @@ def test_create_custom_key_store_needs_an_endpoint_service_with_vpc_connectivity
     )
 
 
+def test_owner_of_an_endpoint_service_is_shown(scene: Scene) -> None:
+    owner = {"XksProxyVpcEndpointServiceOwner": "123456789012"}
+    created = scene.road.call("CreateCustomKeyStore", **private(**owner))["CustomKeyStoreId"]
+    update = {"CustomKeyStoreId": created, "XksProxyVpcEndpointServiceOwner": "210987654321"}
+    for expected in ("123456789012", "210987654321"):
+        (found,) = scene.road.call("DescribeCustomKeyStores", CustomKeyStoreId=created)["CustomKeyStores"]
+        assert found["XksProxyConfiguration"]["VpcEndpointServiceOwner"] == expected
+        scene.road.call("UpdateCustomKeyStore", **update)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "code"),
     [

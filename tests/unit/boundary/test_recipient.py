@@ -69,6 +69,7 @@ def test_every_sealing_has_its_own_key_and_iv() -> None:
         spki(rsa.RSAPublicNumbers(65537, (1 << 1023) + 1).public_key()),
         spki(rsa.RSAPublicNumbers(65537, (1 << 4103) + 1).public_key()),
     ],
+    ids=["nothing", "no key", "zeros", "elliptic curve", "1024 bits", "4104 bits"],
 )
 def test_recipient_key_that_is_no_rsa_key_of_a_fit_length_is_refused(public_key: bytes) -> None:
     with pytest.raises(BoundaryRefused):
