@@ -104,10 +104,10 @@ def test_errors_that_aws_sends_without_a_message_have_none(server: Server) -> No
     require_aws_json(answer, "UnknownOperationException", message=False)
 
 
-def test_operation_not_built_says_so(server: Server) -> None:
-    answer = call(server, "ConnectCustomKeyStore")
+def test_what_is_not_built_says_so(server: Server) -> None:
+    answer = call(server, "CreateKey", KeySpec="SM2", KeyUsage="SIGN_VERIFY")
     require_aws_json(answer, "UnsupportedOperationException", message=True)
-    assert answer.content["message"] == "ConnectCustomKeyStore is not supported by this server."
+    assert answer.content["message"] == "KeySpec SM2 is not supported by this server."
 
 
 def test_request_without_credentials_is_told_so(server: Server) -> None:

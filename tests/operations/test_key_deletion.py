@@ -173,6 +173,7 @@ TESTED_BESIDE = {
 WITHOUT_A_KEY = {"CreateKey", "ListKeys", "ListRetirableGrants", "GenerateRandom"}
 MULTI_REGION = {"ReplicateKey", "UpdatePrimaryRegion"}
 """In test_multi_region.py, test_multi_region_deletion.py and test_update_primary_region.py."""
+OF_CUSTOM_KEY_STORES = {name for name in KMS_OPERATIONS if "CustomKeyStore" in name}
 
 
 def test_every_operation_is_in_one_of_the_lists_above() -> None:
@@ -182,6 +183,7 @@ def test_every_operation_is_in_one_of_the_lists_above() -> None:
         TESTED_BESIDE,
         WITHOUT_A_KEY,
         MULTI_REGION,
+        OF_CUSTOM_KEY_STORES,
     ]
     assert sorted(name for names in lists for name in names) == sorted(KMS_OPERATIONS)
 

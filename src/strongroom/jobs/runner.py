@@ -68,7 +68,7 @@ class JobRunner:
 
     async def run_prompt(self) -> None:
         """Run what callers wait for. Costs next to nothing when there is nothing."""
-        await finish_multi_region_changes(self._rooms, self._audit, self._ids)
+        await self.run_due(PROMPT_JOBS)
 
     async def run_until(self, stopped: asyncio.Event) -> None:
         """Run jobs until `stopped`: some at once, all every few seconds. A failed round is logged and
@@ -78,7 +78,7 @@ class JobRunner:
         while not stopped.is_set():
             is_whole = loop.time() >= next_whole_round
             try:
-                await self.run_due(JOBS if is_whole else PROMPT_JOBS)
+                await (self.run_due() if is_whole else self.run_prompt())
             except Exception as error:
                 logger.error("jobs failed with %s; next try in %s s", type(error).__name__, PERIOD_SECONDS)
                 await _wait(stopped, PERIOD_SECONDS)
