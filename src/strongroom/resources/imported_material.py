@@ -159,16 +159,17 @@ def settled_everywhere(keys: Sequence[Key], material_id: MaterialId) -> Sequence
     """The related keys of a multi-Region key after an import at the first of them.
 
     New material waits as PENDING_MULTI_REGION_IMPORT_AND_ROTATION until it is imported at every related
-    key; then it is PENDING_ROTATION at all of them. Returns those whose record changes, the first always.
+    key; then it is PENDING_ROTATION at all of them. Returns the records to write, the first always: while
+    some are waited for, the primary's too, so that two imports at once cannot each miss the other.
     Source: KMS Developer Guide, "Import new key material", multi-Region keys.
     """
     first = keys[0]
     waiting = KeyMaterialState.PENDING_MULTI_REGION_IMPORT_AND_ROTATION
     found = [key.materials.get(material_id) for key in keys]
-    if first.materials[material_id].state is not waiting or any(
-        material is None or material.exported_token is None for material in found
-    ):
+    if first.materials[material_id].state is not waiting:
         return (first,)
+    if any(material is None or material.exported_token is None for material in found):
+        return (first, *(key for key in keys[1:] if not key.is_replica))
     return [
         replace(
             key,

@@ -20,13 +20,14 @@ from strongroom.aws.generated.enums import (
     RotationType,
     WrappingKeySpec,
 )
-from strongroom.resources.identifiers import MaterialId
+from strongroom.resources.identifiers import MaterialId, Region
 from strongroom.resources.imported_material import (
     WRAPPING_ALGORITHMS,
     Import,
     import_type_of,
     lacks_material,
     require_wrapping,
+    settled_everywhere,
     state_as_of,
     state_with_material,
     with_imported,
@@ -281,3 +282,25 @@ def test_material_expires_at_its_instant_and_no_microsecond_before(expiring: str
     assert state_as_of(key, AT - MICROSECOND) is KeyState.ENABLED
     for now in (AT, AT + MICROSECOND, AT + timedelta(days=1)):
         assert state_as_of(key, now) is (KeyState.PENDING_IMPORT if stops else KeyState.ENABLED)
+
+
+def test_new_material_is_settled_when_the_last_region_has_it_and_the_primary_is_written_until_then() -> None:
+    """Two replicas that import at once both write the primary's record, so that one of them looks again."""
+    waiting = KeyMaterialState.PENDING_MULTI_REGION_IMPORT_AND_ROTATION
+    pending = KeyMaterial(MaterialId("f" * 64), b"token", datetime(2026, 1, 1, tzinfo=UTC), waiting)
+    regions = [Region("eu-central-1"), Region("us-east-1"), Region("us-west-2")]
+    primary, one, two = [
+        replace(new_key("mrk-" + "0" * 32, region=region), multi_region=True, primary_region=regions[0])
+        for region in regions
+    ]
+    with_it = [
+        replace(key, materials={**key.materials, pending.material_id: pending}) for key in (primary, one, two)
+    ]
+    after_one = settled_everywhere((with_it[1], with_it[0], two), pending.material_id)
+    assert [key.region for key in after_one] == [regions[1], regions[0]]
+    assert {key.materials[pending.material_id].state for key in after_one} == {waiting}
+    after_both = settled_everywhere((with_it[2], with_it[0], with_it[1]), pending.material_id)
+    assert {key.region for key in after_both} == set(regions)
+    assert {key.materials[pending.material_id].state for key in after_both} == {
+        KeyMaterialState.PENDING_ROTATION
+    }

@@ -78,10 +78,11 @@ async def generate_data_key_without_plaintext(
 async def generate_random(call: Call, request: GenerateRandomRequest) -> GenerateRandomResponse:
     assert request.number_of_bytes is not None  # noqa: S101  (check_random)
     if request.custom_key_store_id is not None:
-        random = await random_of_store(call, request.custom_key_store_id, request.number_of_bytes)
-        if call.recipient is not None:  # what a store's HSM gave passes here; sealing it is not built
+        if call.recipient is not None:  # what a store's HSM gives passes here; sealing it is not built
             raise refusals.not_built("Recipient with CustomKeyStoreId")
-        return GenerateRandomResponse(plaintext=random)
+        return GenerateRandomResponse(
+            plaintext=await random_of_store(call, request.custom_key_store_id, request.number_of_bytes)
+        )
     if call.recipient is not None:
         sealed = await call.rooms.boundary.generate_random_for_recipient(
             request.number_of_bytes, call.recipient.public_key
