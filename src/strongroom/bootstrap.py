@@ -50,7 +50,8 @@ from strongroom.processes.operator_log import OperatorLog
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccessKeyId, Region
-from strongroom.store.interface import AccessKey, StoreUnavailable
+from strongroom.store.iam_interface import AccessKey
+from strongroom.store.interface import StoreUnavailable
 from strongroom.store.opening import has_domain_keys, open_store, prepare_database
 from strongroom.store.stamps import Stamps, new_stamp_words
 from strongroom.wire.app import build_app

@@ -26,7 +26,7 @@ from strongroom.resources.identifiers import (
     key_arn,
 )
 from strongroom.resources.key import Alias, Key, KeyMaterial
-from strongroom.store.interface import AccessKey
+from strongroom.store.iam_interface import AccessKey
 
 ACCOUNT = AccountId("111122223333")
 OTHER_ACCOUNT = AccountId("444455556666")

@@ -25,7 +25,7 @@ from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest, PrincipalType
 from strongroom.identity.signature_form import PresentedSignature, require_signature
 from strongroom.resources.identifiers import ACCOUNT_ID, AccountId, Region, partition_of
-from strongroom.store.interface import AccessKey
+from strongroom.store.iam_interface import AccessKey
 
 CACHE_ENTRIES_MAX = 4096
 CACHED_PREFIX_BYTES_MAX = 1024

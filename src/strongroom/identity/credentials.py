@@ -10,7 +10,7 @@ from typing import Protocol
 from strongroom.aws import signature_refusals as refusals
 from strongroom.identity import sigv4
 from strongroom.resources.identifiers import REGION, AccessKeyId, Region
-from strongroom.store.interface import AccessKey
+from strongroom.store.iam_interface import AccessKey
 
 REGION_LENGTH_MAX = 32
 

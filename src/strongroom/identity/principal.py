@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from strongroom.resources.identifiers import AccessKeyId, AccountId, Region
@@ -18,16 +20,57 @@ class PrincipalType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """What AWS STS bound to temporary credentials when it gave them out."""
+
+    issued_at: datetime
+    expires_at: datetime
+    policies: tuple[str, ...] = ()
+    """The session policy as text."""
+    policy_arns: tuple[str, ...] = ()
+    """Managed session policies; their text is read at each request."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Session tags, those of the role among them where the role has that key too (session tags win)."""
+    transitive_tag_keys: tuple[str, ...] = ()
+    source_identity: str | None = None
+    federated_provider: str | None = None
+    """aws:FederatedProvider: the OIDC provider's ARN."""
+    session_name: str | None = None
+    """Of an assumed role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """The integrated service through which a request comes, which signed it in the caller's place."""
+
+    service: str
+    """`s3`: its principal is s3.amazonaws.com; kms:ViaService is s3.<region>.amazonaws.com."""
+    region: Region
+
+    @property
+    def service_principal(self) -> str:
+        """As aws:CalledVia has it."""
+        return f"{self.service}.amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True)
 class AuthenticatedPrincipal:
     """A caller whose signature was verified. Only `identity.authenticate` makes one."""
 
     type: PrincipalType
     account_id: AccountId
     arn: str
-    """arn:aws:iam::<account>:root, .../user/<name>, or an assumed role's session ARN."""
+    """arn:aws:iam::<account>:root, .../user/<path><name>, an assumed role's session ARN
+    (arn:aws:sts::<account>:assumed-role/<role>/<session>), or a service principal."""
     principal_id: str
     """The unique id that CloudTrail calls principalId; the account id for a root."""
     access_key_id: AccessKeyId
+    unique_id: str = ""
+    """AIDA... of a user, AROA... of an assumed role; the account id for a root, empty for a service."""
+    session: Session | None = None
+    """Only with temporary credentials."""
+    forwarding: Forwarding | None = None
+    """Only where an integrated service acts for this caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +80,4 @@ class AuthenticatedRequest:
     principal: AuthenticatedPrincipal
     region: Region
     service: str
-    """`kms` or `sts`: the service name in the credential scope."""
+    """`kms`, `sts` or `iam`: the service name in the credential scope."""

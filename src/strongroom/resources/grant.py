@@ -83,6 +83,10 @@ class Grant:
     operations: tuple[GrantOperation, ...]
     constraints: GrantConstraints
     created_at: datetime
+    grantee_id: str | None = None
+    """The unique id that the grantee's ARN meant when the grant was made; None for roots and services."""
+    retiring_id: str | None = None
+    """The same of the retiring principal."""
 
     @property
     def reference(self) -> GrantReference:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from strongroom.aws.generated.enums import (
@@ -17,7 +17,6 @@ from strongroom.aws.generated.enums import (
     RotationType,
 )
 from strongroom.resources.identifiers import AccountId, KeyArn, KeyId, MaterialId, Region
-
 
 @dataclass(frozen=True, slots=True)
 class KeyMaterial:
@@ -80,6 +79,9 @@ class Key:
     custom_key_store_id: str | None = None
     xks_key_id: str | None = None
     """The external key behind a key of an external key store."""
+    policy_principals: Mapping[str, str] = field(default_factory=dict)
+    """For each user, role and session ARN that the policy names, the unique id it meant when it was put.
+    A name without one means nobody: an entity made later under the same name is another one."""
 
     @property
     def current_token(self) -> bytes:

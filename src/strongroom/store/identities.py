@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from strongroom.resources.identifiers import AccessKeyId
-from strongroom.store.interface import AccessKey
+from strongroom.store.iam_interface import AccessKey
 from strongroom.store.keys import insert_account_if_new
 from strongroom.store.rows import parse_access_key, render_access_key, render_instant
 from strongroom.store.schema import ACCESS_KEYS, DOMAIN_KEYS, SETTINGS

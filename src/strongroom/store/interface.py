@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from strongroom.resources.grant import Grant, GrantFilter, GrantId
 from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
 from strongroom.resources.key_usage_record import KeyUsageRecord
+from strongroom.store.iam_interface import AccessKey
 
 
 class StoreError(Exception):
@@ -48,20 +48,6 @@ class StoreUnavailable(StoreError):
 
     Nothing was acknowledged. Where the disk failed in the middle of a commit, the outcome is unknown.
     """
-
-
-@dataclass(frozen=True, slots=True)
-class AccessKey:
-    """A long-term credential of a principal. The secret is a token that only the boundary opens."""
-
-    access_key_id: AccessKeyId
-    account_id: AccountId
-    principal_arn: str
-    principal_id: str
-    principal_type: str
-    secret_token: bytes
-    active: bool
-    created_at: datetime
 
 
 class Store(Protocol):

@@ -29,7 +29,7 @@ from strongroom.resources.identifiers import (
     Region,
 )
 from strongroom.resources.key import Alias, Key, KeyMaterial
-from strongroom.store.interface import AccessKey
+from strongroom.store.iam_interface import AccessKey
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 Values: TypeAlias = dict[str, object]

@@ -26,7 +26,8 @@ from strongroom.store.grant_store import (
     KnownGrants,
     grants_of_identity,
 )
-from strongroom.store.interface import AccessKey, AlreadyExists
+from strongroom.store.iam_interface import AccessKey
+from strongroom.store.interface import AlreadyExists
 from strongroom.store.reader import Reader
 from strongroom.store.stamped_cache import StampedCache
 from strongroom.store.stamps import Stamps

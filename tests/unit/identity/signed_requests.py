@@ -20,7 +20,7 @@ from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthentica
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedRequest
 from strongroom.resources.identifiers import AccessKeyId, AccountId
-from strongroom.store.interface import AccessKey
+from strongroom.store.iam_interface import AccessKey
 
 T = TypeVar("T")
 
