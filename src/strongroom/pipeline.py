@@ -29,7 +29,7 @@ from strongroom.authorization.decision import denial
 from strongroom.aws import refusals, signature_refusals
 from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.enums import OriginType
-from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
+from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused, KeySpecNotOffered
 from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
@@ -477,6 +477,8 @@ def translate(raised: Exception) -> ApiError:
         return refusals.invalid_ciphertext()
     if isinstance(raised, BoundaryBusy):
         return refusals.throttled()
+    if isinstance(raised, KeySpecNotOffered):
+        return refusals.not_built("The key spec of the KMS key")
     where = raised.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next
