@@ -40,7 +40,6 @@ from strongroom.boundary.software.sm2_format import (
 pytestmark = needs_sm2
 USAGES = (SIGN_VERIFY, ENCRYPT_DECRYPT, KEY_AGREEMENT)
 SM2DSA, SM2PKE = "SM2DSA", "SM2PKE"
-CURVE_A = FIELD_PRIME - 3
 
 
 def der(tag: int, contents: bytes) -> bytes:
@@ -142,40 +141,6 @@ def test_material_of_ours_is_a_sound_private_key_in_openssl(tmp_path: Path) -> N
 
 
 # ---------------------------------------------------------------- key agreement
-
-
-def times(scalar: int, point: tuple[int, int]) -> tuple[int, int]:
-    """Multiplication in affine coordinates, written from the textbook: slow, and independent."""
-    total: tuple[int, int] | None = None
-    while scalar:
-        if scalar & 1:
-            total = point if total is None else plus(total, point)
-        point = plus(point, point)
-        scalar >>= 1
-    assert total is not None
-    return total
-
-
-def plus(one: tuple[int, int], two: tuple[int, int]) -> tuple[int, int]:
-    (x1, y1), (x2, y2) = one, two
-    above, below = (3 * x1 * x1 + CURVE_A, 2 * y1) if one == two else (y2 - y1, x2 - x1)
-    slope = above * pow(below, -1, FIELD_PRIME) % FIELD_PRIME
-    x = (slope * slope - x1 - x2) % FIELD_PRIME
-    return x, (slope * (x1 - x) - y1) % FIELD_PRIME
-
-
-def test_shared_secret_is_the_one_of_the_textbook() -> None:
-    for number in (1, 2, 3):
-        of, peer = material("SM2", number), loaded("SM2", material("SM2", number + 1), KEY_AGREEMENT)
-        point = peer.public_key()[-64:]
-        x, _ = times(
-            int.from_bytes(of[36:68], "big"),
-            (int.from_bytes(point[:32], "big"), int.from_bytes(point[32:], "big")),
-        )
-        ours = loaded("SM2", of, KEY_AGREEMENT)
-        secret = ours.derive_shared_secret(peer.public_key())
-        assert secret == x.to_bytes(32, "big")
-        assert peer.derive_shared_secret(ours.public_key()) == secret
 
 
 def test_public_key_that_is_none_to_agree_with_is_refused() -> None:

@@ -281,7 +281,7 @@ class SoftwareModule:
     def describe(self) -> Mapping[str, str]:
         return {
             "module": "software",
-            "SM2": "offered" if self._offers("SM2") else "not offered: the system's libcrypto has it not",
+            "SM2": "offered" if self._offers("SM2") else "not offered: the system's libcrypto lacks it",
             "domain keys in memory": str(len(self._domain_keys)),
             "backing keys in memory": str(len(self._backing_keys)),
         }
