@@ -22,6 +22,7 @@ from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import MovableClock
 from strongroom.identity.authenticate import OpenAuthenticator
+from strongroom.identity.callers import Callers
 from strongroom.identity.http_request import HttpRequest
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
@@ -108,7 +109,9 @@ class Road:
         self.jobs = JobRunner(self.rooms, self.audit, ids)
         self.codec = AwsJson11()
         self.pipeline = Pipeline(
-            authenticator=OpenAuthenticator(AccountId(ACCOUNT)),
+            authenticator=OpenAuthenticator(
+                AccountId(ACCOUNT), Callers(self.store, self.boundary, self.clock)
+            ),
             rooms=self.rooms,
             audit=self.audit,
             request_ids=ids,
