@@ -129,7 +129,7 @@ class Callers:
         AccessDenied where nobody is there of that name).
         """
         told = tuple(map(headers.get, SIGNED_BY_SERVICES))
-        if not any(told):
+        if told.count(None) == len(told):
             return service
         memory = (service.access_key_id, service.region, service.service, *told)
         caller = self._represented.get(memory)
