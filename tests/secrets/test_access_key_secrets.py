@@ -67,7 +67,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         )
         for _ in range(USES):
             root.generate_random(NumberOfBytes=1)
-            with pytest.raises(ClientError, match="User: s3.amazonaws.com is not authorized"):
+            with pytest.raises(ClientError, match=r"User: s3\.amazonaws\.com is not authorized"):
                 service.generate_random(NumberOfBytes=1)  # of no account: known, and not permitted
         yield told
 
