@@ -28,7 +28,7 @@ from strongroom.operations.context import Rooms
 from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
-from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
+from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT
 from strongroom.pipeline import Answer, Pipeline
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccountId
@@ -112,7 +112,7 @@ class Road:
             rooms=self.rooms,
             audit=self.audit,
             request_ids=ids,
-            operations=[*KMS_OPERATIONS.values(), *STS_OPERATIONS.values()],
+            operations=ALL_OPERATIONS,
             not_built=[("kms", name) for name in NOT_BUILT],
             regions=None,
             request_quotas=request_quotas,
