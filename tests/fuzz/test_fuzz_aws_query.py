@@ -10,7 +10,8 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.model_values import Shapes, structures_of
-from tests.unit.wire.test_query_against_botocore import CODECS, SERVED, declared, serialized
+from tests.support.query_client import to_form
+from tests.unit.wire.test_query_against_botocore import CODECS, SERVED, declared
 
 from strongroom.aws.errors import ApiError
 from strongroom.aws.query_services import QUERY_SERVICES
@@ -125,7 +126,7 @@ def test_decode_damaged_form_gives_an_input_or_an_api_error(
     service, name = operation
     model = QUERY_SERVICES[service]
     members = data.draw(structures_of(model.shapes, model.operations[name][0].__name__))
-    body = bytearray(serialized(service, name, members))
+    body = bytearray(to_form(service, name, members))
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(body)))
         cut = data.draw(st.integers(0, 6))

@@ -9,19 +9,21 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 import pytest
-from botocore.parsers import create_parser
-from botocore.session import Session
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.query_client import from_document
 from tests.unit.wire.test_query_against_botocore import CODECS, REQUEST_ID, declared
 
 from strongroom.aws.constraint import MemberConstraint, ShapeConstraint
 from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.iam_enums import statusType, summaryKeyType
 from strongroom.aws.generated.iam_shapes import (
+    AccessKeyMetadata,
     ContextEntry,
     CreateUserRequest,
     GetAccountSummaryResponse,
+    GetUserPolicyResponse,
+    ListAccessKeysResponse,
     ListUsersRequest,
     ListUsersResponse,
     Tag,
@@ -46,13 +48,6 @@ def refusal(name: str, body: bytes | dict[str, str], service: str = "iam") -> Ap
         decode(name, body if isinstance(body, bytes) else urlencode(body).encode(), service)
     assert caught.value.__context__ is None, "a traceback would carry the form"
     return caught.value
-
-
-def read_by_botocore(service: str, action: str, body: bytes, status: int = 200) -> dict[str, Any]:
-    shape = Session().get_service_model(service).operation_model(action).output_shape
-    response = {"body": body, "headers": {}, "status_code": status}
-    parsed: dict[str, Any] = create_parser("query").parse(response, shape)
-    return parsed
 
 
 # ------------------------------------------------------------------------------------------------ forms
@@ -409,7 +404,7 @@ def test_encode_of_nothing_to_list_is_an_empty_list() -> None:
         declared("iam", "ListUsers"), ListUsersResponse(users=[], is_truncated=False), REQUEST_ID
     )
     assert b"<ListUsersResult><Users></Users><IsTruncated>false</IsTruncated></ListUsersResult>" in body
-    assert read_by_botocore("iam", "ListUsers", body)["Users"] == []
+    assert from_document("iam", "ListUsers", body, 200)["Users"] == []
 
 
 def test_encode_writes_instants_to_the_second_and_maps_with_entries() -> None:
@@ -425,10 +420,8 @@ def test_encode_writes_instants_to_the_second_and_maps_with_entries() -> None:
     assert b"<SummaryMap><entry><key>Users</key><value>3</value></entry></SummaryMap>" in body
 
 
-def test_a_policy_written_by_the_codec_is_the_policy_for_a_real_client() -> None:
-    """Percent-encoded (RFC 3986) on the wire, decoded by SDKs."""
-    from strongroom.aws.generated.iam_shapes import GetUserPolicyResponse
-
+def test_policies_are_percent_encoded_on_the_wire() -> None:
+    """RFC 3986; SDKs decode them."""
     text = '{"Version": "2012-10-17", "Statement": [{"Resource": "a+b/%~é"}]}'
     response = GetUserPolicyResponse(user_name="a", policy_name="p", policy_document=text)
     body = CODECS["iam"].encode(declared("iam", "GetUserPolicy"), response, REQUEST_ID)
@@ -436,6 +429,7 @@ def test_a_policy_written_by_the_codec_is_the_policy_for_a_real_client() -> None
         b"<PolicyDocument>%7B%22Version%22%3A%20%222012-10-17%22%2C%20%22Statement%22%3A%20%5B%7B%22Resource%22"
         b"%3A%20%22a%2Bb%2F%25~%C3%A9%22%7D%5D%7D</PolicyDocument>"
     ) in body
+    assert from_document("iam", "GetUserPolicy", body, 200)["PolicyDocument"] == text
 
 
 @pytest.mark.parametrize(
@@ -447,12 +441,12 @@ def test_a_policy_written_by_the_codec_is_the_policy_for_a_real_client() -> None
     ],
     ids=["sts", "sender", "receiver"],
 )
-def test_encode_error_is_read_by_botocore(service: str, action: str, status: int, fault: str) -> None:
+def test_encode_error_is_from_document(service: str, action: str, status: int, fault: str) -> None:
     sentence = "not <allowed> & \"quoted\" 'é' \x00"
     error = ApiError("AccessDenied", sentence, status)
     body = CODECS[service].encode_error(error, REQUEST_ID)
     assert QUERY_SERVICES[service].namespace.encode() in body
-    parsed = read_by_botocore(service, action, body, status)
+    parsed = from_document(service, action, body, status)
     assert parsed["Error"]["Code"] == "AccessDenied"
     assert parsed["Error"]["Type"] == fault
     assert parsed["Error"]["Message"] == sentence.replace("\x00", "\ufffd")
@@ -465,8 +459,6 @@ def test_encode_error_without_message_has_an_empty_one() -> None:
 
 
 def test_enumerations_are_written_as_their_values() -> None:
-    from strongroom.aws.generated.iam_shapes import AccessKeyMetadata, ListAccessKeysResponse
-
     key = AccessKeyMetadata(access_key_id="A" * 16, status=statusType.INACTIVE)
     response = ListAccessKeysResponse(access_key_metadata=[key])
     body = CODECS["iam"].encode(declared("iam", "ListAccessKeys"), response, REQUEST_ID)

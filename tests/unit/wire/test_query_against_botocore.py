@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 import pytest
 from botocore.parsers import create_parser
-from botocore.serialize import create_serializer
-from botocore.session import Session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.model_values import structures_of
+from tests.support.query_client import service_model, to_form
 
 from strongroom.aws.query_services import QUERY_SERVICES, QueryService
 from strongroom.operations.operation import Operation
@@ -27,7 +26,6 @@ SERVED = [
 WITH_OUTPUT = [one for one in SERVED if QUERY_SERVICES[one[0]].operations[one[1]][1] is not None]
 REQUEST_ID = "00000000-1111-4222-8333-444444444444"
 CODECS = {name: AwsQuery(name) for name in QUERY_SERVICES}
-MODELS = {name: Session().get_service_model(name) for name in QUERY_SERVICES}
 relaxed = settings(
     max_examples=25,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -41,20 +39,13 @@ def declared(service: str, name: str) -> Operation:
     return replace(known, service=service, name=name, input=given_shape, output=answer)
 
 
-def serialized(service: str, name: str, members: dict[str, Any]) -> bytes:
-    """The form that an SDK sends."""
-    model = MODELS[service].operation_model(name)
-    request = create_serializer("query", include_validation=False).serialize_to_request(members, model)
-    return urlencode(request["body"]).encode()
-
-
 @pytest.mark.parametrize(("service", "name"), SERVED, ids=[f"{one}-{two}" for one, two in SERVED])
 @relaxed
 @given(st.data())
 def test_decode_reads_what_botocore_serializes(service: str, name: str, data: st.DataObject) -> None:
     operation = declared(service, name)
     members = data.draw(structures_of(QUERY_SERVICES[service].shapes, operation.input.__name__))
-    decoded = CODECS[service].decode(operation, serialized(service, name, members))
+    decoded = CODECS[service].decode(operation, to_form(service, name, members))
     assert type(decoded) is operation.input
     # An SDK cannot say of an optional structure without members that it is there.
     assert msgspec.to_builtins(decoded) == without_empty_structures(members)
@@ -80,7 +71,7 @@ def test_encode_writes_what_botocore_reads(service: str, name: str, data: st.Dat
     members = data.draw(structures_of(model.shapes, operation.output.__name__))
     body = CODECS[service].encode(operation, msgspec.convert(members, operation.output), REQUEST_ID)
     response = {"body": body, "headers": {}, "status_code": 200}
-    shape = MODELS[service].operation_model(name).output_shape
+    shape = service_model(service).operation_model(name).output_shape
     parsed = create_parser("query").parse(response, shape)
     assert parsed.pop("ResponseMetadata") == {
         "RequestId": REQUEST_ID,
@@ -112,6 +103,6 @@ def test_served_operations_without_output_are_answered_with_metadata_only() -> N
     for service, name in without:
         body = CODECS[service].encode(declared(service, name), None, REQUEST_ID)
         response = {"body": body, "headers": {}, "status_code": 200}
-        assert MODELS[service].operation_model(name).output_shape is None
+        assert service_model(service).operation_model(name).output_shape is None
         assert list(create_parser("query").parse(response, None)) == ["ResponseMetadata"]
         assert b"Result" not in body
