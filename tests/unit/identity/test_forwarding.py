@@ -231,7 +231,7 @@ def test_forwarding_by_anybody_else_is_refused_short_and_long(signed: bool, name
         for _ in range(2):
             error = refusal_of(desk, forged)
             assert error.code == ACCESS_DENIED
-        query = as_query_error(error)
+        query = as_query_error(error, False)
         assert (query.code, query.status) == ("AccessDenied", 403)
     desk.access_keys.by_id[KEY.access_key_id] = root_key
     assert refused(desk, sign(headers=[TARGET, (name, value)])) == ACCESS_DENIED

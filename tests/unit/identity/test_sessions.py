@@ -205,7 +205,7 @@ def test_refusal_of_a_session_whose_time_is_over_by_the_services_clock() -> None
     fresh = StrictAuthenticator(desk.access_keys, desk.signing_keys, desk.clock, service_clock=service_clock)
     error = refusal_of(fresh, request)
     assert (error.code, error.message) == EXPIRED
-    query = as_query_error(error)
+    query = as_query_error(error, False)
     assert (query.code, query.status) == ("ExpiredToken", 403)
     forged = replace(request, body=b"forged")  # whoever cannot sign learns nothing of the session
     assert refused(desk, forged)[0] == MISMATCH
