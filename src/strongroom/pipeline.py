@@ -34,6 +34,7 @@ from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
 from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
+from strongroom.identity.user_identity import user_identity_of
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
 from strongroom.operations.grant_lookup import require_may_retire, resolve_grant
@@ -420,7 +421,9 @@ class Pipeline:
         if related is not None:
             region = related.region
         return render_envelope(
-            user_identity=_UNKNOWN_CALLER if authenticated is None else _identity(authenticated.principal),
+            user_identity=_UNKNOWN_CALLER
+            if authenticated is None
+            else render_user_identity(**user_identity_of(authenticated.principal)),
             event_source=f"{service}.amazonaws.com",
             event_name=trip.name if related is None else related.name,
             region=region,
@@ -430,9 +433,17 @@ class Pipeline:
             resources=[(key.arn, key.account_id) for key in trip.keys]
             if related is None
             else related.resources,
-            recipient_account_id="" if authenticated is None else authenticated.principal.account_id,
+            recipient_account_id=_recipient_account_id(trip),
             tls_details=None,
         )
+
+
+def _recipient_account_id(trip: Trip) -> str:
+    """The caller's account; a service has none, so that of the key it uses."""
+    if trip.authenticated is None:
+        return ""
+    account_id = trip.authenticated.principal.account_id
+    return account_id or next((str(key.account_id) for key in trip.keys), "")
 
 
 def _additional_data(trip: Trip) -> Mapping[str, object] | None:
@@ -443,16 +454,6 @@ def _additional_data(trip: Trip) -> Mapping[str, object] | None:
     if trip.recipient is None:
         return material
     return {**(material or {}), "recipient": record_recipient(trip.recipient)}
-
-
-def _identity(principal: AuthenticatedPrincipal) -> bytes:
-    return render_user_identity(
-        type=principal.type,
-        principal_id=principal.principal_id,
-        arn=principal.arn,
-        account_id=principal.account_id,
-        access_key_id=principal.access_key_id,
-    )
 
 
 def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Clock) -> None:

@@ -24,6 +24,7 @@ from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import MovableClock
 from strongroom.identity.authenticate import OpenAuthenticator
+from strongroom.identity.callers import Callers
 from strongroom.identity.http_request import HttpRequest
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
@@ -112,7 +113,9 @@ class Road:
         self.codec = AwsJson11()
         self.query_codecs = {name: AwsQuery(name) for name in QUERY_SERVICES}
         self.pipeline = Pipeline(
-            authenticator=OpenAuthenticator(AccountId(ACCOUNT)),
+            authenticator=OpenAuthenticator(
+                AccountId(ACCOUNT), Callers(self.store, self.boundary, self.clock)
+            ),
             rooms=self.rooms,
             audit=self.audit,
             request_ids=ids,
