@@ -37,6 +37,7 @@ from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedR
 from strongroom.identity.user_identity import user_identity_of
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
+from strongroom.operations.entity_arns import entity_arn_of
 from strongroom.operations.grant_lookup import require_may_retire, resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
 from strongroom.operations.key_availability import as_judged, require_own_material
@@ -49,6 +50,7 @@ from strongroom.operations.operation import (
     AccountTarget,
     AliasedKeyTarget,
     AliasTarget,
+    EntityTarget,
     GrantTarget,
     KeyTarget,
     NewKeyTarget,
@@ -227,7 +229,7 @@ class Pipeline:
             trip.grants = await read_grant_tokens(
                 self._rooms.boundary, request.grant_tokens, authenticated.region
             )
-        if not plan.changes_a_key:
+        if not plan.takes_turns:
             trip.response = await self._run(trip, plan, authenticated, request)
             return plan
         await self._turns.take()
@@ -313,6 +315,9 @@ class Pipeline:
             trip.keys = tuple(keys)
             require_may_retire(principal, target, key, grant)
             return grant
+        elif isinstance(target, EntityTarget):
+            resource = await entity_arn_of(rooms.store, target, request, principal, region)
+            self._authorize_by_identity(target.action, principal, resource)
         elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
             self._authorize_resource(target, request, authenticated)
         return None
@@ -358,9 +363,13 @@ class Pipeline:
         resource = resource_arn_of(target, request, account_id, authenticated.region)
         if resource is None:
             return
-        decision = self._rooms.authorizer.authorize_account(principal, target.action, account_id, resource)
+        self._authorize_by_identity(target.action, principal, resource)
+
+    def _authorize_by_identity(self, action: str, principal: AuthenticatedPrincipal, resource: str) -> None:
+        account_id = principal.account_id
+        decision = self._rooms.authorizer.authorize_account(principal, action, account_id, resource)
         if not decision.allowed:
-            raise denial(decision, principal, target.action, resource)
+            raise denial(decision, principal, action, resource)
 
     def _record(self, trip: Trip, service: str) -> Awaitable[None] | None:
         """Hand over the record; what comes back, if anything, is to be waited for."""
