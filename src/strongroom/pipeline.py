@@ -30,7 +30,6 @@ from strongroom.aws import query_refusals, refusals, signature_refusals
 from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.enums import OriginType
 from strongroom.aws.query_services import QUERY_SERVICES
-from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
 from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
@@ -38,6 +37,7 @@ from strongroom.identity.user_identity import user_identity_of
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
 from strongroom.operations.entity_arns import entity_arn_of
+from strongroom.operations.error_translation import in_words_of, translate
 from strongroom.operations.grant_lookup import require_may_retire, resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
 from strongroom.operations.key_availability import as_judged, require_own_material
@@ -478,26 +478,3 @@ def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Cl
         require_state(rule, key.key_state, key.arn)
         if key.origin is _EXTERNAL:  # INVARIANT R5
             require_state(rule, state_as_of(key, clock.now()), key.arn)
-
-
-def in_words_of(service: str, error: ApiError, is_authenticated: bool) -> ApiError:
-    """The same error as the service names it: STS and IAM have names and statuses of their own."""
-    return error if service == "kms" else signature_refusals.as_query_error(error, is_authenticated)
-
-
-def translate(raised: Exception) -> ApiError:
-    """The one place where an exception becomes an answer (T4)."""
-    if isinstance(raised, ApiError):
-        return raised
-    if isinstance(raised, CiphertextRefused):
-        return refusals.invalid_ciphertext()
-    if isinstance(raised, BoundaryBusy):
-        return refusals.throttled()
-    where = raised.__traceback__
-    while where is not None and where.tb_next is not None:
-        where = where.tb_next
-    place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where is not None else "?"
-    logger.error(
-        "a request failed with %s at %s", type(raised).__name__, place
-    )  # no values: they may be secret
-    return refusals.internal()
