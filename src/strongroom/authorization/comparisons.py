@@ -13,7 +13,7 @@ import ipaddress
 import operator
 import re
 from calendar import timegm
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -197,12 +197,19 @@ def _text(change: Callable[[str], str]) -> Make:
             given = change(text)
             if given in fixed:
                 return True
-            resolved = (one.resolve(values) for one in moving)
-            return any(one is not None and change(one.text()) == given for one in resolved)
+            return any(change(found) == given for found in resolve_texts(moving, len(given), values))
 
         return Comparison(match, keys_of(templates))
 
     return make
+
+
+def resolve_texts(templates: Sequence[Template], length: int, values: ConditionValues) -> Iterator[str]:
+    """What templates without wildcards say, of those that come to this length; no other is put together."""
+    for template in templates:
+        resolved = template.resolve(values)
+        if resolved is not None and resolved.length_min == length:
+            yield resolved.text()
 
 
 def _patterns(texts: Sequence[str], version: str) -> Comparison:

@@ -87,10 +87,15 @@ class Template:
                 parts.append(part)
         return Template(tuple(parts))
 
+    @property
+    def length_min(self) -> int:
+        """How long a text is at least that it stands for. Looked at before any value is copied."""
+        return sum(len(part) if isinstance(part, str) else part is Wildcard.ONE for part in self.parts)
+
     def fits(self, text: str, values: ConditionValues) -> bool:
         """Whether the text fits this pattern. A variable without a value fits nothing."""
         resolved = self.resolve(values)
-        return resolved is not None and resolved.glob().matches(text)
+        return resolved is not None and resolved.length_min <= len(text) and resolved.glob().matches(text)
 
     def text(self) -> str:
         """What it says. Only without variables and wildcards."""
