@@ -13,7 +13,7 @@ import ipaddress
 import operator
 import re
 from calendar import timegm
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -186,7 +186,10 @@ def _date(compare: Callable[[Decimal, Decimal], bool]) -> Make:
 
 
 def _text(change: Callable[[str], str]) -> Make:
-    """Equality of code points, after `change` has been made on both sides. * and ? are themselves."""
+    """Equality of code points, after `change` has been made on both sides. * and ? are themselves.
+
+    `change` must keep a text's length.
+    """
 
     def make(texts: Sequence[str], version: str) -> Comparison:
         templates = [parse_template(text, version, wildcards=False) for text in texts]
@@ -197,19 +200,15 @@ def _text(change: Callable[[str], str]) -> Make:
             given = change(text)
             if given in fixed:
                 return True
-            return any(change(found) == given for found in resolve_texts(moving, len(given), values))
+            for template in moving:
+                said = template.says(values, len(given))
+                if said is not None and change(said) == given:
+                    return True
+            return False
 
         return Comparison(match, keys_of(templates))
 
     return make
-
-
-def resolve_texts(templates: Sequence[Template], length: int, values: ConditionValues) -> Iterator[str]:
-    """What templates without wildcards say, of those that come to this length; no other is put together."""
-    for template in templates:
-        resolved = template.resolve(values)
-        if resolved is not None and resolved.length_min == length:
-            yield resolved.text()
 
 
 def _patterns(texts: Sequence[str], version: str) -> Comparison:
@@ -226,7 +225,10 @@ def match_patterns(templates: Sequence[Template]) -> Match:
         for glob in fixed:
             if glob.matches(text):
                 return True
-        return any(one.fits(text, values) for one in moving)
+        for template in moving:  # noqa: SIM110 - a generator would cost more than the match
+            if template.fits(text, values):
+                return True
+        return False
 
     return match
 
@@ -274,7 +276,7 @@ def _split_arn(template: Template) -> tuple[Template, ...]:
 
 
 COMPARISONS: dict[str, Make] = {
-    "StringEquals": _text(lambda text: text),
+    "StringEquals": _text(str),
     "StringEqualsIgnoreCase": _text(lower_ascii),
     "StringLike": _patterns,
     "NumericEquals": _number(operator.eq),
