@@ -19,14 +19,17 @@ from typing import Any
 
 import uvloop
 
+from strongroom.administration.desk import Desk
 from strongroom.attestation.verification import AttestationVerifier
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
+from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
+from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
 from strongroom.jobs.runner import JobRunner
@@ -34,7 +37,7 @@ from strongroom.operations.context import Rooms
 from strongroom.operations.kms.key_usage import TRACKING_STARTED_SETTING
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
-from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
+from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT
 from strongroom.pipeline import Authenticator, Pipeline
 from strongroom.processes.channel import ControlChannel
 from strongroom.processes.contexts import (
@@ -230,10 +233,17 @@ class House:
 
 def _build_authenticator(house: House) -> Authenticator:
     settings = house.settings
+    rooms = house.rooms
     if settings.auth == "open":
-        return OpenAuthenticator(settings.account_id)
+        return OpenAuthenticator(settings.account_id, Callers(house.store, house.boundary, rooms.clock))
     return StrictAuthenticator(
-        house.store, house.boundary, HostClock(), settings.signature_skew_seconds, ("kms", "sts")
+        house.store,
+        house.boundary,
+        HostClock(),
+        settings.signature_skew_seconds,
+        ("kms", "sts", "iam"),
+        service_clock=rooms.clock,
+        uses=rooms.access_key_uses,
     )
 
 
@@ -281,17 +291,25 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
         rooms=house.rooms,
         audit=house.audit,
         request_ids=house.request_ids,
-        operations=[*KMS_OPERATIONS.values(), *STS_OPERATIONS.values()],
+        operations=ALL_OPERATIONS,
         not_built=[("kms", name) for name in NOT_BUILT],
         regions=None if settings.regions is None else frozenset(map(Region, settings.regions)),
         request_quotas=_build_request_quotas(settings),
     )
-    dispatcher = Dispatcher(pipeline, AwsJson11(), AwsQuery("sts"), house.request_ids)
+    dispatcher = Dispatcher(
+        pipeline,
+        AwsJson11(),
+        {name: AwsQuery(name) for name in QUERY_SERVICES},
+        house.request_ids,
+        takes_anyone=settings.auth == "open",
+    )
     controls = None
     # Nobody signs a call to the controls: where signatures are asked for, only this host may make one.
     if house.movable_clock is not None and (settings.auth == "open" or is_loopback(settings.host)):
         controls = DevelopmentControls(house.movable_clock, house.store, house.jobs)
-    app = build_app(is_ready=house.is_ready, other=dispatcher.refuse, controls=controls)
+    app = build_app(
+        is_ready=house.is_ready, other=dispatcher.refuse, presigned=dispatcher.answer_url, controls=controls
+    )
     tls = None
     if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
         tls = TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
@@ -318,7 +336,10 @@ async def _serve_requests(context: WorkerContext) -> None:
     gc.freeze()
     _on_stop_signals(front.stop)
     stopped = asyncio.Event()
-    flushing = asyncio.create_task(house.rooms.usage_notes.flush_until(house.store, stopped))
+    flushing = asyncio.gather(
+        house.rooms.usage_notes.flush_until(house.store, stopped),
+        house.rooms.access_key_uses.flush_until(house.store, stopped),
+    )
     await front.serve(sockets=[context.listening])
     stopped.set()
     await flushing
@@ -332,8 +353,12 @@ async def _run_job_runner(context: JobsContext) -> None:
     await house.open()
     stopped = asyncio.Event()
     _on_stop_signals(stopped.set)
+    assert context.settings.data_directory is not None  # noqa: S101
+    desk = await Desk(house.rooms, house.audit, house.request_ids).open(context.settings.data_directory)
     control.send_ready()
     await house.jobs.run_until(stopped)
+    desk.close()
+    await desk.wait_closed()
     await house.close()
 
 

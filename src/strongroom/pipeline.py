@@ -26,15 +26,18 @@ from strongroom.attestation.verification import Recipient
 from strongroom.audit.cloudtrail import Envelope, render_envelope, render_event, render_user_identity
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.authorization.decision import denial
-from strongroom.aws import refusals, signature_refusals
+from strongroom.aws import query_refusals, refusals, signature_refusals
 from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.enums import OriginType
-from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
+from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
+from strongroom.identity.user_identity import user_identity_of
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
+from strongroom.operations.entity_arns import entity_arn_of
+from strongroom.operations.error_translation import in_words_of, translate
 from strongroom.operations.grant_lookup import require_may_retire, resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
 from strongroom.operations.key_availability import as_judged, require_own_material
@@ -47,10 +50,11 @@ from strongroom.operations.operation import (
     AccountTarget,
     AliasedKeyTarget,
     AliasTarget,
+    EntityTarget,
     GrantTarget,
     KeyTarget,
+    NewKeyTarget,
     Operation,
-    PrimaryKeyTarget,
     Rehearsed,
     RelatedKeyTarget,
     Target,
@@ -58,10 +62,11 @@ from strongroom.operations.operation import (
 from strongroom.operations.plan import Plan, record_material, record_request, record_response
 from strongroom.operations.recipients import read_recipient, record_recipient
 from strongroom.operations.request_quotas import RequestQuotas
+from strongroom.operations.resource_arns import resource_arn_of
 from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
-from strongroom.resources.identifiers import Region, alias_arn
+from strongroom.resources.identifiers import Region
 from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule, require_state
@@ -77,6 +82,7 @@ KEPT_USER_AGENT_BYTES_MAX = 512
 """Callers choose their user agents: what is kept of them is bounded."""
 
 _UNKNOWN_CALLER = render_user_identity(type="Unknown")
+_EXTERNAL = OriginType.EXTERNAL
 
 
 @dataclass(slots=True)
@@ -139,7 +145,7 @@ class Trip:
         self.grants: tuple[GrantReference, ...] = ()
         self.recipient: Recipient | None = None
         self.keys: tuple[Key, ...] = ()
-        self.related_events: list[RelatedEvent] = []
+        self.related_events: tuple[RelatedEvent, ...] = ()
         self.response: msgspec.Struct | None = None
         self.error: ApiError | None = None
         self.event_id = ""
@@ -180,13 +186,13 @@ class Pipeline:
             plan = await self._travel(trip, codec, service)
             body = codec.encode(plan.operation, trip.response, trip.request_id)
         except Exception as raised:
-            trip.error = in_words_of(service, translate(raised))
+            trip.error = in_words_of(service, translate(raised), trip.authenticated is not None)
         try:
             recorded = self._record(trip, service)
             if recorded is not None:
                 await recorded
         except AuditUnavailable:  # INVARIANT T3: no record, no answer
-            trip.error = in_words_of(service, refusals.internal())
+            trip.error = in_words_of(service, refusals.internal(), True)
         if trip.error is not None:
             return Answer(
                 trip.error.status,
@@ -206,10 +212,13 @@ class Pipeline:
         trip.authenticated = authenticated
         plan = trip.plan
         if plan is None:
+            if service in QUERY_SERVICES:  # whether AWS has it or not
+                raise query_refusals.unknown_action(service, trip.name)
             if (service, trip.name) in self._not_built:
                 raise refusals.not_built(trip.name)
             raise refusals.unknown_operation()
-        if self._regions is not None and authenticated.region not in self._regions:
+        # IAM and STS are global: SDKs sign for us-east-1, or for whatever Region they are set to.
+        if self._regions is not None and service == "kms" and authenticated.region not in self._regions:
             raise signature_refusals.wrong_scope([signature_refusals.region_sentence()])
         if authenticated.service != service:
             raise signature_refusals.wrong_scope([signature_refusals.service_sentence(service)])
@@ -220,7 +229,7 @@ class Pipeline:
             trip.grants = await read_grant_tokens(
                 self._rooms.boundary, request.grant_tokens, authenticated.region
             )
-        if not plan.changes_a_key:
+        if not plan.takes_turns:
             trip.response = await self._run(trip, plan, authenticated, request)
             return plan
         await self._turns.take()
@@ -264,7 +273,7 @@ class Pipeline:
                 keys.append(key)
                 trip.keys = tuple(keys)  # a refusal's record names the key, too
                 self._authorize_key(target, request, principal, key)  # INVARIANT T1
-                if isinstance(target, PrimaryKeyTarget):
+                if target.is_primary:
                     require_primary(key)
             else:
                 grant = await self._allow_further(trip, target, request, authenticated, keys)
@@ -281,11 +290,12 @@ class Pipeline:
             else:  # nearly always
                 require_states(operation.states, plan, call_keys, rooms.clock)
         call = Call(principal, region, call_keys, rooms, trip.grants, grant, trip.recipient)
-        trip.related_events = call.related_events
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
             raise refusals.dry_run_succeeded()
-        return await operation.run(call, request)
+        response = await operation.run(call, request)
+        trip.related_events = call.related_events
+        return response
 
     async def _allow_further(
         self, trip: Trip, target: Target, request: Any, authenticated: AuthenticatedRequest, keys: list[Key]
@@ -305,7 +315,10 @@ class Pipeline:
             trip.keys = tuple(keys)
             require_may_retire(principal, target, key, grant)
             return grant
-        elif isinstance(target, AliasTarget | AccountTarget):
+        elif isinstance(target, EntityTarget):
+            resource = await entity_arn_of(rooms.store, target, request, principal, region)
+            self._authorize_by_identity(target.action, principal, resource)
+        elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
             self._authorize_resource(target, request, authenticated)
         return None
 
@@ -340,19 +353,23 @@ class Pipeline:
         raise denial(decision, principal, target.action, key.arn)
 
     def _authorize_resource(
-        self, target: AliasTarget | AccountTarget, request: Any, authenticated: AuthenticatedRequest
+        self,
+        target: AliasTarget | AccountTarget | NewKeyTarget,
+        request: Any,
+        authenticated: AuthenticatedRequest,
     ) -> None:
-        authorizer = self._rooms.authorizer
         principal = authenticated.principal
-        if isinstance(target, AccountTarget):
-            resource = "*"
-            decision = authorizer.authorize_account(principal, target.action, principal.account_id, resource)
-        else:
-            name = getattr(request, target.member)
-            resource = alias_arn(authenticated.region, principal.account_id, name)
-            decision = authorizer.authorize_alias(principal, target.action, resource, principal.account_id)
+        account_id = principal.account_id
+        resource = resource_arn_of(target, request, account_id, authenticated.region)
+        if resource is None:
+            return
+        self._authorize_by_identity(target.action, principal, resource)
+
+    def _authorize_by_identity(self, action: str, principal: AuthenticatedPrincipal, resource: str) -> None:
+        account_id = principal.account_id
+        decision = self._rooms.authorizer.authorize_account(principal, action, account_id, resource)
         if not decision.allowed:
-            raise denial(decision, principal, target.action, resource)
+            raise denial(decision, principal, action, resource)
 
     def _record(self, trip: Trip, service: str) -> Awaitable[None] | None:
         """Hand over the record; what comes back, if anything, is to be waited for."""
@@ -415,7 +432,9 @@ class Pipeline:
         if related is not None:
             region = related.region
         return render_envelope(
-            user_identity=_UNKNOWN_CALLER if authenticated is None else _identity(authenticated.principal),
+            user_identity=_UNKNOWN_CALLER
+            if authenticated is None
+            else render_user_identity(**user_identity_of(authenticated.principal)),
             event_source=f"{service}.amazonaws.com",
             event_name=trip.name if related is None else related.name,
             region=region,
@@ -425,9 +444,17 @@ class Pipeline:
             resources=[(key.arn, key.account_id) for key in trip.keys]
             if related is None
             else related.resources,
-            recipient_account_id="" if authenticated is None else authenticated.principal.account_id,
+            recipient_account_id=_recipient_account_id(trip),
             tls_details=None,
         )
+
+
+def _recipient_account_id(trip: Trip) -> str:
+    """The caller's account; a service has none, so that of the key it uses."""
+    if trip.authenticated is None:
+        return ""
+    account_id = trip.authenticated.principal.account_id
+    return account_id or next((str(key.account_id) for key in trip.keys), "")
 
 
 def _additional_data(trip: Trip) -> Mapping[str, object] | None:
@@ -440,46 +467,14 @@ def _additional_data(trip: Trip) -> Mapping[str, object] | None:
     return {**(material or {}), "recipient": record_recipient(trip.recipient)}
 
 
-def _identity(principal: AuthenticatedPrincipal) -> bytes:
-    return render_user_identity(
-        type=principal.type,
-        principal_id=principal.principal_id,
-        arn=principal.arn,
-        account_id=principal.account_id,
-        access_key_id=principal.access_key_id,
-    )
-
-
 def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Clock) -> None:
     """Refuse a key in a state that the operation's row does not allow.
 
     The key an alias points to now is never refused for its state: only a new target is.
     """
-    for key, judged in zip(keys, plan.key_is_judged, strict=True):
-        if judged:
-            require_state(rule, key.key_state, key.arn)
-            if key.origin is OriginType.EXTERNAL:  # INVARIANT R5
-                require_state(rule, state_as_of(key, clock.now()), key.arn)
-
-
-def in_words_of(service: str, error: ApiError) -> ApiError:
-    """The same error as the service names it: STS and IAM have names and statuses of their own."""
-    return error if service == "kms" else signature_refusals.as_query_error(error)
-
-
-def translate(raised: Exception) -> ApiError:
-    """The one place where an exception becomes an answer (T4)."""
-    if isinstance(raised, ApiError):
-        return raised
-    if isinstance(raised, CiphertextRefused):
-        return refusals.invalid_ciphertext()
-    if isinstance(raised, BoundaryBusy):
-        return refusals.throttled()
-    where = raised.__traceback__
-    while where is not None and where.tb_next is not None:
-        where = where.tb_next
-    place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where is not None else "?"
-    logger.error(
-        "a request failed with %s at %s", type(raised).__name__, place
-    )  # no values: they may be secret
-    return refusals.internal()
+    if not plan.judges_all_keys:
+        keys = tuple(key for key, judged in zip(keys, plan.key_is_judged, strict=True) if judged)
+    for key in keys:
+        require_state(rule, key.key_state, key.arn)
+        if key.origin is _EXTERNAL:  # INVARIANT R5
+            require_state(rule, state_as_of(key, clock.now()), key.arn)

@@ -20,6 +20,7 @@ from strongroom.operations.metadata import render_key_metadata
 from strongroom.operations.new_key_policy import policy_of_new_key
 from strongroom.operations.operation import (
     AccountTarget,
+    NewKeyTarget,
     Operation,
     RelatedKeyTarget,
     on_primary_key,
@@ -96,7 +97,7 @@ async def replicate_key(call: Call, request: ReplicateKeyRequest) -> ReplicateKe
     except AlreadyExists:  # since we looked
         raise multi_region_refusals.replica_exists(replica.arn) from None
     metadata = render_key_metadata(replica, (*related, replica))
-    call.related_events.append(_create_key_event(replica, request, metadata))
+    call.related_events = (_create_key_event(replica, request, metadata),)
     return ReplicateKeyResponse(
         replica_key_metadata=metadata,
         replica_policy=replica.policy,
@@ -165,7 +166,11 @@ REPLICATE_KEY = Operation(
     input=ReplicateKeyRequest,
     output=ReplicateKeyResponse,
     check=None,
-    access=(*on_primary_key("kms:ReplicateKey"), AccountTarget("kms:CreateKey")),
+    access=(
+        *on_primary_key("kms:ReplicateKey"),
+        AccountTarget("kms:CreateKey"),
+        NewKeyTarget("kms:TagResource", "tags", "replica_region"),
+    ),
     states=REPLICATE,
     usage=None,
     read_only=False,
