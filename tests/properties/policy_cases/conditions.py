@@ -1,0 +1,243 @@
+"""What the operators compare, in the single cases that a matrix does not show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.properties.policy_cases.operator_matrix import condition_cases
+
+_OPERATORS = "IAM User Guide, Condition operators"
+_STRING = f"{_OPERATORS}#Conditions_String"
+_NUMERIC = f"{_OPERATORS}#Conditions_Numeric"
+_DATE = f"{_OPERATORS}#Conditions_Date"
+_BOOL = f"{_OPERATORS}#Conditions_Boolean"
+_BINARY = f"{_OPERATORS}#Conditions_BinaryEquals"
+_IP = f"{_OPERATORS}#Conditions_IPAddress"
+_ARN = f"{_OPERATORS}#Conditions_ARN"
+_NULL = f"{_OPERATORS}#Conditions_Null"
+_KEYS = "IAM User Guide, Condition: condition key names are not case-sensitive"
+_LOGIC = "IAM User Guide, Conditions with multiple context keys or values"
+_SETS = "IAM User Guide, Multivalued context key examples"
+_TYPES = (
+    "IAM User Guide, Grammar of the IAM JSON policy language: condition_value is string, number or Boolean"
+)
+
+_SNS = "arn:aws:someservice:us-east-2:999999999999:store/abc:111122223333:finance/document.txt"
+
+# (what is tested, source, condition, values of the request, whether it holds)
+ROWS: list[tuple[str, str, dict[str, Any], dict[str, list[str]], bool]] = [
+    # strings
+    ("StringEquals is case-sensitive", _STRING, {"StringEquals": {"k:a": "Blue"}}, {"k:a": ["blue"]}, False),
+    ("StringEquals has no wildcards", _STRING, {"StringEquals": {"k:a": "b*"}}, {"k:a": ["blue"]}, False),
+    ("StringEquals takes a star as a star", _STRING, {"StringEquals": {"k:a": "b*"}}, {"k:a": ["b*"]}, True),
+    ("StringEquals is not a prefix match", _STRING, {"StringEquals": {"k:a": "blue"}}, {"k:a": ["blue1"]}, False),
+    ("StringEquals is not a suffix match", _STRING, {"StringEquals": {"k:a": "blue"}}, {"k:a": ["xblue"]}, False),
+    ("StringNotEquals sees a difference in case", _STRING, {"StringNotEquals": {"k:a": "B"}}, {"k:a": ["b"]}, True),
+    ("StringNotEqualsIgnoreCase does not", _STRING, {"StringNotEqualsIgnoreCase": {"k:a": "B"}}, {"k:a": ["b"]}, False),
+    ("StringEqualsIgnoreCase has no wildcards", _STRING, {"StringEqualsIgnoreCase": {"k:a": "B*"}},
+     {"k:a": ["blue"]}, False),
+    ("StringLike is case-sensitive", _STRING, {"StringLike": {"k:a": "B*"}}, {"k:a": ["blue"]}, False),
+    ("StringLike matches the whole text", _STRING, {"StringLike": {"k:a": "blu"}}, {"k:a": ["blue"]}, False),
+    ("StringLike: a star may be nothing", _STRING, {"StringLike": {"k:a": "blue*"}}, {"k:a": ["blue"]}, True),
+    ("StringLike: a star in the middle", _STRING, {"StringLike": {"k:a": "b*e"}}, {"k:a": ["bluelike"]}, True),
+    ("StringLike: a star crosses slashes and colons", _STRING, {"StringLike": {"k:a": "a*z"}},
+     {"k:a": ["a/b:c/z"]}, True),
+    ("StringLike: a star crosses a line's end", _STRING, {"StringLike": {"k:a": "a*z"}}, {"k:a": ["a\nz"]}, True),
+    ("StringLike: a question mark is one character", _STRING, {"StringLike": {"k:a": "b?ue"}}, {"k:a": ["blue"]}, True),
+    ("StringLike: a question mark is not none", _STRING, {"StringLike": {"k:a": "blue?"}}, {"k:a": ["blue"]}, False),
+    ("StringLike: a question mark is not two", _STRING, {"StringLike": {"k:a": "b?e"}}, {"k:a": ["blue"]}, False),
+    ("StringLike: two stars", _STRING, {"StringLike": {"k:a": "*lu*"}}, {"k:a": ["blue"]}, True),
+    ("StringLike: stars in the order they are written", _STRING, {"StringLike": {"k:a": "*b*a*"}}, {"k:a": ["ab"]},
+     False),
+    ("StringLike: a star alone", _STRING, {"StringLike": {"k:a": "*"}}, {"k:a": ["anything"]}, True),
+    ("StringLike: a star alone, the key absent", _STRING, {"StringLike": {"k:a": "*"}}, {}, False),
+    ("StringLike: a dot is a dot", _STRING, {"StringLike": {"k:a": "a.c"}}, {"k:a": ["abc"]}, False),
+    ("StringLike: brackets are brackets", _STRING, {"StringLike": {"k:a": "[ab]"}}, {"k:a": ["a"]}, False),
+    ("StringLike: a backslash is a backslash", _STRING, {"StringLike": {"k:a": "a\\*"}}, {"k:a": ["a\\b"]}, True),
+    ("StringLike: a bar is a bar", _STRING, {"StringLike": {"k:a": "a|b"}}, {"k:a": ["a"]}, False),
+    ("StringLike: a plus is a plus", _STRING, {"StringLike": {"k:a": "a+"}}, {"k:a": ["aa"]}, False),
+    ("StringLike: a dollar sign is one", _STRING, {"StringLike": {"k:a": "a$"}}, {"k:a": ["a"]}, False),
+    ("StringNotLike: no match", _STRING, {"StringNotLike": {"k:a": "b*"}}, {"k:a": ["red"]}, True),
+    ("StringEquals: the empty text is a value", _STRING, {"StringEquals": {"k:a": ""}}, {"k:a": [""]}, True),
+    ("StringEquals: the empty text is not every text", _STRING, {"StringEquals": {"k:a": ""}}, {"k:a": ["x"]}, False),
+    ("StringEquals: letters beyond ASCII", _STRING, {"StringEquals": {"k:a": "Zürich"}}, {"k:a": ["Zürich"]}, True),
+    ("StringEquals: two ways to write ü are two texts", _STRING, {"StringEquals": {"k:a": "Z\u00fcrich"}},
+     {"k:a": ["Zu\u0308rich"]}, False),
+    ("StringEquals: no compatibility folding", _STRING, {"StringEquals": {"k:a": "1"}}, {"k:a": ["\uff11"]}, False),
+    ("StringEquals: leading space counts", _STRING, {"StringEquals": {"k:a": " x"}}, {"k:a": ["x"]}, False),
+    # numbers
+    ("NumericEquals compares numbers, not texts", _NUMERIC, {"NumericEquals": {"k:n": "7"}}, {"k:n": ["07"]}, True),
+    ("NumericLessThan compares numbers, not texts", _NUMERIC, {"NumericLessThan": {"k:n": "10"}}, {"k:n": ["9"]}, True),
+    ("NumericGreaterThan compares numbers, not texts", _NUMERIC, {"NumericGreaterThan": {"k:n": "9"}},
+     {"k:n": ["10"]}, True),
+    ("NumericEquals: decimals", _NUMERIC, {"NumericEquals": {"k:n": "0.5"}}, {"k:n": ["0.50"]}, True),
+    ("NumericLessThan: negative numbers", _NUMERIC, {"NumericLessThan": {"k:n": "0"}}, {"k:n": ["-1"]}, True),
+    ("NumericLessThanEquals: any of several", _LOGIC, {"NumericLessThanEquals": {"k:n": ["7", "30"]}},
+     {"k:n": ["20"]}, True),
+    ("NumericNotEquals: none of several", _LOGIC, {"NumericNotEquals": {"k:n": ["7", "30"]}}, {"k:n": ["30"]}, False),
+    ("NumericEquals: a number without quotes", _TYPES, {"NumericEquals": {"k:n": 90}}, {"k:n": ["90"]}, True),
+    ("NumericGreaterThan: a number without quotes", _TYPES, {"NumericGreaterThan": {"k:n": 90}}, {"k:n": ["90"]}, False),
+    ("NumericEquals: large numbers stay exact", _NUMERIC, {"NumericEquals": {"k:n": "9007199254740993"}},
+     {"k:n": ["9007199254740992"]}, False),
+    # dates
+    ("DateLessThan: a day without a time is its midnight", _DATE, {"DateLessThan": {"k:d": "2026-05-01"}},
+     {"k:d": ["2026-04-30T23:59:59Z"]}, True),
+    ("DateLessThan: not at that midnight", _DATE, {"DateLessThan": {"k:d": "2026-05-01"}},
+     {"k:d": ["2026-05-01T00:00:00Z"]}, False),
+    ("DateEquals: seconds since 1970 in the policy", _DATE, {"DateEquals": {"k:d": "1577836800"}},
+     {"k:d": ["2020-01-01T00:00:00Z"]}, True),
+    ("DateGreaterThan: seconds since 1970 in the policy", _DATE, {"DateGreaterThan": {"k:d": "1577836800"}},
+     {"k:d": ["2020-01-01T00:00:00Z"]}, False),
+    ("DateEquals: a zone in the policy", _DATE, {"DateEquals": {"k:d": "2020-01-01T02:00:00+02:00"}},
+     {"k:d": ["2020-01-01T00:00:00Z"]}, True),
+    ("DateGreaterThan: the example of aws:TokenIssueTime", _DATE,
+     {"DateGreaterThan": {"aws:TokenIssueTime": "2020-01-01T00:00:01Z"}},
+     {"aws:tokenissuetime": ["2020-01-01T00:00:02Z"]}, True),
+    ("DateGreaterThan: long-term credentials have no aws:TokenIssueTime", _DATE,
+     {"DateGreaterThan": {"aws:TokenIssueTime": "2020-01-01T00:00:01Z"}}, {}, False),
+    ("DateGreaterThan and DateLessThan: a window, inside", "IAM User Guide, AWS: Allows access based on date and time",
+     {"DateGreaterThan": {"aws:CurrentTime": "2026-04-01T00:00:00Z"},
+      "DateLessThan": {"aws:CurrentTime": "2026-06-30T23:59:59Z"}}, {"aws:currenttime": ["2026-05-01T00:00:00Z"]}, True),
+    ("DateGreaterThan and DateLessThan: a window, outside",
+     "IAM User Guide, AWS: Allows access based on date and time",
+     {"DateGreaterThan": {"aws:CurrentTime": "2026-04-01T00:00:00Z"},
+      "DateLessThan": {"aws:CurrentTime": "2026-06-30T23:59:59Z"}}, {"aws:currenttime": ["2026-07-01T00:00:00Z"]}, False),
+    # booleans and bytes
+    ("Bool: JSON's true without quotes", _TYPES, {"Bool": {"k:b": True}}, {"k:b": ["true"]}, True),
+    ("Bool: JSON's false without quotes", _TYPES, {"Bool": {"k:b": False}}, {"k:b": ["true"]}, False),
+    ("Bool: the example of aws:SecureTransport", _BOOL, {"Bool": {"aws:SecureTransport": "false"}},
+     {"aws:securetransport": ["true"]}, False),
+    ("BoolIfExists: the example of multi-factor authentication", "IAM User Guide, NotAction: NotAction with Deny",
+     {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}, {}, True),
+    ("Bool: without IfExists it needs the key", "IAM User Guide, AWS global condition context keys#condition-keys-"
+     "multifactorauthpresent", {"Bool": {"aws:MultiFactorAuthPresent": "false"}}, {}, False),
+    ("BinaryEquals: byte for byte", _BINARY, {"BinaryEquals": {"k:x": "QUJD"}}, {"k:x": ["QUJE"]}, False),
+    # addresses
+    ("IpAddress: one address means a prefix of 32", _IP, {"IpAddress": {"aws:SourceIp": "203.0.113.7"}},
+     {"aws:sourceip": ["203.0.113.7"]}, True),
+    ("IpAddress: and no other", _IP, {"IpAddress": {"aws:SourceIp": "203.0.113.7"}},
+     {"aws:sourceip": ["203.0.113.8"]}, False),
+    ("IpAddress: first of the range", _IP, {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
+     {"aws:sourceip": ["203.0.113.0"]}, True),
+    ("IpAddress: last of the range", _IP, {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
+     {"aws:sourceip": ["203.0.113.255"]}, True),
+    ("IpAddress: a neighbour whose text begins alike", _IP, {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
+     {"aws:sourceip": ["203.0.11.3"]}, False),
+    ("IpAddress: IPv6 range", _IP, {"IpAddress": {"aws:SourceIp": "2001:DB8:1234:5678::/64"}},
+     {"aws:sourceip": ["2001:db8:1234:5678::9"]}, True),
+    ("IpAddress: outside of an IPv6 range", _IP, {"IpAddress": {"aws:SourceIp": "2001:DB8:1234:5678::/64"}},
+     {"aws:sourceip": ["2001:db8:1234:5679::9"]}, False),
+    ("IpAddress: one IPv6 address, written otherwise", _IP, {"IpAddress": {"aws:SourceIp": "2001:db8::1"}},
+     {"aws:sourceip": ["2001:0DB8:0:0::1"]}, True),
+    ("IpAddress: both kinds in one list", _IP,
+     {"IpAddress": {"aws:SourceIp": ["203.0.113.0/24", "2001:DB8:1234:5678::/64"]}},
+     {"aws:sourceip": ["2001:db8:1234:5678::9"]}, True),
+    ("IpAddress: an IPv4 address is in no IPv6 range", _IP, {"IpAddress": {"aws:SourceIp": "2001:db8::/32"}},
+     {"aws:sourceip": ["203.0.113.7"]}, False),
+    ("NotIpAddress: an IPv4 address is outside of every IPv6 range", _IP,
+     {"NotIpAddress": {"aws:SourceIp": "2001:db8::/32"}}, {"aws:sourceip": ["203.0.113.7"]}, True),
+    ("NotIpAddress: none of several ranges", _LOGIC, {"NotIpAddress": {"aws:SourceIp": ["192.0.2.0/24", "203.0.113.0/24"]}},
+     {"aws:sourceip": ["203.0.113.7"]}, False),
+    ("IpAddress: everything", _IP, {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}, {"aws:sourceip": ["198.51.100.1"]}, True),
+    # ARNs
+    ("ArnLike: each component by itself, the example", _ARN,
+     {"ArnLike": {"k:arn": "arn:aws:someservice:*:111122223333:finance/*"}}, {"k:arn": [_SNS]}, False),
+    ("StringLike: matches that example", _ARN,
+     {"StringLike": {"k:arn": "arn:aws:someservice:*:111122223333:finance/*"}}, {"k:arn": [_SNS]}, True),
+    ("ArnNotLike: each component by itself", _ARN,
+     {"ArnNotLike": {"k:arn": "arn:aws:someservice:*:111122223333:finance/*"}}, {"k:arn": [_SNS]}, True),
+    ("ArnEquals: has wildcards, as ArnLike", _ARN, {"ArnEquals": {"k:arn": "arn:aws:iam::*:role/app"}},
+     {"k:arn": ["arn:aws:iam::111122223333:role/app"]}, True),
+    ("ArnNotEquals: has wildcards, as ArnNotLike", _ARN, {"ArnNotEquals": {"k:arn": "arn:aws:iam::*:role/app"}},
+     {"k:arn": ["arn:aws:iam::111122223333:role/app"]}, False),
+    ("ArnEquals: case-sensitive", _ARN, {"ArnEquals": {"k:arn": "arn:aws:iam::111122223333:role/App"}},
+     {"k:arn": ["arn:aws:iam::111122223333:role/app"]}, False),
+    ("ArnLike: the last component may hold colons", _ARN, {"ArnLike": {"k:arn": "arn:aws:sns:*:*:a:b:*"}},
+     {"k:arn": ["arn:aws:sns:eu-west-1:111122223333:a:b:c"]}, True),
+    ("ArnLike: a star in the last component crosses colons and slashes", _ARN, {"ArnLike": {"k:arn": "arn:aws:sns:*:*:*"}},
+     {"k:arn": ["arn:aws:sns:eu-west-1:111122223333:a:b/c"]}, True),
+    ("ArnLike: an empty component is empty", _ARN, {"ArnLike": {"k:arn": "arn:aws:iam:us-east-1:*:role/app"}},
+     {"k:arn": ["arn:aws:iam::111122223333:role/app"]}, False),
+    ("ArnLike: a star may be an empty component", _ARN, {"ArnLike": {"k:arn": "arn:aws:iam:*:*:role/app"}},
+     {"k:arn": ["arn:aws:iam::111122223333:role/app"]}, True),
+    ("ArnLike: a value that is no ARN", _ARN, {"ArnLike": {"k:arn": "arn:aws:iam::*:role/*"}}, {"k:arn": ["role/app"]}, False),
+    ("ArnLike: roles of an account by aws:PrincipalArn", "IAM User Guide, AWS global condition context keys#condition-"
+     "keys-principalarn", {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:user/a*"}}, {}, True),
+    # Null
+    ("Null true: the key is absent", _NULL, {"Null": {"aws:TokenIssueTime": "true"}}, {}, True),
+    ("Null true: the key is there", _NULL, {"Null": {"aws:TokenIssueTime": "true"}}, {"aws:tokenissuetime": ["x"]}, False),
+    ("Null false: the key is absent", _NULL, {"Null": {"aws:TokenIssueTime": "false"}}, {}, False),
+    ("Null false: the key is there", _NULL, {"Null": {"aws:TokenIssueTime": "false"}}, {"aws:tokenissuetime": ["x"]}, True),
+    ("Null true, without quotes: the key is absent", _TYPES, {"Null": {"aws:TokenIssueTime": True}}, {}, True),
+    ("Null false, without quotes: the key is absent", _TYPES, {"Null": {"aws:TokenIssueTime": False}}, {}, False),
+    ("Null false: several values are there", _NULL, {"Null": {"aws:TagKeys": "false"}}, {"aws:tagkeys": ["a", "b"]}, True),
+    ("Null false: no value is there, which is null", _NULL, {"Null": {"aws:TagKeys": "false"}}, {"aws:tagkeys": []}, False),
+    ("Null guards ForAllValues: the key is absent", _SETS,
+     {"ForAllValues:StringEquals": {"aws:TagKeys": "a"}, "Null": {"aws:TagKeys": "false"}}, {}, False),
+    ("Null guards ForAllValues: the key is there", _SETS,
+     {"ForAllValues:StringEquals": {"aws:TagKeys": "a"}, "Null": {"aws:TagKeys": "false"}}, {"aws:tagkeys": ["a"]}, True),
+    # names of keys
+    ("A key's name in other letters", _KEYS, {"StringEquals": {"KMS:viaservice": "x"}}, {"kms:viaservice": ["x"]}, True),
+    ("A tag key's name in other letters", _KEYS, {"StringEquals": {"aws:RequestTag/TEAM": "x"}},
+     {"aws:requesttag/team": ["x"]}, True),
+    ("A tag key's value keeps its letters", _KEYS, {"StringEquals": {"aws:RequestTag/team": "X"}},
+     {"aws:requesttag/team": ["x"]}, False),
+    ("A negated operator finds the key in other letters too", _KEYS, {"StringNotEquals": {"KMS:VIASERVICE": "x"}},
+     {"kms:viaservice": ["x"]}, False),
+    ("Null finds the key in other letters too", _KEYS, {"Null": {"KMS:VIASERVICE": "true"}}, {"kms:viaservice": ["x"]}, False),
+    ("A key that nobody knows is absent", "IAM User Guide, Condition: not present", {"StringEquals": {"k:zzz": "x"}}, {}, False),
+    # several operators, keys and values
+    ("Several values: any of them", _LOGIC, {"StringEquals": {"k:a": ["x", "y"]}}, {"k:a": ["y"]}, True),
+    ("Several values: none of them", _LOGIC, {"StringEquals": {"k:a": ["x", "y"]}}, {"k:a": ["z"]}, False),
+    ("Several values, negated: one is equal", _LOGIC, {"StringNotEquals": {"k:a": ["x", "y"]}}, {"k:a": ["y"]}, False),
+    ("Several values, negated: none is equal", _LOGIC, {"StringNotEquals": {"k:a": ["x", "y"]}}, {"k:a": ["z"]}, True),
+    ("Two keys: both match", _LOGIC, {"StringEquals": {"k:a": "x", "k:b": "y"}}, {"k:a": ["x"], "k:b": ["y"]}, True),
+    ("Two keys: the first does not", _LOGIC, {"StringEquals": {"k:a": "x", "k:b": "y"}}, {"k:a": ["n"], "k:b": ["y"]}, False),
+    ("Two keys: the second does not", _LOGIC, {"StringEquals": {"k:a": "x", "k:b": "y"}}, {"k:a": ["x"], "k:b": ["n"]}, False),
+    ("Two keys: the second is absent", _LOGIC, {"StringEquals": {"k:a": "x", "k:b": "y"}}, {"k:a": ["x"]}, False),
+    ("Two negated keys: both differ", _LOGIC, {"StringNotEquals": {"k:a": "x", "k:b": "y"}},
+     {"k:a": ["n"], "k:b": ["n"]}, True),
+    ("Two negated keys: one differs", _LOGIC, {"StringNotEquals": {"k:a": "x", "k:b": "y"}},
+     {"k:a": ["n"], "k:b": ["y"]}, False),
+    ("Two operators: both hold", _LOGIC, {"StringEquals": {"k:a": "x"}, "NumericLessThan": {"k:n": "5"}},
+     {"k:a": ["x"], "k:n": ["4"]}, True),
+    ("Two operators: the second does not", _LOGIC, {"StringEquals": {"k:a": "x"}, "NumericLessThan": {"k:n": "5"}},
+     {"k:a": ["x"], "k:n": ["5"]}, False),
+    ("Two operators on one key", _LOGIC, {"StringLike": {"k:a": "x*"}, "StringNotLike": {"k:a": "*y"}},
+     {"k:a": ["xy"]}, False),
+    ("IfExists does not save another key", f"{_OPERATORS}#Conditions_IfExists",
+     {"StringEqualsIfExists": {"k:a": "x"}, "StringEquals": {"k:b": "y"}}, {}, False),
+    ("IfExists: the key is there and differs", f"{_OPERATORS}#Conditions_IfExists",
+     {"StringEqualsIfExists": {"k:a": "x"}}, {"k:a": ["y"]}, False),
+    ("An empty condition holds", "IAM User Guide, Condition: the element is optional", {}, {}, True),
+    # sets, the examples
+    ("ForAllValues: all of the request's are listed, the example", _SETS,
+     {"ForAllValues:StringEquals": {"k:attributes": ["ID", "Message", "Tags"]}}, {"k:attributes": ["Message", "Tags"]}, True),
+    ("ForAllValues: one of the request's is not, the example", _SETS,
+     {"ForAllValues:StringEquals": {"k:attributes": ["PostDateTime", "Message", "Tags"]}},
+     {"k:attributes": ["PostDateTime", "UserName"]}, False),
+    ("ForAnyValue: one of the request's is listed, the example", _SETS,
+     {"ForAnyValue:StringEquals": {"k:attributes": ["ID", "PostDateTime"]}},
+     {"k:attributes": ["UserName", "Message", "PostDateTime"]}, True),
+    ("ForAnyValue: none of the request's is, the example", _SETS,
+     {"ForAnyValue:StringEquals": {"k:attributes": ["ID", "PostDateTime"]}}, {"k:attributes": ["UserName"]}, False),
+    ("ForAllValues:StringNotLike: key1:legal", _SETS, {"ForAllValues:StringNotLike": {"aws:TagKeys": "key1*"}},
+     {"aws:tagkeys": ["key1:legal"]}, False),
+    ("ForAllValues:StringNotLike: key1:hr and key1:personnel", _SETS,
+     {"ForAllValues:StringNotLike": {"aws:TagKeys": "key1*"}}, {"aws:tagkeys": ["key1:hr", "key1:personnel"]}, False),
+    ("ForAllValues:StringNotLike: key2:audit", _SETS, {"ForAllValues:StringNotLike": {"aws:TagKeys": "key1*"}},
+     {"aws:tagkeys": ["key2:audit"]}, True),
+    ("ForAllValues:StringNotLike: no tag keys", _SETS, {"ForAllValues:StringNotLike": {"aws:TagKeys": "key1*"}}, {}, True),
+    ("ForAllValues: each value may match another one", _SETS,
+     {"ForAllValues:StringEquals": {"k:a": ["x", "y"]}}, {"k:a": ["y", "x", "y"]}, True),
+    ("ForAnyValue:StringNotEquals: one that is not listed", _SETS,
+     {"ForAnyValue:StringNotEquals": {"k:a": ["x", "y"]}}, {"k:a": ["x", "z"]}, True),
+    ("ForAnyValue:StringNotEquals: all are listed", _SETS,
+     {"ForAnyValue:StringNotEquals": {"k:a": ["x", "y"]}}, {"k:a": ["x", "y"]}, False),
+]  # fmt: skip
+
+CONDITIONS = [
+    case
+    for name, source, condition, values, holds in ROWS
+    for case in condition_cases(name, source, condition, values, holds=holds)
+]

@@ -1,0 +1,67 @@
+"""Whether a grant permits the request.
+
+Sources: KMS API Reference, GrantConstraints (which operations each constraint is for; the key of a pair is
+not case sensitive, its value is; SourceArn is "effectively the same as having the aws:SourceArn global
+condition key in the grant" and "does not apply to RetireGrant"); KMS Developer Guide, "Grants in AWS KMS".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _is_grantee(grant: dict[str, Any], world: dict[str, Any]) -> bool:
+    caller = world["caller"]
+    if caller["type"] == "service":
+        return bool(grant["service"] == caller["arn"])
+    if caller["type"] == "root":
+        return bool(grant["grantee"] == caller["arn"])
+    if grant["grantee_id"] != caller["id"]:
+        return False
+    return grant["grantee"] in {caller["arn"], caller.get("role_arn")}
+
+
+def _pairs(context: dict[str, str]) -> set[tuple[str, str]]:
+    return {(key.lower(), value) for key, value in context.items()}
+
+
+def _constraints_hold(grant: dict[str, Any], request: dict[str, Any]) -> bool:
+    if request["context"] is not None:
+        given = _pairs(request["context"])
+        if grant["subset"] is not None and not _pairs(grant["subset"]) <= given:
+            return False
+        if grant["equals"] is not None and _pairs(grant["equals"]) != given:
+            return False
+    if grant["source_arn"] is not None and request["grant_operation"] != "RetireGrant":
+        return list(request["values"].get("aws:sourcearn", ())) == [grant["source_arn"]]
+    return True
+
+
+def _child_is_no_wider(grant: dict[str, Any], child: dict[str, Any]) -> bool:
+    """What a grant made by the permission of a grant may be.
+
+    Source: KMS Developer Guide, "Creating grants", Granting CreateGrant permission: only operations of the
+    parent; "an equally strict or stricter encryption context constraint"; the same source.
+    """
+    if not set(child["operations"]) <= set(grant["operations"]):
+        return False
+    if grant["source_arn"] not in {None, child["source_arn"]}:
+        return False
+    narrowest = child["subset"] if child["equals"] is None else child["equals"]
+    if grant["equals"] is not None:
+        return child["equals"] is not None and _pairs(child["equals"]) == _pairs(grant["equals"])
+    if grant["subset"] is not None:
+        return narrowest is not None and _pairs(grant["subset"]) <= _pairs(narrowest)
+    return True
+
+
+def a_grant_permits(world: dict[str, Any]) -> bool:
+    """One grant whose grantee, operation and constraints all fit."""
+    request = world["request"]
+    return any(
+        _is_grantee(grant, world)
+        and request["grant_operation"] in grant["operations"]
+        and _constraints_hold(grant, request)
+        and (request["child"] is None or _child_is_no_wider(grant, request["child"]))
+        for grant in world["grants"]
+    )
