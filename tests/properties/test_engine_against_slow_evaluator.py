@@ -19,9 +19,10 @@ from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import pytest
-from tests.properties.policy_cases.engine import Prepared, answer_of, verdict_of
+from tests.properties.policy_cases.engine import Prepared, answer_of
 from tests.properties.policy_cases.random_worlds import WorldMaker
 from tests.properties.policy_cases.shrinking import shrink
+from tests.properties.policy_cases.vocabulary import ENTITIES, KEYS, ROLES, Vocabulary
 from tests.properties.policy_cases.worlds import World
 from tests.properties.slow_evaluator.conditions import NotUnderstood, as_list
 from tests.properties.slow_evaluator.principals import ACCOUNT, names_how
@@ -41,9 +42,9 @@ def _how_many() -> int:
     return int(os.environ.get("POLICY_WORLDS", WORLDS_IN_CI))
 
 
-def _makers(what: str, count: int) -> Iterator[WorldMaker]:
+def _makers(what: str, count: int, words: Vocabulary = KEYS) -> Iterator[WorldMaker]:
     seed = os.environ.get("POLICY_SEED", "strongroom")
-    return (WorldMaker(f"{seed}/{what}/{number}") for number in range(count))
+    return (WorldMaker(f"{seed}/{what}/{number}", words) for number in range(count))
 
 
 def _differ(slow: Verdict, engine: Verdict) -> bool:
@@ -68,10 +69,12 @@ def _complaint(world: World, slow: Verdict, engine: Verdict) -> str:
     return f"slow evaluator: {slow}, engine: {engine}\n{json.dumps(smallest, indent=1)}"
 
 
+@pytest.mark.parametrize("words", [KEYS, ROLES, ENTITIES], ids=["keys", "roles", "entities"])
 @pytest.mark.parametrize("part", range(PARTS))
-def test_engine_for_worlds_by_chance_decides_as_the_slow_evaluator(part: int) -> None:
+def test_engine_for_worlds_by_chance_decides_as_the_slow_evaluator(words: Vocabulary, part: int) -> None:
     async def first_difference() -> tuple[World, Verdict, Verdict] | None:
-        for maker in _makers(f"differences/{part}", _how_many() // PARTS):
+        count = _how_many() if words is KEYS else _how_many() // 5
+        for maker in _makers(f"differences/{part}", count // PARTS, words):
             world = maker.make()
             slow, engine = judge(world), await answer_of(world)
             if _differ(slow, engine):
@@ -235,7 +238,7 @@ def test_engine_that_remembers_asked_twice_and_in_other_orders_answers_as_one_th
         for _ in range(3):
             for index in order.sample(range(len(worlds)), len(worlds)):
                 facts.current = prepared[index]
-                answer = verdict_of(await authorizer.authorize_key(prepared[index].ask()))
+                answer = await prepared[index].answer_of(authorizer)
                 if answer != expected[index]:
                     found.append((worlds[index], expected[index], answer))
         return found

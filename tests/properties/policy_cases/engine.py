@@ -54,7 +54,10 @@ _VERDICTS = {
     Reason.NO_IDENTITY_POLICY_ALLOWS: (IMPLICIT, IDENTITY),
     Reason.NO_BOUNDARY_ALLOWS: (IMPLICIT, BOUNDARY),
     Reason.NO_SESSION_POLICY_ALLOWS: (IMPLICIT, SESSION),
+    Reason.DENIED_BY_TRUST_POLICY: (EXPLICIT, RESOURCE),
+    Reason.NO_TRUST_POLICY_ALLOWS: (IMPLICIT, RESOURCE),
     Reason.NOT_ACROSS_ACCOUNTS: (NOT_ACROSS, None),
+    Reason.TRUST_POLICY_UNREADABLE: (UNREADABLE, None),
     Reason.KEY_POLICY_UNREADABLE: (UNREADABLE, None),
     Reason.CALLER_POLICY_UNREADABLE: (UNREADABLE, None),
 }
@@ -175,18 +178,16 @@ class Prepared:
 
     def __init__(self, world: World) -> None:
         self.facts = FactsInMemory()
-        request = world["request"]
+        self._world = world
         self._principal = _principal(world, self.facts)
         if world["identity"] is not None:
             self.facts.identities[world["caller"]["id"]] = _identity(world)
         self.facts.grant(*(_grant(number, one, world) for number, one in enumerate(world["grants"])))
         self._key = _key(world)
-        self._values = {key: tuple(values) for key, values in request["values"].items()}
-        self._request = request
+        self._values = {key: tuple(values) for key, values in world["request"]["values"].items()}
 
-    def ask(self) -> Ask:
-        """The question, anew."""
-        request = self._request
+    def _ask(self) -> Ask:
+        request = self._world["request"]
         operation = request["grant_operation"]
         return Ask(
             principal=self._principal,
@@ -194,15 +195,28 @@ class Prepared:
             resource_arn=self._key.arn,
             resource_account_id=self._key.account_id,
             values=GivenValues(self._values),
-            key=self._key,
+            key=self._key if self._world["key"]["kind"] == "key" else None,
             cross_account=request["cross_account"],
             grant_operation=None if operation is None else GrantOperation(operation),
             encryption_context=request["context"],
             child_grant=None if request["child"] is None else _terms(request["child"]),
         )
 
+    async def answer_of(self, authorizer: Authorizer) -> Verdict:
+        """What this engine says of the world."""
+        match self._world["key"]["kind"]:
+            case "trust":
+                decision = await authorizer.authorize_trust(
+                    self._ask(), self._key.policy, self._key.policy_principals
+                )
+            case "none":
+                decision = await authorizer.authorize_resource(self._ask())
+            case _:
+                decision = await authorizer.authorize_key(self._ask())
+        return verdict_of(decision)
+
 
 async def answer_of(world: World) -> Verdict:
     """What an engine that remembers nothing says."""
     prepared = Prepared(world)
-    return verdict_of(await Authorizer(prepared.facts).authorize_key(prepared.ask()))
+    return await prepared.answer_of(Authorizer(prepared.facts))

@@ -5,8 +5,17 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from tests.properties.policy_cases.vocabulary import (
+    ARNS,
+    KEYS,
+    KINDS,
+    OPERATIONS,
+    ROLE_NAMES,
+    SESSIONS,
+    USERS,
+    Vocabulary,
+)
 from tests.properties.policy_cases.worlds import (
-    KEY_ARN,
     KEY_ID,
     OTHER,
     OWNER,
@@ -28,62 +37,15 @@ from tests.properties.policy_cases.worlds import (
     user_arn,
     world,
 )
-
-# What is asked: action, its name in grants, whether it crosses accounts, whether it has an encryption context.
-_REQUESTS = [
-    ("kms:Decrypt", "Decrypt", True, True),
-    ("kms:Encrypt", "Encrypt", True, True),
-    ("kms:DescribeKey", "DescribeKey", True, False),
-    ("kms:CreateGrant", "CreateGrant", True, False),
-    ("kms:RetireGrant", "RetireGrant", True, False),
-    ("kms:PutKeyPolicy", None, False, False),
-]
-_OPERATIONS = ["Decrypt", "Encrypt", "DescribeKey", "CreateGrant", "RetireGrant"]
-_ACTIONS = ["kms:*", "*", "kms:Decrypt", "kms:decrypt", "KMS:De*", "kms:*crypt", "kms:?ecrypt", "kms:Encrypt",
-            "kms:*Grant", "kms:Put*", "kms:DescribeKey", "s3:*"]  # fmt: skip
-_RESOURCES = ["*", "*", "*", KEY_ARN, "arn:aws:kms:*:*:key/*", f"arn:aws:kms:us-*:{OWNER}:key/1234*",
-              f"arn:aws:kms:eu-west-1:{OWNER}:key/*", "arn:aws:kms:*:*:alias/*",
-              f"arn:aws:kms:us-east-1:{OWNER}:key/${{aws:PrincipalTag/key}}",
-              f"arn:aws:kms:us-east-1:{OWNER}:key/${{aws:PrincipalTag/key, '{KEY_ID}'}}"]  # fmt: skip
-
-_STRINGS = ["blue", "Blue", "red", "b*e", "alice"]
-_STRING_PATTERNS = [*_STRINGS, "b*", "?lue", "*", "${aws:username}", "${aws:PrincipalTag/team}",
-                    "${aws:PrincipalTag/team, 'blue'}", "b${*}e", "${aws:TagKeys}", "x${aws:username}"]  # fmt: skip
-_ARNS = ["arn:aws:s3:::blue", "arn:aws:s3:::red/a:b", "arn:aws:sns:us-east-1:111122223333:blue"]
-_ARN_PATTERNS = [*_ARNS, "arn:aws:s3:::*", "arn:aws:s*:*:*:blue", "arn:aws:s3:::${aws:PrincipalTag/team}",
-                 "arn:aws:*:*:*:?ed/*"]  # fmt: skip
-
-# kind of key: (operators, keys, what requests have, what policies have)
-_KINDS: dict[str, tuple[list[str], list[str], list[Any], list[Any]]] = {
-    "string": (
-        ["StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike",
-         "StringNotLike"],
-        ["kms:EncryptionContext:Dept", "aws:RequestTag/a", "kms:viaservice"], _STRINGS, _STRING_PATTERNS),
-    "number": (
-        ["NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals", "NumericGreaterThan",
-         "NumericGreaterThanEquals"],
-        ["kms:RotationPeriodInDays"], ["9", "10", "90"], ["9", "10", 90, "10.0"]),
-    "date": (
-        ["DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan",
-         "DateGreaterThanEquals"],
-        ["kms:ValidTo"], ["2026-05-01T00:00:00Z", "2026-05-02T12:00:00Z"],
-        ["2026-05-01T00:00:00Z", "2026-05-01", "2026-05-02T14:00:00+02:00", "1777593600"]),
-    "boolean": (["Bool"], ["kms:MultiRegion", "aws:SecureTransport"], ["true", "false"], ["true", "false", True, False]),
-    "address": (["IpAddress", "NotIpAddress"], ["aws:SourceIp"], ["203.0.113.7", "198.51.100.1", "2001:db8::7"],
-                ["203.0.113.0/24", "198.51.100.1", "2001:db8::/32", "0.0.0.0/0"]),
-    "arn": (["ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike"], ["aws:SourceArn"], _ARNS, _ARN_PATTERNS),
-    "set": (["StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "StringEqualsIgnoreCase"],
-            ["aws:TagKeys", "kms:EncryptionContextKeys"], _STRINGS, _STRING_PATTERNS),
-}  # fmt: skip
-
-_USERS, _ROLES, _SESSIONS = ["alice", "bob", "ops/carol"], ["app", "ops/web"], ["s1", "s2"]
+from tests.properties.slow_evaluator.conditions import as_list
 
 
 class WorldMaker:
     """Makes one world after another. The same seed makes the same ones."""
 
-    def __init__(self, seed: object) -> None:
+    def __init__(self, seed: object, words: Vocabulary = KEYS) -> None:
         self._random = random.Random(str(seed))
+        self._words = words
 
     def chance(self, probability: float) -> bool:
         """True as often as that."""
@@ -96,15 +58,15 @@ class WorldMaker:
     def make(self) -> World:
         """A world. Something like half of them allow."""
         caller = self._caller()
-        action, operation, crosses, has_context = self.pick(_REQUESTS)
-        document = self.key_policy(caller)
+        action, operation, crosses, has_context = self.pick(self._words.requests)
+        document = self.key_policy(caller) if self._words.kind != "none" else {"Statement": []}
         context = self._pairs(0.8) if has_context else None
         return world(
             caller,
             document,
             [self.identity_policy() for _ in range(self.pick([0, 1, 1, 2]))],
             boundary=self._boundary(),
-            grants=[self._grant(caller) for _ in range(self.pick([0, 0, 1, 2]))],
+            grants=[self._grant(caller) for _ in range(self.pick([0, 0, 1, 2]))] if operation else [],
             action=action,
             values=self._values(),
             context=context,
@@ -112,6 +74,8 @@ class WorldMaker:
             cross_account=crosses,
             grant_operation=operation,
             child=self._child() if operation == "CreateGrant" else None,
+            kind=self._words.kind,
+            arn=self._words.arn,
         )
 
     def siblings(self, given: World) -> list[World]:
@@ -144,14 +108,14 @@ class WorldMaker:
         if kind == "root":
             return root(self._account())
         if kind == "user":
-            return user(self.pick(_USERS), self._account(), life)
+            return user(self.pick(USERS), self._account(), life)
         if kind == "service":
             return service(self.pick(["s3", "sns"]))
         policies, managed = [], []
         if self.chance(0.35):
             policies = [self.identity_policy() for _ in range(self.pick([0, 1]))]
             managed = [self.pick([self.identity_policy(), None]) for _ in range(self.pick([0, 1, 2]))]
-        return session(self.pick(_ROLES), self.pick(_SESSIONS), self._account(), policies=policies,
+        return session(self.pick(ROLE_NAMES), self.pick(SESSIONS), self._account(), policies=policies,
                        managed=managed, life=life)  # fmt: skip
 
     # --- policies
@@ -164,9 +128,18 @@ class WorldMaker:
     def key_statement(self, caller: dict[str, Any], effect: str | None = None) -> dict[str, Any]:
         """One statement of a key policy."""
         statement = self._statement(effect or ("Deny" if self.chance(0.2) else "Allow"))
+        if self._words.kind == "trust":
+            return self._trust_statement(statement) | {"Principal": self._principal(caller)}
         if statement["Effect"] == "Deny" and self.chance(0.2):
             return statement | {"NotPrincipal": self._whole_caller(caller)}
         return statement | {"Principal": self._principal(caller)}
+
+    def _trust_statement(self, statement: dict[str, Any]) -> dict[str, Any]:
+        """Trust policies have no Resource, and no actions but those of STS; NotPrincipal they have not either."""
+        element = "Action" if "Action" in statement else "NotAction"
+        actions = [one for one in as_list(statement[element]) if one.lower().startswith("sts:")]
+        without = {name: value for name, value in statement.items() if "Resource" not in name}
+        return without | {element: actions or self._words.actions[0]}
 
     def identity_policy(self) -> Policy:
         """A policy of a user or role, a boundary, or a session policy."""
@@ -191,10 +164,9 @@ class WorldMaker:
     def _statement(self, effect: str) -> dict[str, Any]:
         statement: dict[str, Any] = {"Effect": effect}
         inverted = self.chance(0.08)
-        statement["NotAction" if inverted else "Action"] = self._some(
-            _ACTIONS if inverted else ["kms:*", *_ACTIONS]
-        )
-        statement["NotResource" if self.chance(0.08) else "Resource"] = self._some(_RESOURCES)
+        actions = self._words.actions if inverted else [self._words.actions[0], *self._words.actions]
+        statement["NotAction" if inverted else "Action"] = self._some(actions)
+        statement["NotResource" if self.chance(0.08) else "Resource"] = self._some(self._words.resources)
         if self.chance(0.4 if effect == "Allow" else 0.7):
             statement["Condition"] = self._condition()
         return statement
@@ -207,8 +179,8 @@ class WorldMaker:
     def _condition(self) -> dict[str, Any]:
         condition: dict[str, Any] = {}
         for _ in range(self.pick([1, 1, 1, 2])):
-            kind = self.pick(list(_KINDS))
-            operators, keys, _, wanted = _KINDS[kind]
+            kind = self.pick(list(KINDS))
+            operators, keys, _, wanted = KINDS[kind]
             key = self.pick(keys)
             operator = self.pick(operators)
             if self.chance(0.12):
@@ -231,7 +203,7 @@ class WorldMaker:
     def _whole_caller(self, caller: dict[str, Any]) -> Any:
         """All that a caller is, or that someone else is: AWS says only of these what NotPrincipal leaves out."""
         if self.chance(0.3):
-            name, account = self.pick(_USERS), self._account()
+            name, account = self.pick(USERS), self._account()
             return aws(user_arn(name, account), root_arn(account))
         if caller["type"] == "service":
             return {"Service": caller["arn"]}
@@ -240,7 +212,7 @@ class WorldMaker:
 
     def _principal(self, caller: dict[str, Any]) -> Any:
         if self.chance(0.12):
-            return self.pick(["*", aws("*")])
+            return aws("*") if self._words.kind == "trust" else self.pick(["*", aws("*")])
         if self.chance(0.2):
             return {"Service": self._some(["s3.amazonaws.com", "sns.amazonaws.com"])}
         if caller["type"] == "service" and self.chance(0.5):
@@ -258,8 +230,8 @@ class WorldMaker:
             return str(self.pick(own))
         account = self._account()
         return str(self.pick([
-            root_arn(account), account, user_arn(self.pick(_USERS), account), role_arn(self.pick(_ROLES), account),
-            session_arn(self.pick(_ROLES), self.pick(_SESSIONS), account),
+            root_arn(account), account, user_arn(self.pick(USERS), account), role_arn(self.pick(ROLE_NAMES), account),
+            session_arn(self.pick(ROLE_NAMES), self.pick(SESSIONS), account),
             unique_id("user", self.pick(["alice", "bob"]), account), unique_id("role", "app", account),
         ]))  # fmt: skip
 
@@ -279,7 +251,7 @@ class WorldMaker:
 
     def _values(self) -> dict[str, list[str]]:
         values: dict[str, list[str]] = {}
-        for kind, (_, keys, given, _) in _KINDS.items():
+        for kind, (_, keys, given, _) in KINDS.items():
             for key in keys:
                 if self.chance(0.65):
                     many = self.pick([0, 1, 1, 2, 3]) if kind == "set" else 1
@@ -302,8 +274,8 @@ class WorldMaker:
         if self.chance(0.3):
             constraints[self.pick(["subset", "equals"])] = self._pairs(0.6) or {"Dept": "IT"}
         if self.chance(0.2):
-            constraints["source_arn"] = self.pick(_ARNS)
-        operations = [one for one in _OPERATIONS if self.chance(0.6)] or ["Decrypt"]
+            constraints["source_arn"] = self.pick(ARNS)
+        operations = [one for one in OPERATIONS if self.chance(0.6)] or ["Decrypt"]
         if caller["type"] == "service" or self.chance(0.1):
             return grant(
                 None, *operations, service=self.pick(["s3.amazonaws.com", "sns.amazonaws.com"]), **constraints
@@ -312,7 +284,9 @@ class WorldMaker:
             arn = self.pick([caller["arn"], caller.get("role_arn", caller["arn"])])
             grantee_id = None if caller["type"] == "root" else caller["id"]
             return grant(arn, *operations, grantee_id=grantee_id, **constraints)
-        arn = self.pick([user_arn(self.pick(_USERS)), role_arn(self.pick(_ROLES)), session_arn("app", "s1")])
+        arn = self.pick(
+            [user_arn(self.pick(USERS)), role_arn(self.pick(ROLE_NAMES)), session_arn("app", "s1")]
+        )
         return grant(arn, *operations, grantee_id=standing_bindings(arn)[arn], **constraints)
 
     def _child(self) -> dict[str, Any]:
@@ -320,5 +294,5 @@ class WorldMaker:
         if self.chance(0.5):
             constraints[self.pick(["subset", "equals"])] = {"Dept": self.pick(["IT", "it"])}
         if self.chance(0.3):
-            constraints["source_arn"] = self.pick(_ARNS)
-        return grant(None, *[one for one in _OPERATIONS if self.chance(0.3)] or ["Decrypt"], **constraints)
+            constraints["source_arn"] = self.pick(ARNS)
+        return grant(None, *[one for one in OPERATIONS if self.chance(0.3)] or ["Decrypt"], **constraints)

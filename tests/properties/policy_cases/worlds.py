@@ -1,12 +1,13 @@
 """Worlds: everything that one decision is made from, as plain dicts.
 
     {"caller":   {type, account, arn, id, role_arn?, session: {policies, managed} or None},
-     "key":      {account, arn, policy, bindings},
+     "key":      {kind, account, arn, policy, bindings},
      "identity": {policies, boundary: a policy, None or "gone"} or None,
      "grants":   [{operations, grantee, grantee_id, service, subset, equals, source_arn}],
      "request":  {action, values, context, cross_account, grant_operation, child: a grant to be made, or None}}
 
-Policies are dicts as AWS writes them. `bindings` are what the key policy's ARNs meant when it was put.
+Policies are dicts as AWS writes them. `bindings` are what the key policy's ARNs meant when it was put. What is
+asked about is a KMS `key`, a role and its `trust` policy, or something of which `none` has a policy.
 """
 
 from __future__ import annotations
@@ -196,6 +197,8 @@ def world(
     cross_account: bool = True,
     grant_operation: str | None = "Decrypt",
     child: dict[str, Any] | None = None,
+    kind: str = "key",
+    arn: str = KEY_ARN,
 ) -> World:
     """A world. `key_policy` and `identity` may be bare statements."""
     document = key_policy if isinstance(key_policy, dict) else policy(*key_policy)
@@ -206,8 +209,9 @@ def world(
     return {
         "caller": caller,
         "key": {
+            "kind": kind,
             "account": OWNER,
-            "arn": KEY_ARN,
+            "arn": arn,
             "policy": document,
             "bindings": standing_bindings(*arns_named_in(document)) if bindings is None else bindings,
         },

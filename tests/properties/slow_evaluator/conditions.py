@@ -119,6 +119,8 @@ def _one_value_holds(name: str, wanted: list[str], given: str, values: Values, v
 
 def _holds(full_name: str, key: str, wanted: list[str], values: Values, version: str | None) -> bool:
     given = values.get(key.lower())
+    if given is not None and list(given) == [""] and (full_name == "Null" or ":" in full_name):
+        given = None  # "a null data set, such as an empty string"
     if full_name == "Null":
         there = bool(given)
         return any((one.lower() == "true") != there for one in wanted)

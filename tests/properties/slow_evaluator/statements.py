@@ -34,6 +34,8 @@ def _resource_fits(statement: dict[str, Any], arn: str, values: Values, version:
     does not leave it out of a Deny.
     """
     element = "Resource" if "Resource" in statement else "NotResource"
+    if element not in statement:  # a role trust policy is about its role
+        return True
     without_value = element == "NotResource" and statement["Effect"] == "Allow"
 
     def matches(pattern: str) -> bool:

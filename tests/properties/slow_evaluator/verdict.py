@@ -56,7 +56,8 @@ def _refuse_what_no_key_policy_has(document: dict[str, Any]) -> None:
 
 def _key_policy_says(world: dict[str, Any]) -> dict[str, set[str]]:
     """The ways in which the caller is named, by effect."""
-    _refuse_what_no_key_policy_has(world["key"]["policy"])
+    if world["key"]["kind"] == "key":
+        _refuse_what_no_key_policy_has(world["key"]["policy"])
     ways: dict[str, set[str]] = {"Allow": set(), "Deny": set()}
     for statement in applicable(world["key"]["policy"], world):
         ways[statement["Effect"]] |= who_is_named(statement, world)
@@ -91,6 +92,8 @@ def judge(world: dict[str, Any]) -> Verdict:
 
 def _judge(world: dict[str, Any]) -> Verdict:
     caller, key, request = world["caller"], world["key"], world["request"]
+    if key["kind"] == "none":
+        return _judge_by_identity_alone(world)
     key_policy, said = _key_policy_says(world), _identity_side(world)
     across = caller["type"] != "service" and caller["account"] != key["account"]
     if across and not request["cross_account"]:
@@ -109,6 +112,18 @@ def _judge(world: dict[str, Any]) -> Verdict:
     if not missing or a_grant_permits(world):
         return Verdict(ALLOWED)
     return Verdict(IMPLICIT, missing)
+
+
+def _judge_by_identity_alone(world: dict[str, Any]) -> Verdict:
+    """Of what has no policy of its own: only its own account's callers, by their policies."""
+    caller, said = world["caller"], _identity_side(world)
+    denying = {one for one, effects in said.items() if effects is not None and "Deny" in effects}
+    if denying:
+        return Verdict(EXPLICIT, frozenset(denying))
+    if caller["account"] != world["key"]["account"]:
+        return Verdict(IMPLICIT, frozenset({IDENTITY}))
+    missing = _missing(said, (IDENTITY, BOUNDARY, SESSION))
+    return Verdict(ALLOWED) if caller["type"] == "root" or not missing else Verdict(IMPLICIT, missing)
 
 
 def _missing_for(
