@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tests.properties.policy_cases.worlds import World
 from tests.properties.slow_evaluator.verdict import (
     EXPLICIT,
+    GONE,
     IMPLICIT,
     NOT_ACROSS,
     Verdict,
@@ -16,6 +17,7 @@ ALLOW = "allow"
 DENIED = "denied"
 """For whatever reason: where AWS gives none, or the policy should never have been stored."""
 ACROSS = "not across accounts"
+CALLER_GONE = "caller gone"
 NO = "no allow"
 """`no allow: identity`, `explicit deny: resource session`: one of these types of policy is the reason."""
 
@@ -38,8 +40,8 @@ class Case:
         """Whether an answer is the expected one. A reason must be among the expected ones."""
         if self.expected in {ALLOW, DENIED}:
             return verdict.allowed == self.allowed
-        if self.expected == ACROSS:
-            return verdict.outcome == NOT_ACROSS
+        if self.expected in {ACROSS, CALLER_GONE}:
+            return verdict.outcome == {ACROSS: NOT_ACROSS, CALLER_GONE: GONE}[self.expected]
         outcome, _, types = self.expected.partition(": ")
         if outcome not in {EXPLICIT, IMPLICIT} or not types:
             raise ValueError(self.expected)

@@ -11,6 +11,7 @@ from tests.properties.slow_evaluator.verdict import (
     ALLOWED,
     BOUNDARY,
     EXPLICIT,
+    GONE,
     IDENTITY,
     IMPLICIT,
     NOT_ACROSS,
@@ -59,6 +60,7 @@ _VERDICTS = {
     Reason.NOT_ACROSS_ACCOUNTS: (NOT_ACROSS, None),
     Reason.TRUST_POLICY_UNREADABLE: (UNREADABLE, None),
     Reason.KEY_POLICY_UNREADABLE: (UNREADABLE, None),
+    Reason.CALLER_GONE: (GONE, None),
     Reason.CALLER_POLICY_UNREADABLE: (UNREADABLE, None),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.properties.policy_cases.case import ALLOW, DENIED, NO, Case
+from tests.properties.policy_cases.case import ALLOW, CALLER_GONE, DENIED, NO, Case
 from tests.properties.policy_cases.worlds import (
     OTHER,
     OWNER,
@@ -16,6 +16,7 @@ from tests.properties.policy_cases.worlds import (
     allow,
     aws,
     deny,
+    grant,
     role_arn,
     root,
     root_arn,
@@ -194,4 +195,24 @@ def _not_principal() -> list[Case]:
     ]  # fmt: skip
 
 
-PRINCIPALS = _in_an_allow() + _in_a_deny() + _deleted_and_made_again() + _not_principal()
+def _gone() -> list[Case]:
+    """The credentials are still there, the user or role is not."""
+    source = "IAM User Guide, Remove or deactivate an IAM user; Deleting roles or instance profiles"
+    to_alice = grant(user_arn("alice"), grantee_id=unique_id("user", "alice"))
+    worlds = {
+        "a user whom the key policy names": world(_ALICE, [allow(aws(user_arn("alice")))]),
+        "a user by a star": world(_ALICE, [allow("*")]),
+        "a user by its unique id": world(_ALICE, [allow(aws(unique_id("user", "alice")))]),
+        "a user of a trusted account": world(_ALICE, [TRUST], [allow()]),
+        "a user with a grant": world(_ALICE, [TRUST], grants=[to_alice]),
+        "a session of a role": world(_APP, [allow(aws(role_arn("app")))]),
+        "a session that is named": world(_APP, [allow(aws(session_arn("app", "s1")))]),
+        "a user of another account": world(user("alice", OTHER), [allow("*")]),
+    }
+    return [
+        Case(f"Gone: {name}", source, given | {"identity": None}, CALLER_GONE)
+        for name, given in worlds.items()
+    ]
+
+
+PRINCIPALS = _gone() + _in_an_allow() + _in_a_deny() + _deleted_and_made_again() + _not_principal()

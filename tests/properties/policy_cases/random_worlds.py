@@ -61,7 +61,7 @@ class WorldMaker:
         action, operation, crosses, has_context = self.pick(self._words.requests)
         document = self.key_policy(caller) if self._words.kind != "none" else {"Statement": []}
         context = self._pairs(0.8) if has_context else None
-        return world(
+        made = world(
             caller,
             document,
             [self.identity_policy() for _ in range(self.pick([0, 1, 1, 2]))],
@@ -77,6 +77,7 @@ class WorldMaker:
             kind=self._words.kind,
             arn=self._words.arn,
         )
+        return made | {"identity": None} if self.chance(0.02) else made
 
     def siblings(self, given: World) -> list[World]:
         """Worlds that differ from this one in a single thing, each in another."""
@@ -86,6 +87,7 @@ class WorldMaker:
             {"key": given["key"] | {"bindings": {}}},
         ]
         if given["identity"] is not None:
+            changes.append({"identity": None})
             changes.append({"identity": given["identity"] | {"boundary": self._boundary()}})
             changes.append({"identity": given["identity"] | {"policies": [self.identity_policy()]}})
         if given["caller"]["type"] == "session":

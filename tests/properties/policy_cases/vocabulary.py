@@ -63,8 +63,13 @@ ENTITIES = Vocabulary(
 _STRINGS = ["blue", "Blue", "red", "b*e", "alice"]
 _STRING_PATTERNS = [*_STRINGS, "b*", "?lue", "*", "${aws:username}", "${aws:PrincipalTag/team}",
                     "${aws:PrincipalTag/team, 'blue'}", "b${*}e", "${aws:TagKeys}", "x${aws:username}"]  # fmt: skip
-ARNS = ["arn:aws:s3:::blue", "arn:aws:s3:::red/a:b", "arn:aws:sns:us-east-1:111122223333:blue"]
-_ARN_PATTERNS = [*ARNS, "arn:aws:s3:::*", "arn:aws:s*:*:*:blue", "arn:aws:s3:::${aws:PrincipalTag/team}",
+ARNS = [
+    "arn:aws:s3:::blue",
+    "arn:aws:s3:::red/a:b",
+    "arn:aws:sns:us-east-1:111122223333:blue",
+    "arn:aws:s3:a:b:c:::blue",
+]
+_ARN_PATTERNS = [*ARNS, "arn:aws:s3:::*", "arn:aws:*:::blue", "arn:aws:s*:*:*:blue", "arn:aws:s3:::${aws:PrincipalTag/team}",
                  "arn:aws:*:*:*:?ed/*"]  # fmt: skip
 
 # kind of key: (operators, keys, what requests have, what policies have)

@@ -19,12 +19,13 @@ from tests.properties.slow_evaluator.principals import ACCOUNT, ROLE, SESSION_OR
 from tests.properties.slow_evaluator.statements import applicable, says
 
 RESOURCE, IDENTITY, BOUNDARY, SESSION = "resource", "identity", "boundary", "session"
-ALLOWED, EXPLICIT, IMPLICIT, NOT_ACROSS, UNREADABLE = (
+ALLOWED, EXPLICIT, IMPLICIT, NOT_ACROSS, UNREADABLE, GONE = (
     "allowed",
     "explicit deny",
     "no allow",
     "not across accounts",
     "unreadable",
+    "caller gone",
 )
 
 
@@ -82,6 +83,14 @@ def _missing(said: dict[str, set[str] | None], types: tuple[str, ...]) -> frozen
     return frozenset(one for one, effects in found.items() if effects is not None and "Allow" not in effects)
 
 
+def _is_gone(world: dict[str, Any]) -> bool:
+    """A user or role that was deleted: what its credentials ask for is refused, whatever still names it.
+
+    Source: IAM User Guide, "Deleting roles or instance profiles" and "Remove or deactivate an IAM user".
+    """
+    return world["caller"]["type"] in {"user", "session"} and world["identity"] is None
+
+
 def judge(world: dict[str, Any]) -> Verdict:
     """The whole decision, in AWS's order."""
     try:
@@ -104,6 +113,8 @@ def _judge(world: dict[str, Any]) -> Verdict:
         denying.add(RESOURCE)
     if denying:
         return Verdict(EXPLICIT, frozenset(denying))
+    if _is_gone(world):
+        return Verdict(GONE)
 
     whole_side = _missing(said, (IDENTITY, BOUNDARY, SESSION))
     if caller["type"] in {"root", "service"}:
@@ -120,6 +131,8 @@ def _judge_by_identity_alone(world: dict[str, Any]) -> Verdict:
     denying = {one for one, effects in said.items() if effects is not None and "Deny" in effects}
     if denying:
         return Verdict(EXPLICIT, frozenset(denying))
+    if _is_gone(world):
+        return Verdict(GONE)
     if caller["account"] != world["key"]["account"]:
         return Verdict(IMPLICIT, frozenset({IDENTITY}))
     missing = _missing(said, (IDENTITY, BOUNDARY, SESSION))
