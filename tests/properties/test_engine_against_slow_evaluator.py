@@ -22,7 +22,7 @@ import pytest
 from tests.properties.policy_cases.engine import Prepared, answer_of
 from tests.properties.policy_cases.random_worlds import WorldMaker
 from tests.properties.policy_cases.shrinking import shrink
-from tests.properties.policy_cases.vocabulary import ENTITIES, KEYS, ROLES, Vocabulary
+from tests.properties.policy_cases.vocabulary import ENTITIES, KEYS, RETIREMENTS, ROLES, Vocabulary
 from tests.properties.policy_cases.worlds import World
 from tests.properties.slow_evaluator.conditions import NotUnderstood, as_list
 from tests.properties.slow_evaluator.principals import ACCOUNT, names_how
@@ -77,7 +77,7 @@ def _complaint(world: World, slow: Verdict, engine: Verdict) -> str:
     return f"slow evaluator: {slow}, engine: {engine}\n{json.dumps(smallest, indent=1)}"
 
 
-@pytest.mark.parametrize("words", [KEYS, ROLES, ENTITIES], ids=["keys", "roles", "entities"])
+@pytest.mark.parametrize("words", [KEYS, RETIREMENTS, ROLES, ENTITIES], ids=lambda words: words.kind)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_engine_for_worlds_by_chance_decides_as_the_slow_evaluator(words: Vocabulary, part: int) -> None:
     async def first_difference() -> tuple[World, Verdict, Verdict] | None:

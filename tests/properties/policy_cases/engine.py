@@ -139,13 +139,14 @@ def _grant(number: int, given: dict[str, Any], world: World) -> Grant:
         name=None,
         grantee_principal=given["grantee"],
         grantee_service_principal=given["service"],
-        retiring_principal=None,
-        retiring_service_principal=None,
-        issuing_account=f"arn:aws:iam::{world['key']['account']}:root",
+        retiring_principal=given["retiring"],
+        retiring_service_principal=given["retiring_service"],
+        issuing_account=f"arn:aws:iam::{given['issuer']}:root",
         operations=tuple(GrantOperation(one) for one in given["operations"]),
         constraints=_constraints(given),
         created_at=_NOW,
         grantee_id=given["grantee_id"],
+        retiring_id=given["retiring_id"],
     )
 
 
@@ -184,7 +185,8 @@ class Prepared:
         self._principal = _principal(world, self.facts)
         if world["identity"] is not None:
             self.facts.identities[world["caller"]["id"]] = _identity(world)
-        self.facts.grant(*(_grant(number, one, world) for number, one in enumerate(world["grants"])))
+        self._grants = [_grant(number, one, world) for number, one in enumerate(world["grants"])]
+        self.facts.grant(*self._grants)
         self._key = _key(world)
         self._values = {key: tuple(values) for key, values in world["request"]["values"].items()}
 
@@ -197,7 +199,7 @@ class Prepared:
             resource_arn=self._key.arn,
             resource_account_id=self._key.account_id,
             values=GivenValues(self._values),
-            key=self._key if self._world["key"]["kind"] == "key" else None,
+            key=self._key if self._world["key"]["kind"] in {"key", "retirement"} else None,
             cross_account=request["cross_account"],
             grant_operation=None if operation is None else GrantOperation(operation),
             encryption_context=request["context"],
@@ -211,6 +213,8 @@ class Prepared:
                 decision = await authorizer.authorize_trust(
                     self._ask(), self._key.policy, self._key.policy_principals
                 )
+            case "retirement":
+                decision = await authorizer.authorize_retirement(self._ask(), self._grants[0])
             case "none":
                 decision = await authorizer.authorize_resource(self._ask())
             case _:

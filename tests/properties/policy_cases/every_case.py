@@ -11,6 +11,7 @@ from tests.properties.policy_cases.grants import GRANTS
 from tests.properties.policy_cases.kms_conditions import KMS_CONDITIONS
 from tests.properties.policy_cases.operator_matrix import MATRIX
 from tests.properties.policy_cases.principals import PRINCIPALS
+from tests.properties.policy_cases.retirement import RETIREMENT
 from tests.properties.policy_cases.variables import VARIABLES
 
 WRITTEN_BY_HAND = [
@@ -21,6 +22,7 @@ WRITTEN_BY_HAND = [
     *DECISIONS,
     *ACROSS_ACCOUNTS,
     *GRANTS,
+    *RETIREMENT,
     *KMS_CONDITIONS,
     *CLASSIC_BUGS,
 ]

@@ -66,7 +66,7 @@ class WorldMaker:
             document,
             [self.identity_policy() for _ in range(self.pick([0, 1, 1, 2]))],
             boundary=self._boundary(),
-            grants=[self._grant(caller) for _ in range(self.pick([0, 0, 1, 2]))] if operation else [],
+            grants=self._grants(caller, operation),
             action=action,
             values=self._values(),
             context=context,
@@ -78,6 +78,27 @@ class WorldMaker:
             arn=self._words.arn,
         )
         return made | {"identity": None} if self.chance(0.02) else made
+
+    def _grants(self, caller: dict[str, Any], operation: str | None) -> list[dict[str, Any]]:
+        if self._words.kind == "retirement":
+            return [self._with_who_retires(self._grant(caller), caller)]
+        return [self._grant(caller) for _ in range(self.pick([0, 0, 1, 2]))] if operation else []
+
+    def _with_who_retires(self, given: dict[str, Any], caller: dict[str, Any]) -> dict[str, Any]:
+        given = given | {"issuer": self._account()}
+        if self.chance(0.3):
+            return given
+        if caller["type"] == "service":
+            return given | {"retiring_service": self.pick(["s3.amazonaws.com", "sns.amazonaws.com"])}
+        if self.chance(0.3):
+            return given | {"retiring": root_arn(self._account())}
+        if self.chance(0.5) and caller["type"] != "root":
+            arn = self.pick([caller["arn"], caller.get("role_arn", caller["arn"])])
+            return given | {"retiring": arn, "retiring_id": caller["id"]}
+        arn = self.pick(
+            [user_arn(self.pick(USERS)), role_arn(self.pick(ROLE_NAMES)), session_arn("app", "s1")]
+        )
+        return given | {"retiring": arn, "retiring_id": standing_bindings(arn)[arn]}
 
     def siblings(self, given: World) -> list[World]:
         """Worlds that differ from this one in a single thing, each in another."""

@@ -13,7 +13,7 @@ class Vocabulary:
     """What is asked of one kind of thing, and what policies say of it."""
 
     kind: str
-    """`key`: a KMS key; `trust`: a role to assume; `none`: something without a policy of its own."""
+    """`key`: a KMS key; `retirement`: of its grant; `trust`: a role to assume; `none`: something without a policy of its own."""
     arn: str
     requests: list[tuple[str, str | None, bool, bool]]
     """Action, its name in grants, whether it crosses accounts, whether it has an encryption context."""
@@ -40,6 +40,11 @@ KEYS = Vocabulary(
      f"arn:aws:kms:eu-west-1:{OWNER}:key/*", "arn:aws:kms:*:*:alias/*",
      f"arn:aws:kms:us-east-1:{OWNER}:key/${{aws:PrincipalTag/key}}",
      f"arn:aws:kms:us-east-1:{OWNER}:key/${{aws:PrincipalTag/key, '{KEY_ID}'}}"],
+)  # fmt: skip
+
+RETIREMENTS = Vocabulary(
+    "retirement", KEY_ARN, [("kms:RetireGrant", "RetireGrant", False, False)],
+    ["kms:*", "*", "kms:RetireGrant", "kms:retiregrant", "kms:*Grant", "kms:Re*", "kms:Decrypt"], KEYS.resources,
 )  # fmt: skip
 
 ROLES = Vocabulary(

@@ -3,11 +3,13 @@
     {"caller":   {type, account, arn, id, role_arn?, session: {policies, managed} or None},
      "key":      {kind, account, arn, policy, bindings},
      "identity": {policies, boundary: a policy, None or "gone"} or None,
-     "grants":   [{operations, grantee, grantee_id, service, subset, equals, source_arn}],
+     "grants":   [{operations, grantee, grantee_id, service, subset, equals, source_arn, retiring, retiring_id,
+                   retiring_service, issuer}],
      "request":  {action, values, context, cross_account, grant_operation, child: a grant to be made, or None}}
 
 Policies are dicts as AWS writes them. `bindings` are what the key policy's ARNs meant when it was put. What is
-asked about is a KMS `key`, a role and its `trust` policy, or something of which `none` has a policy.
+asked about is a KMS `key`, the `retirement` of its only grant, a role and its `trust` policy, or something that has
+a policy of kind `none`.
 """
 
 from __future__ import annotations
@@ -135,8 +137,18 @@ TRUST = allow(aws(root_arn()), Sid="Enable IAM User Permissions")
 
 
 def grant(grantee: str | None = None, *operations: str, **more: Any) -> dict[str, Any]:
-    """A grant on the key; `grantee_id`, `service`, `subset`, `equals`, `source_arn` by name."""
-    empty = dict.fromkeys(("grantee_id", "service", "subset", "equals", "source_arn"))
+    """A grant on the key; all but the grantee's ARN by name."""
+    members = (
+        "grantee_id",
+        "service",
+        "subset",
+        "equals",
+        "source_arn",
+        "retiring",
+        "retiring_id",
+        "retiring_service",
+    )
+    empty = dict.fromkeys(members) | {"issuer": OWNER}
     return {"operations": list(operations or ("Decrypt",)), "grantee": grantee} | empty | more
 
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 
-def _is_grantee(grant: dict[str, Any], world: dict[str, Any]) -> bool:
-    caller = world["caller"]
+def _is(caller: dict[str, Any], arn: str | None, unique_id: str | None, service: str | None) -> bool:
+    """Whether a grant's member means the caller; a role's ARN means each of its sessions."""
     if caller["type"] == "service":
-        return bool(grant["service"] == caller["arn"])
+        return bool(service == caller["arn"])
     if caller["type"] == "root":
-        return bool(grant["grantee"] == caller["arn"])
-    if grant["grantee_id"] != caller["id"]:
-        return False
-    return grant["grantee"] in {caller["arn"], caller.get("role_arn")}
+        return bool(arn == caller["arn"])
+    return bool(unique_id == caller["id"]) and arn in {caller["arn"], caller.get("role_arn")}
+
+
+def _is_grantee(grant: dict[str, Any], world: dict[str, Any]) -> bool:
+    return _is(world["caller"], grant["grantee"], grant["grantee_id"], grant["service"])
 
 
 def _pairs(context: dict[str, str]) -> set[tuple[str, str]]:
@@ -65,3 +67,26 @@ def a_grant_permits(world: dict[str, Any]) -> bool:
         and (request["child"] is None or _child_is_no_wider(grant, request["child"]))
         for grant in world["grants"]
     )
+
+
+def the_grant_lets_the_caller_retire_it(world: dict[str, Any]) -> bool:
+    """The retiring principal, and the grantee if RetireGrant is among the operations.
+
+    Source: KMS Developer Guide, "Retiring and revoking grants".
+    """
+    (grant,), caller = world["grants"], world["caller"]
+    if _is(caller, grant["retiring"], grant["retiring_id"], grant["retiring_service"]):
+        return True
+    return "RetireGrant" in grant["operations"] and _is_grantee(grant, world)
+
+
+def an_account_may_retire_it(world: dict[str, Any]) -> bool:
+    """Whether the caller's account may, and may so delegate it.
+
+    It is the one that owns the key, the one in which the grant was created, or the retiring principal.
+    """
+    (grant,), caller = world["grants"], world["caller"]
+    accounts = {world["key"]["account"], grant["issuer"]}
+    if grant["retiring"] is not None and grant["retiring"].endswith(":root"):
+        accounts.add(grant["retiring"].split(":")[4])
+    return caller["type"] != "service" and caller["account"] in accounts

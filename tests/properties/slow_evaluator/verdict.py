@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.properties.slow_evaluator.conditions import NotUnderstood, as_list
-from tests.properties.slow_evaluator.grants import a_grant_permits
+from tests.properties.slow_evaluator.grants import (
+    a_grant_permits,
+    an_account_may_retire_it,
+    the_grant_lets_the_caller_retire_it,
+)
 from tests.properties.slow_evaluator.principals import ACCOUNT, ROLE, SESSION_OR_USER, who_is_named
 from tests.properties.slow_evaluator.statements import applicable, says
 
@@ -57,7 +61,7 @@ def _refuse_what_no_key_policy_has(document: dict[str, Any]) -> None:
 
 def _key_policy_says(world: dict[str, Any]) -> dict[str, set[str]]:
     """The ways in which the caller is named, by effect."""
-    if world["key"]["kind"] == "key":
+    if world["key"]["kind"] in {"key", "retirement"}:
         _refuse_what_no_key_policy_has(world["key"]["policy"])
     ways: dict[str, set[str]] = {"Allow": set(), "Deny": set()}
     for statement in applicable(world["key"]["policy"], world):
@@ -105,34 +109,49 @@ def _judge(world: dict[str, Any]) -> Verdict:
         return _judge_by_identity_alone(world)
     key_policy, said = _key_policy_says(world), _identity_side(world)
     across = caller["type"] != "service" and caller["account"] != key["account"]
-    if across and not request["cross_account"]:
+    if across and not request["cross_account"] and key["kind"] != "retirement":
         return Verdict(NOT_ACROSS)
-
-    denying = {one for one, effects in said.items() if effects is not None and "Deny" in effects}
-    if key_policy["Deny"]:
-        denying.add(RESOURCE)
-    if denying:
-        return Verdict(EXPLICIT, frozenset(denying))
-    if _is_gone(world):
-        return Verdict(GONE)
+    if refused := _refused(world, said, key_policy["Deny"]):
+        return refused
+    if key["kind"] == "retirement":
+        return _judge_retirement(world, said)
 
     whole_side = _missing(said, (IDENTITY, BOUNDARY, SESSION))
     if caller["type"] in {"root", "service"}:
         whole_side = frozenset()  # a root needs no identity-based policy, and a service has none
     missing = _missing_for(key_policy["Allow"], across, whole_side, _missing(said, (BOUNDARY, SESSION)))
-    if not missing or a_grant_permits(world):
+    return Verdict(IMPLICIT, missing) if missing and not a_grant_permits(world) else Verdict(ALLOWED)
+
+
+def _refused(
+    world: dict[str, Any], said: dict[str, set[str] | None], denied_by_resource: set[str]
+) -> Verdict | None:
+    """An explicit deny, wherever it stands; or nobody to allow anything to."""
+    denying = {one for one, effects in said.items() if effects is not None and "Deny" in effects}
+    if denied_by_resource:
+        denying.add(RESOURCE)
+    if denying:
+        return Verdict(EXPLICIT, frozenset(denying))
+    return Verdict(GONE) if _is_gone(world) else None
+
+
+def _judge_retirement(world: dict[str, Any], said: dict[str, set[str] | None]) -> Verdict:
+    """Nothing denies. "The kms:RetireGrant permission is not effective in a key policy."""
+    if the_grant_lets_the_caller_retire_it(world):
         return Verdict(ALLOWED)
-    return Verdict(IMPLICIT, missing)
+    if not an_account_may_retire_it(world):
+        return Verdict(IMPLICIT, frozenset({RESOURCE}))
+    delegated = not _missing(said, (IDENTITY, BOUNDARY, SESSION))
+    if world["caller"]["type"] == "root" or delegated:
+        return Verdict(ALLOWED)
+    return Verdict(IMPLICIT, frozenset({RESOURCE}))
 
 
 def _judge_by_identity_alone(world: dict[str, Any]) -> Verdict:
     """Of what has no policy of its own: only its own account's callers, by their policies."""
     caller, said = world["caller"], _identity_side(world)
-    denying = {one for one, effects in said.items() if effects is not None and "Deny" in effects}
-    if denying:
-        return Verdict(EXPLICIT, frozenset(denying))
-    if _is_gone(world):
-        return Verdict(GONE)
+    if refused := _refused(world, said, set()):
+        return refused
     if caller["account"] != world["key"]["account"]:
         return Verdict(IMPLICIT, frozenset({IDENTITY}))
     missing = _missing(said, (IDENTITY, BOUNDARY, SESSION))
