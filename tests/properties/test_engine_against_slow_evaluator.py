@@ -19,12 +19,13 @@ from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import pytest
-from tests.properties.policy_cases.engine import Prepared, answer_of
+from tests.properties.policy_cases.engine import Prepared, answer_of, verdict_of
 from tests.properties.policy_cases.random_worlds import WorldMaker
 from tests.properties.policy_cases.shrinking import shrink
 from tests.properties.policy_cases.vocabulary import ENTITIES, KEYS, RETIREMENTS, ROLES, Vocabulary
 from tests.properties.policy_cases.worlds import World
 from tests.properties.slow_evaluator.conditions import NotUnderstood, as_list
+from tests.properties.slow_evaluator.grants import a_grant_permits
 from tests.properties.slow_evaluator.principals import ACCOUNT, names_how
 from tests.properties.slow_evaluator.verdict import (
     ALLOWED,
@@ -37,6 +38,8 @@ from tests.properties.slow_evaluator.verdict import (
 )
 
 from strongroom.authorization.authorizer import Authorizer
+from strongroom.authorization.decision import PolicyType
+from strongroom.authorization.explanation import Explanation
 from strongroom.resources.grant import Grant
 from strongroom.resources.iam import Identity
 from strongroom.resources.identifiers import AccountId, KeyId, Region
@@ -206,6 +209,51 @@ def test_engine_without_the_trust_of_the_account_gives_identity_policies_no_powe
         return found
 
     assert asyncio.run(counter_examples()) == []
+
+
+_TYPES = {
+    PolicyType.KEY: "resource",
+    PolicyType.IDENTITY: "identity",
+    PolicyType.BOUNDARY: "boundary",
+    PolicyType.SESSION: "session",
+}
+
+
+def _what_is_wrong_with(explanation: Explanation, world: World) -> str | None:
+    """Against what the slow evaluator finds: which types of policy deny, and whether a grant permits."""
+    slow, explained = judge(world), verdict_of(explanation.decision)
+    if _differ(slow, explained):
+        return f"{explained}, not {slow}"
+    if slow.outcome == EXPLICIT:
+        denying = {
+            _TYPES[policy.type]
+            for policy in explanation.policies
+            for statement in policy.statements
+            if statement.denies and statement.applies
+        }
+        if denying != slow.types:
+            return f"denied by {denying}, not {slow.types}"
+    if slow.outcome not in {GONE, NOT_ACROSS}:
+        permits = any(not grant.misses for grant in explanation.grants)
+        if permits != a_grant_permits(world):
+            return f"a grant permits: {permits}"
+    if bool(explanation.decision.statements) != (slow.allowed or slow.outcome == EXPLICIT):
+        return f"statements {explanation.decision.statements}"
+    return None
+
+
+def test_engine_that_explains_itself_finds_what_the_slow_evaluator_does() -> None:
+    async def wrong_explanations() -> list[tuple[World, str]]:
+        found = []
+        for maker in _makers("explanations", _how_many() // 6):
+            world = maker.make()
+            prepared = Prepared(world)
+            explanation = await prepared.explained_by(Authorizer(prepared.facts))
+            if wrong := _what_is_wrong_with(explanation, world):
+                found.append((world, wrong))
+        return found
+
+    assert asyncio.run(wrong_explanations()) == []
 
 
 class _ChangingFacts:

@@ -25,6 +25,7 @@ from tests.support.policy_facts import FactsInMemory, GivenValues
 from strongroom.authorization.ask import Ask
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.authorization.decision import Decision, Reason
+from strongroom.authorization.explanation import Explanation
 from strongroom.aws.generated.enums import (
     GrantOperation,
     KeyManagerType,
@@ -220,6 +221,10 @@ class Prepared:
             case _:
                 decision = await authorizer.authorize_key(self._ask())
         return verdict_of(decision)
+
+    async def explained_by(self, authorizer: Authorizer) -> Explanation:
+        """What this engine says of a world with a key, and why."""
+        return await authorizer.explain_key(self._ask())
 
 
 async def answer_of(world: World) -> Verdict:
