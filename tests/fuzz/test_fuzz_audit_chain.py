@@ -140,6 +140,7 @@ def test_frames_of_any_bytes_are_refused_or_parsed_alike_in_any_pieces(noise: li
     for flags, _, count, body in split:
         if flags < 0x80:
             assert [line.startswith(b'{"eventVersion":') for line in body.split(b"\n")] == [True] * count
+            assert b"\0" not in body
 
 
 @given(

@@ -51,7 +51,7 @@ class SyncFailed(Exception):
 class Trail:
     """The open audit trail. One writer at a time, kept by a lock on the directory's lock file.
 
-    INVARIANT A2: blocks are only ever appended, each bound to the one before it by its hash.
+    INVARIANT A2: blocks are only ever added at the end, each bound to the one before it by its hash.
     INVARIANT A3: what `sync` returned for is on disk; a failed sync is never repeated.
     """
 
@@ -222,7 +222,7 @@ class Trail:
     def _end_segment(self) -> None:
         """Bring a full segment to its length, on disk before the next one is. Raises OSError, SyncFailed."""
         self.sync()
-        if self._room_end > self._offset:
+        if self._room_bytes:
             self._drop_room()
             try:
                 os.fsync(self._file)
@@ -238,6 +238,7 @@ class Trail:
             self._write_anew(name, end.torn_bytes)
         elif end.size > end.offset:
             os.ftruncate(self._file, end.offset)  # room that was made by a writer that crashed
+            os.fsync(self._file)
 
     def _write_anew(self, name: str, torn_bytes: int) -> None:
         """After a crash: put the segment's whole blocks into a new file, and that in the old one's place.
