@@ -30,12 +30,14 @@ from strongroom.aws import query_refusals, refusals, signature_refusals
 from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.enums import OriginType
 from strongroom.aws.query_services import QUERY_SERVICES
-from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
 from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
+from strongroom.identity.user_identity import user_identity_of
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
+from strongroom.operations.entity_arns import entity_arn_of
+from strongroom.operations.error_translation import in_words_of, translate
 from strongroom.operations.grant_lookup import require_may_retire, resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
 from strongroom.operations.key_availability import as_judged, require_own_material
@@ -48,8 +50,10 @@ from strongroom.operations.operation import (
     AccountTarget,
     AliasedKeyTarget,
     AliasTarget,
+    EntityTarget,
     GrantTarget,
     KeyTarget,
+    NewKeyTarget,
     Operation,
     Rehearsed,
     RelatedKeyTarget,
@@ -58,10 +62,11 @@ from strongroom.operations.operation import (
 from strongroom.operations.plan import Plan, record_material, record_request, record_response
 from strongroom.operations.recipients import read_recipient, record_recipient
 from strongroom.operations.request_quotas import RequestQuotas
+from strongroom.operations.resource_arns import resource_arn_of
 from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
-from strongroom.resources.identifiers import Region, alias_arn
+from strongroom.resources.identifiers import Region
 from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule, require_state
@@ -224,7 +229,7 @@ class Pipeline:
             trip.grants = await read_grant_tokens(
                 self._rooms.boundary, request.grant_tokens, authenticated.region
             )
-        if not plan.changes_a_key:
+        if not plan.takes_turns:
             trip.response = await self._run(trip, plan, authenticated, request)
             return plan
         await self._turns.take()
@@ -310,7 +315,10 @@ class Pipeline:
             trip.keys = tuple(keys)
             require_may_retire(principal, target, key, grant)
             return grant
-        elif isinstance(target, AliasTarget | AccountTarget):
+        elif isinstance(target, EntityTarget):
+            resource = await entity_arn_of(rooms.store, target, request, principal, region)
+            self._authorize_by_identity(target.action, principal, resource)
+        elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
             self._authorize_resource(target, request, authenticated)
         return None
 
@@ -345,19 +353,23 @@ class Pipeline:
         raise denial(decision, principal, target.action, key.arn)
 
     def _authorize_resource(
-        self, target: AliasTarget | AccountTarget, request: Any, authenticated: AuthenticatedRequest
+        self,
+        target: AliasTarget | AccountTarget | NewKeyTarget,
+        request: Any,
+        authenticated: AuthenticatedRequest,
     ) -> None:
-        authorizer = self._rooms.authorizer
         principal = authenticated.principal
-        if isinstance(target, AccountTarget):
-            resource = "*"
-            decision = authorizer.authorize_account(principal, target.action, principal.account_id, resource)
-        else:
-            name = getattr(request, target.member)
-            resource = alias_arn(authenticated.region, principal.account_id, name)
-            decision = authorizer.authorize_alias(principal, target.action, resource, principal.account_id)
+        account_id = principal.account_id
+        resource = resource_arn_of(target, request, account_id, authenticated.region)
+        if resource is None:
+            return
+        self._authorize_by_identity(target.action, principal, resource)
+
+    def _authorize_by_identity(self, action: str, principal: AuthenticatedPrincipal, resource: str) -> None:
+        account_id = principal.account_id
+        decision = self._rooms.authorizer.authorize_account(principal, action, account_id, resource)
         if not decision.allowed:
-            raise denial(decision, principal, target.action, resource)
+            raise denial(decision, principal, action, resource)
 
     def _record(self, trip: Trip, service: str) -> Awaitable[None] | None:
         """Hand over the record; what comes back, if anything, is to be waited for."""
@@ -420,7 +432,9 @@ class Pipeline:
         if related is not None:
             region = related.region
         return render_envelope(
-            user_identity=_UNKNOWN_CALLER if authenticated is None else _identity(authenticated.principal),
+            user_identity=_UNKNOWN_CALLER
+            if authenticated is None
+            else render_user_identity(**user_identity_of(authenticated.principal)),
             event_source=f"{service}.amazonaws.com",
             event_name=trip.name if related is None else related.name,
             region=region,
@@ -430,9 +444,17 @@ class Pipeline:
             resources=[(key.arn, key.account_id) for key in trip.keys]
             if related is None
             else related.resources,
-            recipient_account_id="" if authenticated is None else authenticated.principal.account_id,
+            recipient_account_id=_recipient_account_id(trip),
             tls_details=None,
         )
+
+
+def _recipient_account_id(trip: Trip) -> str:
+    """The caller's account; a service has none, so that of the key it uses."""
+    if trip.authenticated is None:
+        return ""
+    account_id = trip.authenticated.principal.account_id
+    return account_id or next((str(key.account_id) for key in trip.keys), "")
 
 
 def _additional_data(trip: Trip) -> Mapping[str, object] | None:
@@ -443,16 +465,6 @@ def _additional_data(trip: Trip) -> Mapping[str, object] | None:
     if trip.recipient is None:
         return material
     return {**(material or {}), "recipient": record_recipient(trip.recipient)}
-
-
-def _identity(principal: AuthenticatedPrincipal) -> bytes:
-    return render_user_identity(
-        type=principal.type,
-        principal_id=principal.principal_id,
-        arn=principal.arn,
-        account_id=principal.account_id,
-        access_key_id=principal.access_key_id,
-    )
 
 
 def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Clock) -> None:
@@ -466,26 +478,3 @@ def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Cl
         require_state(rule, key.key_state, key.arn)
         if key.origin is _EXTERNAL:  # INVARIANT R5
             require_state(rule, state_as_of(key, clock.now()), key.arn)
-
-
-def in_words_of(service: str, error: ApiError, is_authenticated: bool) -> ApiError:
-    """The same error as the service names it: STS and IAM have names and statuses of their own."""
-    return error if service == "kms" else signature_refusals.as_query_error(error, is_authenticated)
-
-
-def translate(raised: Exception) -> ApiError:
-    """The one place where an exception becomes an answer (T4)."""
-    if isinstance(raised, ApiError):
-        return raised
-    if isinstance(raised, CiphertextRefused):
-        return refusals.invalid_ciphertext()
-    if isinstance(raised, BoundaryBusy):
-        return refusals.throttled()
-    where = raised.__traceback__
-    while where is not None and where.tb_next is not None:
-        where = where.tb_next
-    place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where is not None else "?"
-    logger.error(
-        "a request failed with %s at %s", type(raised).__name__, place
-    )  # no values: they may be secret
-    return refusals.internal()

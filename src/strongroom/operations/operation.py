@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from strongroom.aws.generated.enums import KeyUsageType
+from strongroom.resources.iam import EntityKind
 from strongroom.resources.key_state import StateRule
 
 
@@ -66,14 +67,50 @@ class AccountTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class NewKeyTarget:
+    """The KMS key that the operation will make; only where the request gives the member `given`.
+
+    Its ARN is not known yet, so identity policies are asked about `key/*` in the Region that the member
+    `region` names, or in the request's own.
+    """
+
+    action: str
+    given: str
+    region: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class GrantTarget:
     """A grant that says itself who may do this to it: RetireGrant. Named by a token, or its id and key."""
 
     action: str
 
 
+@dataclass(frozen=True, slots=True)
+class EntityTarget:
+    """An entity of IAM as a resource. The operation looks it up itself; it need not exist.
+
+    `member` is the input's attribute that names it: a name, or the ARN of a policy or provider. Of an entity
+    that the operation makes, `path` is the attribute that holds its path. `is_caller_if_absent`: without a
+    name the calling user is meant.
+    """
+
+    action: str
+    kind: EntityKind
+    member: str
+    path: str | None = None
+    is_caller_if_absent: bool = False
+
+
 Target: TypeAlias = (
-    KeyTarget | RelatedKeyTarget | AliasTarget | AliasedKeyTarget | AccountTarget | GrantTarget
+    KeyTarget
+    | RelatedKeyTarget
+    | AliasTarget
+    | AliasedKeyTarget
+    | AccountTarget
+    | NewKeyTarget
+    | GrantTarget
+    | EntityTarget
 )
 Access: TypeAlias = tuple[Target, ...]
 
