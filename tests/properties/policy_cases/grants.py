@@ -60,6 +60,8 @@ def _grantees() -> list[Case]:
     to_session = grant(session_arn("app", "s1"), grantee_id=_APP_ID)
     return [
         _case("to the user", _CREATE, _ALICE, [_to_alice()], ALLOW),
+        _case("to the user under an earlier name", _CREATE, _ALICE, [grant(user_arn("al"), grantee_id=_ALICE_ID)], ALLOW),
+        _case("to the user under an earlier path", _CREATE, _ALICE, [grant(user_arn("x/alice"), grantee_id=_ALICE_ID)], ALLOW),
         _case("to another user", _CREATE, user("bobby"), [_to_alice()], _NO_RESOURCE),
         _case("to a user made again", _CREATE, user("alice", life=2), [_to_alice()], _NO_RESOURCE),
         _case("to that user of another account", _CREATE, user("alice", OTHER), [_to_alice()], _NO_RESOURCE),

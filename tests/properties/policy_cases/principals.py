@@ -141,6 +141,8 @@ def _deleted_and_made_again() -> list[Case]:
     return [
         case("the same user still", user("alice"), names_alice, {alice: first_alice}, ALLOW),
         case("user", again["user"], names_alice, {alice: first_alice}, _NONE),
+        case("not at all, but under another name", user("alice"), [allow(aws(user_arn("al")))],
+             {user_arn("al"): first_alice}, ALLOW),
         case("user, and the policy put again", again["user"], names_alice, {alice: second_alice}, ALLOW),
         case("user whose ARN meant nobody", user("alice"), names_alice, {}, _NONE),
         case("user in a Deny: it means the one who is gone", again["user"], denies_alice, {alice: first_alice}, ALLOW),

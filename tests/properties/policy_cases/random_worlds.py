@@ -306,6 +306,8 @@ class WorldMaker:
         if self.chance(0.6):
             arn = self.pick([caller["arn"], caller.get("role_arn", caller["arn"])])
             grantee_id = None if caller["type"] == "root" else caller["id"]
+            if caller["type"] == "user" and self.chance(0.1):  # renamed since
+                arn = user_arn("former", caller["account"])
             return grant(arn, *operations, grantee_id=grantee_id, **constraints)
         arn = self.pick(
             [user_arn(self.pick(USERS)), role_arn(self.pick(ROLE_NAMES)), session_arn("app", "s1")]

@@ -11,12 +11,15 @@ from typing import Any
 
 
 def _is(caller: dict[str, Any], arn: str | None, unique_id: str | None, service: str | None) -> bool:
-    """Whether a grant's member means the caller; a role's ARN means each of its sessions."""
+    """Whether a grant's member means the caller: a user by its unique id, as its name may have changed since;
+    a session by its own ARN or by its role's."""
     if caller["type"] == "service":
         return bool(service == caller["arn"])
     if caller["type"] == "root":
         return bool(arn == caller["arn"])
-    return bool(unique_id == caller["id"]) and arn in {caller["arn"], caller.get("role_arn")}
+    if unique_id != caller["id"]:
+        return False
+    return caller["type"] == "user" or arn in {caller["arn"], caller["role_arn"]}
 
 
 def _is_grantee(grant: dict[str, Any], world: dict[str, Any]) -> bool:
