@@ -46,6 +46,7 @@ _TYPES = {
     "user": PrincipalType.IAM_USER,
     "session": PrincipalType.ASSUMED_ROLE,
     "service": PrincipalType.AWS_SERVICE,
+    "web": PrincipalType.ASSUMED_ROLE,
 }
 _VERDICTS = {
     Reason.DENIED_BY_KEY_POLICY: (EXPLICIT, RESOURCE),
@@ -77,6 +78,8 @@ def verdict_of(decision: Decision) -> Verdict:
 def _principal(world: World, facts: FactsInMemory) -> AuthenticatedPrincipal:
     caller = world["caller"]
     session = None
+    if caller["type"] == "web":
+        session = Session(_NOW, _NOW.replace(year=2027), federated_provider=caller["provider"])
     if caller["type"] == "session":
         arns = tuple(
             f"arn:aws:iam::aws:policy/session-{n}" for n, _ in enumerate(caller["session"]["managed"])

@@ -12,6 +12,7 @@ from tests.properties.policy_cases.kms_conditions import KMS_CONDITIONS
 from tests.properties.policy_cases.operator_matrix import MATRIX
 from tests.properties.policy_cases.principals import PRINCIPALS
 from tests.properties.policy_cases.retirement import RETIREMENT
+from tests.properties.policy_cases.trust import TRUST_POLICIES
 from tests.properties.policy_cases.variables import VARIABLES
 
 WRITTEN_BY_HAND = [
@@ -23,6 +24,7 @@ WRITTEN_BY_HAND = [
     *ACROSS_ACCOUNTS,
     *GRANTS,
     *RETIREMENT,
+    *TRUST_POLICIES,
     *KMS_CONDITIONS,
     *CLASSIC_BUGS,
 ]

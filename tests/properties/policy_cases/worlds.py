@@ -1,6 +1,6 @@
 """Worlds: everything that one decision is made from, as plain dicts.
 
-    {"caller":   {type, account, arn, id, role_arn?, session: {policies, managed} or None},
+    {"caller":   {type, account, arn, id, role_arn?, provider?, session: {policies, managed} or None},
      "key":      {kind, account, arn, policy, bindings},
      "identity": {policies, boundary: a policy, None or "gone"} or None,
      "grants":   [{operations, grantee, grantee_id, service, subset, equals, source_arn, retiring, retiring_id,
@@ -99,6 +99,17 @@ def service(name: str) -> dict[str, Any]:
     return {"type": "service", "account": "", "arn": arn, "id": "", "session": None}
 
 
+def web_identity(provider: str, account: str = OWNER) -> dict[str, Any]:
+    """The bearer of an OpenID Connect provider's token, who has no role yet."""
+    return {
+        "type": "web",
+        "account": account,
+        "arn": provider.rsplit("/", maxsplit=1)[-1] + ":sub",
+        "id": "",
+        "provider": provider,
+    }
+
+
 def policy(*statements: dict[str, Any], version: str | None = VERSION) -> Policy:
     """A policy document."""
     return ({"Version": version} if version else {}) | {"Statement": list(statements)}
@@ -178,6 +189,9 @@ def caller_values(caller: dict[str, Any]) -> dict[str, list[str]]:
     Source: IAM User Guide, "AWS global condition context keys", Properties of the principal.
     """
     values = {"aws:securetransport": "true", "aws:requestedregion": REGION, "aws:sourceip": "203.0.113.7"}
+    if caller["type"] == "web":
+        values |= {"aws:federatedprovider": caller["provider"]}
+        return {key: [value] for key, value in values.items()}
     if caller["type"] == "service":
         values |= {"aws:principalisawsservice": "true", "aws:principalservicename": caller["arn"]}
         return {key: [value] for key, value in values.items()}

@@ -37,7 +37,7 @@ def names_how(principal: str, caller: dict[str, Any], bindings: dict[str, str]) 
     """How one entry of `{"AWS": ...}` names the caller."""
     if principal == "*":
         return SESSION_OR_USER
-    if caller["type"] == "service":
+    if caller["type"] in {"service", "web"}:
         return NOBODY
     if account := _of_account(principal):
         same = ACCOUNT if caller["type"] != "root" else SESSION_OR_USER
@@ -65,12 +65,9 @@ def _entries(element: Any) -> list[tuple[str, str]]:
 
 
 def _all_ways(element: Any, caller: dict[str, Any], bindings: dict[str, str]) -> set[str]:
-    ways = set()
-    for kind, principal in _entries(element):
-        if kind == "AWS":
-            ways.add(names_how(principal, caller, bindings))
-        elif kind == "Service" and caller["type"] == "service" and principal == caller["arn"]:
-            ways.add(SESSION_OR_USER)
+    own = {"service": ("Service", caller["arn"]), "web": ("Federated", caller.get("provider"))}
+    ways = {SESSION_OR_USER} if own.get(caller["type"]) in _entries(element) else set()
+    ways |= {names_how(one, caller, bindings) for kind, one in _entries(element) if kind == "AWS"}
     return ways - {NOBODY}
 
 
@@ -97,6 +94,7 @@ def _is_excepted(excepted: set[str], world: dict[str, Any]) -> bool:
     needed = {
         "root": {SESSION_OR_USER},
         "service": {SESSION_OR_USER},
+        "web": {SESSION_OR_USER},
         "user": {SESSION_OR_USER, ACCOUNT},
         "session": {SESSION_OR_USER, ROLE, ACCOUNT},
     }

@@ -59,10 +59,19 @@ def _refuse_what_no_key_policy_has(document: dict[str, Any]) -> None:
                 raise NotUnderstood(str(keys))
 
 
+def _refuse_what_no_trust_policy_has(document: dict[str, Any]) -> None:
+    """Source: IAM User Guide, "How to use trust policies with IAM roles"; "NotPrincipal"."""
+    for statement in as_list(document["Statement"]):
+        if {"Resource", "NotResource", "NotPrincipal"} & statement.keys():
+            raise NotUnderstood(str(statement))
+
+
 def _key_policy_says(world: dict[str, Any]) -> dict[str, set[str]]:
     """The ways in which the caller is named, by effect."""
     if world["key"]["kind"] in {"key", "retirement"}:
         _refuse_what_no_key_policy_has(world["key"]["policy"])
+    if world["key"]["kind"] == "trust":
+        _refuse_what_no_trust_policy_has(world["key"]["policy"])
     ways: dict[str, set[str]] = {"Allow": set(), "Deny": set()}
     for statement in applicable(world["key"]["policy"], world):
         ways[statement["Effect"]] |= who_is_named(statement, world)
@@ -117,8 +126,8 @@ def _judge(world: dict[str, Any]) -> Verdict:
         return _judge_retirement(world, said)
 
     whole_side = _missing(said, (IDENTITY, BOUNDARY, SESSION))
-    if caller["type"] in {"root", "service"}:
-        whole_side = frozenset()  # a root needs no identity-based policy, and a service has none
+    if caller["type"] in {"root", "service", "web"}:
+        whole_side = frozenset()  # a root needs no identity-based policy, and the others have none
     missing = _missing_for(key_policy["Allow"], across, whole_side, _missing(said, (BOUNDARY, SESSION)))
     return Verdict(IMPLICIT, missing) if missing and not a_grant_permits(world) else Verdict(ALLOWED)
 
