@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from strongroom.authorization.decision import Decision, Reason
-from strongroom.authorization.evaluation import (
-    CompiledPolicy,
-    RequestContext,
-    compile_policy,
-    evaluate_key_policy,
-)
+from strongroom.authorization.evaluation import RequestContext, evaluate_key_policy
 from strongroom.authorization.key_policy import parse_policy
+from strongroom.authorization.statements import CompiledPolicy, compile_policy
 from strongroom.aws.errors import ApiError
 from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
 from strongroom.resources.key import Key

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
-from strongroom.authorization.evaluation import RequestContext, compile_policy, evaluate_key_policy
+from strongroom.authorization.evaluation import RequestContext, evaluate_key_policy
 from strongroom.authorization.policy_document import PolicyDocument
+from strongroom.authorization.policy_error import PolicyError, kms_refusal
 from strongroom.authorization.policy_parser import parse_document
+from strongroom.authorization.statements import compile_policy
 from strongroom.aws import refusals
 from strongroom.identity.principal import AuthenticatedPrincipal
 
@@ -23,7 +25,10 @@ def parse_policy(text: str) -> PolicyDocument:
     # A lone surrogate has no UTF-8 form; it only must not break the count.
     if len(text.encode("utf-8", "surrogatepass")) > POLICY_BYTES_MAX:
         raise refusals.policy_too_long(POLICY_BYTES_MAX)
-    return parse_document(text)
+    try:
+        return parse_document(text)
+    except PolicyError as error:
+        raise kms_refusal(error) from None
 
 
 def check_lockout(principal: AuthenticatedPrincipal, policy_text: str, key_arn: str, account_id: str) -> None:
