@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 
 from strongroom.authorization.ask import Ask, PolicyFacts
-from strongroom.authorization.decision import A_GRANT_MAY_STILL_ALLOW, Decision, PolicyType, Reason
+from strongroom.authorization.decision import A_GRANT_MAY_STILL_ALLOW, Decision, PolicyType
 from strongroom.authorization.evaluation import (
     PolicyInForce,
     Question,
@@ -28,7 +28,6 @@ from strongroom.authorization.standings import (
 from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
 from strongroom.resources.grant import Grant
 from strongroom.resources.iam import Identity
-from strongroom.resources.key import Key
 
 _NO_SESSION_POLICIES: SessionSources = ()
 _WITH_IDENTITY = (PrincipalType.IAM_USER, PrincipalType.ASSUMED_ROLE)

@@ -25,7 +25,8 @@ from strongroom.authorization.decision import (
     Reason,
     StatementReference,
 )
-from strongroom.authorization.statements import Caller, CompiledPolicy, CompiledStatement, PrincipalMatch
+from strongroom.authorization.principals import Caller, PrincipalMatch
+from strongroom.authorization.statements import CompiledPolicy, CompiledStatement
 
 References = tuple[StatementReference, ...]
 
@@ -142,8 +143,11 @@ def evaluate_resource_policy(
     if question.is_root or question.caller_account_id == "":
         return Decision(True, allowed, direct.any)
     side = own_side(question, own)
-    if is_stranger:
-        return _by_identity(side, direct.any)
+    return _by_identity(side, direct.any) if is_stranger else _within_account(direct, side, allowed)
+
+
+def _within_account(direct: _Direct, side: OwnSide, allowed: Reason) -> Decision:
+    """A user or a role's session, which the policy of a resource in its own account names somehow."""
     if direct.unlimited:
         return Decision(True, allowed, direct.unlimited)
     if direct.user and side.limits(boundary=False) is None:
@@ -235,7 +239,7 @@ def _applying_to_caller(
     policy: CompiledPolicy, question: Question
 ) -> list[tuple[CompiledStatement, PrincipalMatch]]:
     """The statements of a resource's policy that are about this caller and hold, with how they name it."""
-    found = []
+    found: list[tuple[CompiledStatement, PrincipalMatch]] = []
     for statement in policy.statements:
         match = statement.principal_match(question.caller)
         if match is not PrincipalMatch.NONE and _applies(statement, question):

@@ -7,7 +7,12 @@ back, so a pattern such as a*a*a*a*b costs no more than its length times the tex
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+ONE = "\udfff"
+"""What `?` has become inside a compiled pattern: it stands for itself in no text, so that a `?` that is
+meant as one can stand beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +45,27 @@ class Glob:
 
 def compile_glob(pattern: str) -> Glob:
     """Take a pattern apart; every text is a valid pattern."""
-    pieces = pattern.split("*")
+    return glob_of_pieces(pattern.replace("?", ONE).split("*"))
+
+
+def glob_of_pieces(pieces: Sequence[str]) -> Glob:
+    """A pattern from what stands between its stars, where ONE is a `?` and every other character itself."""
     length_min = sum(map(len, pieces))
     if len(pieces) == 1:
-        return Glob(pattern, (), None, length_min)
+        return Glob(pieces[0], (), None, length_min)
     return Glob(pieces[0], tuple(piece for piece in pieces[1:-1] if piece), pieces[-1], length_min)
 
 
 def _is_at(piece: str, text: str, start: int) -> bool:
     """Whether `piece` fits at `start`; the caller has made sure that it does not run over the end."""
-    if "?" not in piece:
+    if ONE not in piece:
         return text.startswith(piece, start)
-    return all(wanted in ("?", text[start + offset]) for offset, wanted in enumerate(piece))
+    return all(wanted in (ONE, text[start + offset]) for offset, wanted in enumerate(piece))
 
 
 def _find(piece: str, text: str, start: int, end: int) -> int:
     """The leftmost place of `piece` in text[start:end], or -1."""
-    if "?" not in piece:
+    if ONE not in piece:
         return text.find(piece, start, end)
     for place in range(start, end - len(piece) + 1):
         if _is_at(piece, text, place):

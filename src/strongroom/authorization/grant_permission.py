@@ -52,9 +52,7 @@ def grantee_names(principal: AuthenticatedPrincipal, identity: Identity | None) 
     if principal.type is PrincipalType.AWS_SERVICE:
         return (GranteeName(principal.arn, None, PrincipalMatch.SERVICE),)
     partition = principal.arn.split(":", 2)[1]
-    account = GranteeName(
-        f"arn:{partition}:iam::{principal.account_id}:root", None, PrincipalMatch.ACCOUNT
-    )
+    account = GranteeName(f"arn:{partition}:iam::{principal.account_id}:root", None, PrincipalMatch.ACCOUNT)
     if principal.type is PrincipalType.ROOT:
         return (account,)
     if principal.type is PrincipalType.IAM_USER:
@@ -67,7 +65,7 @@ def grantee_names(principal: AuthenticatedPrincipal, identity: Identity | None) 
 
 
 class GrantMemory:
-    """A key's grants to one grantee, arranged for finding for as long as the store hands out the same ones."""
+    """A key's grants to one grantee, arranged for finding while the store hands out the same ones."""
 
     __slots__ = ("_facts", "_kept", "_size")
 

@@ -1,8 +1,8 @@
 """Does a grant permit this? Found without looking at every grant of the grantee.
 
 Grants only allow. A grant permits what its operations list, to the very user or role that its grantee's ARN
-meant when it was made, under its constraints. Source: KMS API reference, GrantConstraints and CreateGrant; KMS
-Developer Guide, "Grants in AWS KMS".
+meant when it was made, under its constraints. Source: KMS API reference, GrantConstraints and CreateGrant;
+KMS Developer Guide, "Grants in AWS KMS".
 """
 
 from __future__ import annotations

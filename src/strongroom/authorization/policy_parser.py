@@ -16,10 +16,12 @@ from strongroom.authorization.policy_document import (
     Effect,
     PatternElement,
     PolicyDocument,
+    PolicyKind,
     PrincipalElement,
     PrincipalKind,
     Statement,
 )
+from strongroom.authorization.policy_error import PolicyError, Problem
 from strongroom.authorization.policy_json import (
     JsonNumber,
     JsonObject,
@@ -29,7 +31,6 @@ from strongroom.authorization.policy_json import (
     require_object,
     require_text,
 )
-from strongroom.aws import refusals
 
 VERSIONS = ("2012-10-17", "2008-10-17")
 VERSION_DEFAULT = "2008-10-17"
@@ -95,15 +96,15 @@ _CONDITION_KEY = re.compile(r"[^:]+:.+", re.DOTALL)
 _NOT_PERMITTED_KEYS = ("aws:ResourceTag", "kms:ResourceTag", "kms:ResourceAliases")
 
 
-def parse_document(text: str) -> PolicyDocument:
-    """Raises ApiError MalformedPolicyDocumentException for everything that is not a key policy."""
+def parse_document(text: str, kind: PolicyKind = PolicyKind.KEY) -> PolicyDocument:
+    """Raises PolicyError for everything that is not a policy of this kind."""
     document = parse_policy_json(text)
     require_members(document, _DOCUMENT_MEMBERS, "The policy")
     version = require_text(document.get("Version", VERSION_DEFAULT), "Version")
     if version not in VERSIONS:
-        raise refusals.malformed_policy("Version must be 2012-10-17 or 2008-10-17.")
+        raise PolicyError("Version must be 2012-10-17 or 2008-10-17.", Problem.SYNTAX)
     if "Statement" not in document:
-        raise refusals.malformed_policy("The policy must have a Statement.")
+        raise PolicyError("The policy must have a Statement.", Problem.SYNTAX)
     return PolicyDocument(
         version=version,
         id=_parse_optional_text(document, "Id"),
@@ -118,11 +119,11 @@ def _parse_statement(statement: JsonObject) -> Statement:
     require_members(statement, _STATEMENT_MEMBERS, "A statement")
     effect = statement.get("Effect")
     if type(effect) is not str or effect not in (Effect.ALLOW, Effect.DENY):
-        raise refusals.malformed_policy("Effect must be Allow or Deny.")
+        raise PolicyError("Effect must be Allow or Deny.", Problem.SYNTAX)
     principal = _parse_principal(statement)
     if principal.negated and effect == Effect.ALLOW:
         # It would allow everyone that was not thought of.
-        raise refusals.malformed_policy("NotPrincipal must not be used with Allow.")
+        raise PolicyError("NotPrincipal must not be used with Allow.", Problem.SYNTAX)
     return Statement(
         sid=_parse_optional_text(statement, "Sid"),
         effect=Effect(effect),
@@ -140,7 +141,7 @@ def _parse_optional_text(of: JsonObject, member: str) -> str | None:
 def _require_policy_text(value: object, where: str) -> str:
     text = require_text(value, where)
     if _TEXT.fullmatch(text) is None:
-        raise refusals.malformed_policy(f"{where} has a character that a key policy cannot have.")
+        raise PolicyError(f"{where} has a character that a key policy cannot have.", Problem.SYNTAX)
     return text
 
 
@@ -148,7 +149,7 @@ def _require_one_of(statement: JsonObject, member: str) -> tuple[Any, bool]:
     """The value of `member` or of Not`member`, of which a statement has exactly one."""
     given = [name for name in (member, f"Not{member}") if name in statement]
     if len(given) != 1:
-        raise refusals.malformed_policy(f"A statement must have exactly one of {member} and Not{member}.")
+        raise PolicyError(f"A statement must have exactly one of {member} and Not{member}.", Problem.SYNTAX)
     return statement[given[0]], given[0] != member
 
 
@@ -157,7 +158,7 @@ def _parse_principal(statement: JsonObject) -> PrincipalElement:
     if value == "*" and type(value) is str:
         return PrincipalElement(((PrincipalKind.AWS, "*"),), negated)
     if not isinstance(value, dict) or not value:
-        raise refusals.invalid_policy_principals()
+        raise PolicyError("A principal is not one.", Problem.PRINCIPALS)
     names = tuple(
         (kind, name)
         for kind, given in value.items()
@@ -166,7 +167,7 @@ def _parse_principal(statement: JsonObject) -> PrincipalElement:
     for kind, name in names:
         form = _AWS_PRINCIPAL if kind == PrincipalKind.AWS else _OTHER_PRINCIPAL
         if kind not in tuple(PrincipalKind) or type(name) is not str or form.fullmatch(name) is None:
-            raise refusals.invalid_policy_principals()
+            raise PolicyError("A principal is not one.", Problem.PRINCIPALS)
     return PrincipalElement(tuple((PrincipalKind(kind), name) for kind, name in names), negated)
 
 
@@ -174,7 +175,7 @@ def _parse_patterns(statement: JsonObject, member: str, form: re.Pattern[str]) -
     value, negated = _require_one_of(statement, member)
     patterns = tuple(_require_policy_text(item, member) for item in require_list(value, member))
     if any(form.fullmatch(pattern) is None for pattern in patterns):
-        raise refusals.malformed_policy(f"{member} has a value that is not one.")
+        raise PolicyError(f"{member} has a value that is not one.", Problem.SYNTAX)
     return PatternElement(patterns, negated)
 
 
@@ -182,9 +183,9 @@ def _parse_conditions(value: object) -> tuple[Condition, ...]:
     conditions = []
     for operator, keys in require_object(value, "Condition").items():
         if not _is_operator(operator):
-            raise refusals.malformed_policy("Condition has an operator that does not exist.")
+            raise PolicyError("Condition has an operator that does not exist.", Problem.SYNTAX)
         if not require_object(keys, "A condition operator"):
-            raise refusals.malformed_policy("A condition operator must have a condition key.")
+            raise PolicyError("A condition operator must have a condition key.", Problem.SYNTAX)
         for key, values in keys.items():
             _require_condition_key(key)
             conditions.append(
@@ -206,10 +207,10 @@ def _is_operator(operator: str) -> bool:
 
 def _require_condition_key(key: str) -> None:
     if _CONDITION_KEY.fullmatch(key) is None or _TEXT.fullmatch(key) is None:
-        raise refusals.malformed_policy("Condition has a key that is not one.")
+        raise PolicyError("Condition has a key that is not one.", Problem.SYNTAX)
     for name in _NOT_PERMITTED_KEYS:
         if key.split("/", 1)[0].lower() == name.lower():
-            raise refusals.policy_condition_keys_not_permitted(name)
+            raise PolicyError("A condition key is not permitted.", Problem.CONDITION_KEY, name)
 
 
 def _parse_value(value: object) -> str:
@@ -222,5 +223,5 @@ def _parse_value(value: object) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:  # a lone surrogate is no character
-        raise refusals.malformed_policy("A condition value is not text.") from None
+        raise PolicyError("A condition value is not text.", Problem.SYNTAX) from None
     return text

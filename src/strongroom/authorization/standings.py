@@ -1,7 +1,7 @@
 """What stands between a caller and a resource: the policies that have a say, compiled, and what was decided.
 
-A standing is found under everything that it was made from: the resource's policy with its bindings, who calls,
-and the session policies; and it is for one `Identity` object, which the store hands out for as long as
+A standing is found under everything that it was made from: the resource's policy with its bindings, who
+calls, and the session policies; and it is for one `Identity` object, which the store hands out for as long as
 nothing of that user or role has changed. Its decisions are found under what the request adds: action,
 resource, and the values of exactly the condition keys that its policies look at.
 """
@@ -15,7 +15,7 @@ from strongroom.authorization.decision import Decision
 from strongroom.authorization.evaluation import CallerPolicies, PolicyInForce
 from strongroom.authorization.policy_document import PolicyKind
 from strongroom.authorization.policy_memory import EMPTY_POLICY, PolicyMemory
-from strongroom.authorization.statements import Caller
+from strongroom.authorization.principals import Caller
 from strongroom.resources.iam import Identity, PolicySource
 
 STANDINGS_MAX = 4096

@@ -18,6 +18,7 @@ from strongroom.aws.generated.enums import (
 )
 from strongroom.resources.identifiers import AccountId, KeyArn, KeyId, MaterialId, Region
 
+
 @dataclass(frozen=True, slots=True)
 class KeyMaterial:
     """One key material of a KMS key, as an exported key token that only the boundary can open."""

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from strongroom.authorization.decision import Decision
-from strongroom.authorization.evaluation import RequestContext, compile_policy, evaluate_key_policy
+from strongroom.authorization.evaluation import RequestContext, evaluate_key_policy
 from strongroom.authorization.key_policy import parse_policy
+from strongroom.authorization.statements import compile_policy
 from strongroom.aws.generated.enums import KeyManagerType, KeySpec, KeyState, KeyUsageType, OriginType
 from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
 from strongroom.resources.identifiers import AccessKeyId, AccountId, KeyId, Region, key_arn

@@ -151,7 +151,6 @@ def test_other_account_on_operation_that_does_not_cross_is_denied_whatever_the_p
         {"Condition": {"StringEquals": {"kms:CallerAccount": OWNER}}},
         {"Condition": {"Null": {"kms:ViaService": "true"}}},
         {"Resource": "arn:aws:kms:*:*:key/${aws:userid}"},
-        {"Resource": ["*", "arn:aws:kms:*:*:key/${aws:userid}"]},
         {"NotResource": "arn:aws:kms:*:*:key/${aws:userid}"},
     ],
     ids=str,
@@ -161,6 +160,12 @@ def test_statement_that_cannot_be_decided_never_allows_and_always_denies(undecid
     assert decide(policy(statement(**undecidable))).reason is Reason.NO_KEY_POLICY_ALLOWS
     assert decide(policy(statement(), statement("Deny", **undecidable))).reason is Reason.EXPLICIT_DENY
     assert decide(policy(statement(), statement(**undecidable))).allowed
+
+
+def test_variable_beside_a_star_has_nothing_left_to_decide() -> None:
+    everything = ["arn:aws:kms:*:*:key/${aws:userid}", "*"]
+    assert decide(policy(statement(Resource=everything))).reason is Reason.KEY_POLICY_ALLOWS
+    assert decide(policy(statement("Deny", Resource=everything))).reason is Reason.EXPLICIT_DENY
 
 
 def test_undecidable_deny_of_another_action_or_principal_does_not_apply() -> None:

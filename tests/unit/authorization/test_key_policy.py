@@ -35,6 +35,7 @@ def test_default_key_policy_is_the_one_that_aws_sets() -> None:
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
 def test_default_key_policy_of_every_partition_is_a_key_policy(partition: str) -> None:
     (only,) = parse_policy(default_key_policy(OWNER, partition)).statements
+    assert only.principal is not None
     assert only.principal.names[0][1] == f"arn:{partition}:iam::{OWNER}:root"
 
 

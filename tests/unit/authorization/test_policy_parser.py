@@ -45,6 +45,8 @@ def test_parse_policy_every_element_is_kept() -> None:
     (only,) = document.statements
     assert only.effect is Effect.DENY
     assert only.sid == "With spaces, as KMS allows"
+    assert only.principal is not None
+    assert only.resource is not None
     assert only.principal.negated
     assert only.principal.names == (
         (PrincipalKind.AWS, OWNER),
@@ -96,7 +98,9 @@ def test_parse_policy_accepted_forms_have_one_statement(text: str) -> None:
 )
 def test_parse_policy_principal_of_every_form_is_accepted(principal: Any) -> None:
     """Source: IAM JSON policy elements, Principal."""
-    assert parse_policy(policy(statement(Principal=principal))).statements[0].principal.names
+    read = parse_policy(policy(statement(Principal=principal))).statements[0].principal
+    assert read is not None
+    assert read.names
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 from tests.unit.identity.signed_requests import ACCOUNT, KEY, Desk, sign, signed_at
 
-from strongroom.authorization.evaluation import RequestContext, compile_policy, evaluate_key_policy
+from strongroom.authorization.evaluation import RequestContext, evaluate_key_policy
 from strongroom.authorization.key_policy import default_key_policy, parse_policy
+from strongroom.authorization.statements import compile_policy
 from strongroom.identity.principal import PrincipalType
 from strongroom.resources.identifiers import key_arn, partition_of
 

@@ -1,0 +1,160 @@
+"""Policy variables: ${aws:username}, ${aws:PrincipalTag/team, 'none'}, and the escapes ${*} ${?} ${$}.
+
+Source: IAM User Guide, "IAM policy elements: Variables and tags".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from strongroom.authorization.ask import ConditionValues
+from strongroom.authorization.glob import ONE, Glob, glob_of_pieces
+from strongroom.authorization.letters import lower_ascii
+from strongroom.authorization.policy_error import PolicyError
+
+VERSION_WITH_VARIABLES = "2012-10-17"
+"""An older policy, or one that says no version, has `${...}` as it stands."""
+
+# Source: service authorization reference (ArrayOf...) and "AWS global condition context keys" (Multivalued).
+MULTI_VALUED_KEYS = frozenset(
+    {
+        "aws:calledvia",
+        "aws:principalorgpaths",
+        "aws:principalservicenameslist",
+        "aws:resourceorgpaths",
+        "aws:sourceorgpaths",
+        "aws:tagkeys",
+        "kms:encryptioncontextkeys",
+        "kms:grantoperations",
+        "kms:resourcealiases",
+    }
+)
+
+_LITERALS = ("*", "?", "$")
+
+
+class Wildcard(Enum):
+    """A * or ? of the policy's writer; one that a value brings along is an ordinary character."""
+
+    RUN = "*"
+    ONE = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`key` in lower case; `default` where the request has no such key."""
+
+    key: str
+    default: str | None
+
+    def value(self, values: ConditionValues) -> str | None:
+        """What stands in its place, or None: it has no value."""
+        if self.key in MULTI_VALUED_KEYS:
+            return None
+        found = values.values_of(self.key)
+        if not found:
+            return self.default
+        # A lone surrogate is no text, and could be taken for a wildcard.
+        return found[0] if len(found) == 1 and _is_text(found[0]) else None
+
+
+Part: TypeAlias = str | Variable | Wildcard
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A value of a policy, taken apart. Invariant: no two texts stand side by side."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The condition keys that its variables look at."""
+        return frozenset(part.key for part in self.parts if isinstance(part, Variable))
+
+    def resolve(self, values: ConditionValues) -> Template | None:
+        """With every variable's value in its place; None when one has none."""
+        parts: list[Part] = []
+        for part in self.parts:
+            if isinstance(part, Variable):
+                value = part.value(values)
+                if value is None:
+                    return None
+                parts.append(value)
+            else:
+                parts.append(part)
+        return Template(tuple(parts))
+
+    def text(self) -> str:
+        """What it says. Only without variables and wildcards."""
+        return "".join(part for part in self.parts if isinstance(part, str))
+
+    def glob(self) -> Glob:
+        """The pattern that it is. Only without variables."""
+        pieces = [""]
+        for part in self.parts:
+            if part is Wildcard.RUN:
+                pieces.append("")
+            elif part is Wildcard.ONE:
+                pieces[-1] += ONE
+            elif isinstance(part, str):
+                pieces[-1] += part
+        return glob_of_pieces(pieces)
+
+
+def parse_template(text: str, version: str, *, wildcards: bool) -> Template:
+    """Take a value apart. Without `wildcards`, * and ? are ordinary characters.
+
+    Raises PolicyError for a `${` that begins no variable.
+    """
+    parts: list[Part] = []
+    position = 0
+    while position < len(text):
+        if version == VERSION_WITH_VARIABLES and text.startswith("${", position):
+            end = text.find("}", position)
+            if end < 0:
+                raise PolicyError("A policy variable has no end.")
+            parts.append(_parse_variable(text[position + 2 : end]))
+            position = end + 1
+        else:
+            character = text[position]
+            parts.append(Wildcard(character) if wildcards and character in "*?" else character)
+            position += 1
+    return Template(tuple(_join_texts(parts)))
+
+
+def _parse_variable(inside: str) -> Part:
+    if inside in _LITERALS:
+        return inside
+    name, comma, rest = inside.partition(",")
+    key = name.strip(" ")
+    if not key or any(character in key for character in "${'*?"):
+        raise PolicyError("A policy variable does not name a condition key.")
+    if not comma:
+        return Variable(lower_ascii(key), None)
+    quoted = rest.strip(" ")
+    if len(quoted) < 2 or quoted[0] != "'" or quoted[-1] != "'" or "'" in quoted[1:-1]:
+        raise PolicyError("The default value of a policy variable must stand in single quotes.")
+    return Variable(lower_ascii(key), quoted[1:-1])
+
+
+def _join_texts(parts: list[Part]) -> list[Part]:
+    joined: list[Part] = []
+    run: list[str] = []
+    for part in parts:
+        if isinstance(part, str):
+            run.append(part)
+            continue
+        if run:
+            joined.append("".join(run))
+            run = []
+        joined.append(part)
+    if run:
+        joined.append("".join(run))
+    return joined
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)
