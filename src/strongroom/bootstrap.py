@@ -19,6 +19,7 @@ from typing import Any
 
 import uvloop
 
+from strongroom.administration.desk import Desk
 from strongroom.attestation.verification import AttestationVerifier
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
@@ -332,8 +333,12 @@ async def _run_job_runner(context: JobsContext) -> None:
     await house.open()
     stopped = asyncio.Event()
     _on_stop_signals(stopped.set)
+    assert context.settings.data_directory is not None  # noqa: S101
+    desk = await Desk(house.rooms, house.audit, house.request_ids).open(context.settings.data_directory)
     control.send_ready()
     await house.jobs.run_until(stopped)
+    desk.close()
+    await desk.wait_closed()
     await house.close()
 
 

@@ -50,7 +50,6 @@ from strongroom.operations.operation import (
     GrantTarget,
     KeyTarget,
     Operation,
-    PrimaryKeyTarget,
     Rehearsed,
     RelatedKeyTarget,
     Target,
@@ -77,6 +76,7 @@ KEPT_USER_AGENT_BYTES_MAX = 512
 """Callers choose their user agents: what is kept of them is bounded."""
 
 _UNKNOWN_CALLER = render_user_identity(type="Unknown")
+_EXTERNAL = OriginType.EXTERNAL
 
 
 @dataclass(slots=True)
@@ -139,7 +139,7 @@ class Trip:
         self.grants: tuple[GrantReference, ...] = ()
         self.recipient: Recipient | None = None
         self.keys: tuple[Key, ...] = ()
-        self.related_events: list[RelatedEvent] = []
+        self.related_events: tuple[RelatedEvent, ...] = ()
         self.response: msgspec.Struct | None = None
         self.error: ApiError | None = None
         self.event_id = ""
@@ -264,7 +264,7 @@ class Pipeline:
                 keys.append(key)
                 trip.keys = tuple(keys)  # a refusal's record names the key, too
                 self._authorize_key(target, request, principal, key)  # INVARIANT T1
-                if isinstance(target, PrimaryKeyTarget):
+                if target.is_primary:
                     require_primary(key)
             else:
                 grant = await self._allow_further(trip, target, request, authenticated, keys)
@@ -281,11 +281,12 @@ class Pipeline:
             else:  # nearly always
                 require_states(operation.states, plan, call_keys, rooms.clock)
         call = Call(principal, region, call_keys, rooms, trip.grants, grant, trip.recipient)
-        trip.related_events = call.related_events
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
             raise refusals.dry_run_succeeded()
-        return await operation.run(call, request)
+        response = await operation.run(call, request)
+        trip.related_events = call.related_events
+        return response
 
     async def _allow_further(
         self, trip: Trip, target: Target, request: Any, authenticated: AuthenticatedRequest, keys: list[Key]
@@ -455,11 +456,12 @@ def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Cl
 
     The key an alias points to now is never refused for its state: only a new target is.
     """
-    for key, judged in zip(keys, plan.key_is_judged, strict=True):
-        if judged:
-            require_state(rule, key.key_state, key.arn)
-            if key.origin is OriginType.EXTERNAL:  # INVARIANT R5
-                require_state(rule, state_as_of(key, clock.now()), key.arn)
+    if not plan.judges_all_keys:
+        keys = tuple(key for key, judged in zip(keys, plan.key_is_judged, strict=True) if judged)
+    for key in keys:
+        require_state(rule, key.key_state, key.arn)
+        if key.origin is _EXTERNAL:  # INVARIANT R5
+            require_state(rule, state_as_of(key, clock.now()), key.arn)
 
 
 def in_words_of(service: str, error: ApiError) -> ApiError:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from strongroom.aws.generated.enums import KeyLastUsageTrackingOperation
 from strongroom.operations.kms.key_usage import TRACKING_STARTED_SETTING
 from strongroom.operations.table import KMS_OPERATIONS
 from strongroom.operations.usage_notes import TRACKED_OPERATIONS, UNWRITTEN_MAX, UsageNotes
-from strongroom.resources.identifiers import AccountId, KeyId, Region
+from strongroom.resources.identifiers import AccountId, KeyArn, KeyId, Region
 from strongroom.resources.key_usage_record import KeyUsageRecord
 from strongroom.store.interface import StoreUnavailable
 
@@ -352,7 +353,8 @@ def test_notes_that_the_store_does_not_take_are_bounded() -> None:
         notes, store = UsageNotes(), SlowStore()
         key = new_key()
         for number in range(UNWRITTEN_MAX + 1):
-            notes._noted[Region("r"), KeyId(str(number))] = used(key.key_id, 0.0)
+            other = replace(key, arn=KeyArn(str(number)))
+            notes.note(other, KeyLastUsageTrackingOperation.ENCRYPT, 0.0, "event", "request")
         failing = asyncio.create_task(notes.flush(store))  # type: ignore[arg-type]
         await asyncio.sleep(0)
         store.ends[0].set_exception(StoreUnavailable("full"))

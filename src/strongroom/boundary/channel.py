@@ -38,7 +38,7 @@ class Call(Reply[Any]):
         patience_seconds: float | None = None,
     ) -> None:
         """`patience_seconds` is a time limit of this call's own, for what takes longer than all others."""
-        super().__init__(loop)
+        Reply.__init__(self, loop)  # not super(): one is made for nearly every request
         self.opcode = opcode
         self.body = body
         self.parse = parse

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 MAGIC: Final = b"SR"
@@ -25,6 +26,8 @@ OVERHEAD_BYTES: Final = HEADER_BYTES + TAG_BYTES
 PLAINTEXT_BYTES_MAX: Final = 4096
 BLOB_BYTES_MIN: Final = OVERHEAD_BYTES + 1
 BLOB_BYTES_MAX: Final = OVERHEAD_BYTES + PLAINTEXT_BYTES_MAX
+PREFIXES_REMEMBERED_MAX: Final = 2048
+"""Callers choose what stands in a blob: what is kept of it is bounded."""
 
 _START = struct.Struct(">2sBB")
 _LENGTH = struct.Struct(">I")
@@ -49,15 +52,21 @@ def parse_header(blob: bytes) -> CiphertextHeader:
     """
     if not BLOB_BYTES_MIN <= len(blob) <= BLOB_BYTES_MAX:
         raise ValueError("not a ciphertext blob: length")
-    magic, version, flags = _START.unpack_from(blob)
+    return _parse_prefix(blob[:PREFIX_BYTES])
+
+
+@lru_cache(maxsize=PREFIXES_REMEMBERED_MAX)
+def _parse_prefix(prefix: bytes) -> CiphertextHeader:
+    """Remembered, for few key materials make nearly all blobs."""
+    magic, version, flags = _START.unpack_from(prefix)
     if magic != MAGIC or version != VERSION or flags > FLAG_MULTI_REGION:
         raise ValueError("not a ciphertext blob: header")
-    digits = blob[4:20].hex()
+    digits = prefix[4:20].hex()
     if flags:
         key_id = "mrk-" + digits
     else:
         key_id = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-    return CiphertextHeader(version, key_id, blob[20:52].hex())
+    return CiphertextHeader(version, key_id, prefix[20:].hex())
 
 
 def render_key_id(key_id: str) -> bytes:

@@ -228,6 +228,10 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls):
         scope = map(str.encode, (access_key_id, date, region, service))
         return self._call(Opcode.DERIVE_SIGNING_KEY, None, token, *scope)
 
+    def create_access_key_secret(self, access_key_id: str, account_id: str) -> Awaitable[tuple[str, bytes]]:
+        key = map(str.encode, (access_key_id, account_id))
+        return self._call(Opcode.CREATE_ACCESS_KEY_SECRET, _parse_new_secret, *key)
+
     def wrap_store_secret(
         self, account_id: str, region: str, custom_key_store_id: str, secret: bytes
     ) -> Awaitable[bytes]:
@@ -260,7 +264,7 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls):
             return False
         return True
 
-    # calls beside the interface, for the composition root, IAM and the status page
+    # calls beside the interface, for the composition root and the status page
 
     def status(self) -> Awaitable[BoundaryStatus]:
         """What the boundary says of itself."""
@@ -272,12 +276,6 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls):
         Raises BoundaryRefused when it was started without one.
         """
         return self._call(Opcode.WRAP_ROOT_SECRET, None, access_key_id.encode(), account_id.encode())
-
-    def wrap_secret(self, access_key_id: str, account_id: str) -> Awaitable[tuple[str, bytes]]:
-        """A new secret access key, told this once, and its token to keep."""
-        return self._call(
-            Opcode.WRAP_SECRET, _parse_wrapped_secret, access_key_id.encode(), account_id.encode()
-        )
 
     # the road of one call
 
@@ -385,7 +383,7 @@ def _parse_import_parameters(body: bytes) -> ImportParameters:
     return ImportParameters(public_key, import_token)
 
 
-def _parse_wrapped_secret(body: bytes) -> tuple[str, bytes]:
+def _parse_new_secret(body: bytes) -> tuple[str, bytes]:
     secret, token = parse_fields(body, 2)
     return secret.decode("ascii"), token
 

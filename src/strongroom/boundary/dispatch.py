@@ -105,7 +105,7 @@ class CryptographicModule(RecipientModule, Protocol):
 
     def wrap_root_secret(self, access_key_id: str, account_id: str) -> bytes: ...
 
-    def wrap_secret(self, access_key_id: str, account_id: str) -> tuple[bytes, bytes]: ...
+    def create_access_key_secret(self, access_key_id: str, account_id: str) -> tuple[bytes, bytes]: ...
 
     def wrap_store_secret(self, account_id: str, region: str, store_id: str, secret: bytes) -> bytes: ...
 
@@ -178,7 +178,7 @@ class Dispatcher:
             Opcode.GENERATE_RANDOM: self._generate_random,
             Opcode.FORGET_KEY: self._forget_key,
             Opcode.WRAP_ROOT_SECRET: self._wrap_root_secret,
-            Opcode.WRAP_SECRET: self._wrap_secret,
+            Opcode.CREATE_ACCESS_KEY_SECRET: self._create_access_key_secret,
             Opcode.WRAP_STORE_SECRET: self._wrap_store_secret,
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
@@ -304,9 +304,11 @@ class Dispatcher:
             account_id.decode("ascii"), region.decode("ascii"), store_id.decode("ascii"), secret
         )
 
-    def _wrap_secret(self, body: bytes) -> bytes:
+    def _create_access_key_secret(self, body: bytes) -> bytes:
         access_key_id, account_id = parse_fields(body, 2)
-        secret, token = self._module.wrap_secret(access_key_id.decode("ascii"), account_id.decode("ascii"))
+        secret, token = self._module.create_access_key_secret(
+            access_key_id.decode("ascii"), account_id.decode("ascii")
+        )
         return render_fields(secret, token)
 
     def _derive_signing_key(self, body: bytes) -> bytes:

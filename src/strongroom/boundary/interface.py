@@ -306,6 +306,15 @@ class Boundary(Protocol):
         """The 32-byte SigV4 signing key of one day, Region and service, from a secret access key token."""
         ...
 
+    def create_access_key_secret(self, access_key_id: str, account_id: str) -> Awaitable[tuple[str, bytes]]:
+        """A new secret access key of 40 characters, told this once, and its token to keep.
+
+        Secrets: the first is for the caller who asked for the credential, and for nobody else: no record,
+        log or repr may have it. The token is bound to both arguments. Raises BoundaryRefused for an
+        account that is not 12 digits.
+        """
+        ...
+
     def wrap_store_secret(
         self, account_id: str, region: str, custom_key_store_id: str, secret: bytes
     ) -> Awaitable[bytes]:
@@ -316,7 +325,7 @@ class Boundary(Protocol):
         ...
 
     def make_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
-        """A ticket for a text of 1 to 2048 bytes: opaque, unforgeable, different each time.
+        """A ticket for a text of 1 to 6144 bytes: opaque, unforgeable, different each time.
 
         It opens again only for the same purpose (a fixed word of ours) and context, on every worker
         and after every restart.

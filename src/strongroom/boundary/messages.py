@@ -26,7 +26,7 @@ DATA_KEY_BYTES_MAX: Final = 1024
 RANDOM_BYTES_MAX: Final = 1024
 DOMAIN_KEY_ID_BYTES: Final = 16
 MATERIAL_ID_BYTES: Final = 32
-TICKET_TEXT_BYTES_MAX: Final = 2048
+TICKET_TEXT_BYTES_MAX: Final = 6144
 
 _NUMBER = struct.Struct(">H")
 _INSTANT = struct.Struct(">Q")
@@ -48,7 +48,7 @@ class Opcode(IntEnum):
     GENERATE_RANDOM = 8
     FORGET_KEY = 9
     WRAP_ROOT_SECRET = 10
-    WRAP_SECRET = 11
+    CREATE_ACCESS_KEY_SECRET = 11
     DERIVE_SIGNING_KEY = 12
     CREATE_DOMAIN_KEY = 13
     LOAD_DOMAIN_KEY = 14
@@ -118,7 +118,7 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.GENERATE_RANDOM: 1,
     Opcode.FORGET_KEY: 2,
     Opcode.WRAP_ROOT_SECRET: 2,
-    Opcode.WRAP_SECRET: 2,
+    Opcode.CREATE_ACCESS_KEY_SECRET: 2,
     Opcode.DERIVE_SIGNING_KEY: 5,
     Opcode.CREATE_DOMAIN_KEY: 1,
     Opcode.LOAD_DOMAIN_KEY: 2,

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from strongroom import __version__
-from strongroom.cli import commands
+from strongroom.cli import commands, operator
+
+DATA_DIRECTORY = "/var/lib/strongroom"
+"""Where `serve` keeps its data unless told otherwise."""
 
 
 class UsageError(Exception):
@@ -44,6 +47,8 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_dev(commands_of)
     _add_serve(commands_of)
     _add_audit(commands_of)
+    _add_account(commands_of)
+    _add_service(commands_of)
     return parser
 
 
@@ -98,3 +103,61 @@ def _add_audit(commands_of: argparse._SubParsersAction[_Parser]) -> None:
     )
     verify.add_argument("--data-dir", dest="data_directory", type=Path, metavar="DIR", required=True)
     verify.set_defaults(command=commands.verify_audit)
+
+
+def _add_account(commands_of: argparse._SubParsersAction[_Parser]) -> None:
+    account = commands_of.add_parser("account", help="make and list accounts", allow_abbrev=False)
+    account_commands = account.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    create = account_commands.add_parser(
+        "create",
+        help="make an account; its root access key is shown once",
+        description="Make an account on the running server. Its root access key is shown once.",
+        allow_abbrev=False,
+    )
+    create.add_argument("--name", required=True, help="what the account is called")
+    create.add_argument("--id", dest="account_id", metavar="ID", help="12 digits (chosen if not given)")
+    _add_data_directory(create)
+    create.set_defaults(command=operator.create_account)
+    listing = account_commands.add_parser("list", help="list the accounts", allow_abbrev=False)
+    _add_data_directory(listing)
+    listing.set_defaults(command=operator.list_accounts)
+    replacing = account_commands.add_parser(
+        "replace-root-key",
+        help="give an account's root another access key",
+        description="Give an account's root another access key, shown once. The ones it had stop working.",
+        allow_abbrev=False,
+    )
+    replacing.add_argument("account_id", metavar="ID")
+    _add_data_directory(replacing)
+    replacing.set_defaults(command=operator.replace_root_key)
+
+
+def _add_service(commands_of: argparse._SubParsersAction[_Parser]) -> None:
+    service = commands_of.add_parser(
+        "service", help="register services that use keys for their users", allow_abbrev=False
+    )
+    service_commands = service.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    register = service_commands.add_parser(
+        "register",
+        help="register a service; its access key is shown once",
+        description="Register an integrated service on the running server: it signs as itself and says for "
+        "whom it acts. Registered again, it gets another access key and the one before stops working.",
+        allow_abbrev=False,
+    )
+    register.add_argument("name", metavar="NAME", help="such as s3")
+    _add_data_directory(register)
+    register.set_defaults(command=operator.register_service)
+    listing = service_commands.add_parser("list", help="list the services", allow_abbrev=False)
+    _add_data_directory(listing)
+    listing.set_defaults(command=operator.list_services)
+
+
+def _add_data_directory(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-dir",
+        dest="data_directory",
+        type=Path,
+        metavar="DIR",
+        default=Path(DATA_DIRECTORY),
+        help=f"the server's data directory ({DATA_DIRECTORY})",
+    )

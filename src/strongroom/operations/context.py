@@ -62,7 +62,7 @@ class Call:
     """What a GrantTarget resolved to."""
     recipient: Recipient | None = None
     """For whom the answer is to be sealed; its measurements are what conditions compare."""
-    related_events: list[RelatedEvent] = field(default_factory=list)
+    related_events: tuple[RelatedEvent, ...] = ()
     """Recorded with the request, if it succeeds."""
 
     @property

@@ -11,6 +11,7 @@ from strongroom.resources.key import Key
 from strongroom.resources.key_spec import KEY_SPECS
 
 SYMMETRIC_DEFAULT = EncryptionAlgorithmSpec.SYMMETRIC_DEFAULT
+SYMMETRIC_KEY = KeySpec.SYMMETRIC_DEFAULT
 
 _SHA_1, _SHA_256 = EncryptionAlgorithmSpec.RSAES_OAEP_SHA_1, EncryptionAlgorithmSpec.RSAES_OAEP_SHA_256
 
@@ -39,7 +40,8 @@ def require_algorithm(key: Key, algorithm: EncryptionAlgorithmSpec | None) -> En
 
 def require_symmetric(key: Key) -> None:
     """Data keys and data key pairs are encrypted under symmetric keys only."""
-    require_algorithm(key, SYMMETRIC_DEFAULT)
+    if key.key_spec is not SYMMETRIC_KEY:
+        require_algorithm(key, SYMMETRIC_DEFAULT)
 
 
 def require_no_encryption_context(context: Mapping[str, str] | None) -> None:

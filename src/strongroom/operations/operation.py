@@ -27,11 +27,8 @@ class KeyTarget:
     aliases: bool
     ciphertext: str | None
     cross_account: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PrimaryKeyTarget(KeyTarget):
-    """A KeyTarget that must be a multi-Region primary key; said before its state is judged."""
+    is_primary: bool = False
+    """Whether it must be a multi-Region primary key; said before its state is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,7 @@ def on_key(
 
 def on_primary_key(action: str) -> Access:
     """One multi-Region primary key, named by its id or ARN."""
-    return (PrimaryKeyTarget(action, "key_id", False, None, False),)
+    return (KeyTarget(action, "key_id", False, None, False, is_primary=True),)
 
 
 def on_account(action: str) -> Access:

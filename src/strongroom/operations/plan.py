@@ -19,12 +19,16 @@ from strongroom.operations.operation import (
 from strongroom.operations.usage_notes import TRACKED_OPERATIONS
 from strongroom.resources.key import Key
 
+_SYMMETRIC = KeySpec.SYMMETRIC_DEFAULT
+_SHOWN_AS_THEY_ARE = (str, dict, bool)
+
 
 class Plan:
     """An operation with the answers to questions that never change."""
 
     __slots__ = (
         "changes_a_key",
+        "judges_all_keys",
         "key_is_judged",
         "material_members",
         "operation",
@@ -53,6 +57,7 @@ class Plan:
             for target in operation.access
             if isinstance(target, KeyTarget | AliasedKeyTarget | RelatedKeyTarget | GrantTarget)
         )
+        self.judges_all_keys = all(self.key_is_judged)
         self.tracked_as = TRACKED_OPERATIONS.get(operation.name)
         """What GetKeyLastUsage calls it; None where it is not told of."""
         self.recorded = tuple(
@@ -81,7 +86,7 @@ def record_request(plan: Plan, request: Any) -> Mapping[str, object] | None:
         if value is None:
             if absent is not None:
                 shown[name] = absent
-        elif type(value) is str:  # nearly always
+        elif type(value) in _SHOWN_AS_THEY_ARE:  # nearly always
             shown[name] = value
         elif type(value) is list:
             shown[name] = [show_struct(item) for item in value]
@@ -98,11 +103,15 @@ def record_material(plan: Plan, response: Any, keys: tuple[Key, ...]) -> Mapping
     Source: AWS KMS Developer Guide, ct-decrypt and ct-encrypt examples: `keyMaterialId`.
     """
     if plan.material_members:
-        named = ((name, getattr(response, member)) for member, name in plan.material_members)
-        return {name: material for name, material in named if material is not None} or None
+        shown = {}
+        for member, name in plan.material_members:
+            material = getattr(response, member)
+            if material is not None:
+                shown[name] = material
+        return shown or None
     if plan.operation.usage is None or len(keys) != 1:
         return None
-    if keys[0].key_spec is KeySpec.SYMMETRIC_DEFAULT:  # Encrypt: not in its answer
+    if keys[0].key_spec is _SYMMETRIC:  # Encrypt: not in its answer
         return {"keyMaterialId": keys[0].current_material_id}
     return None
 

@@ -12,7 +12,7 @@ import asyncio
 import logging
 
 from strongroom.aws.generated.enums import KeyLastUsageTrackingOperation
-from strongroom.resources.identifiers import KeyId, Region
+from strongroom.resources.identifiers import KeyArn
 from strongroom.resources.key import Key
 from strongroom.resources.key_usage_record import KeyUsageRecord
 from strongroom.store.interface import Store, StoreError
@@ -25,13 +25,22 @@ UNWRITTEN_MAX = 100_000
 
 TRACKED_OPERATIONS = {operation.value: operation for operation in KeyLastUsageTrackingOperation}
 
+_Use = tuple[Key, KeyLastUsageTrackingOperation, float, str, str]
+"""The arguments of `note`: a record is made only of the last use of a key before a flush."""
+
+
+def _record(
+    key: Key, operation: KeyLastUsageTrackingOperation, used_at: float, event_id: str, request_id: str
+) -> KeyUsageRecord:
+    return KeyUsageRecord(key.account_id, key.region, key.key_id, operation, used_at, event_id, request_id)
+
 
 class UsageNotes:
     """The last use of each key that this worker has seen and the store has not. One event loop."""
 
     def __init__(self) -> None:
-        self._noted: dict[tuple[Region, KeyId], KeyUsageRecord] = {}
-        self._in_flight: dict[tuple[Region, KeyId], KeyUsageRecord] = {}
+        self._noted: dict[KeyArn, _Use] = {}
+        self._in_flight: dict[KeyArn, KeyUsageRecord] = {}
 
     def note(
         self,
@@ -42,9 +51,7 @@ class UsageNotes:
         request_id: str,
     ) -> None:
         """The key was used with success. Units: `used_at` in seconds since 1970."""
-        self._noted[key.region, key.key_id] = KeyUsageRecord(
-            key.account_id, key.region, key.key_id, operation, used_at, event_id, request_id
-        )
+        self._noted[key.arn] = key, operation, used_at, event_id, request_id
 
     async def flush(self, store: Store) -> None:
         """Return when everything noted until now is on disk. Raises StoreError; nothing is lost then.
@@ -53,7 +60,7 @@ class UsageNotes:
         """
         if not self._noted and not self._in_flight:
             return
-        batch = self._in_flight | self._noted
+        batch = self._in_flight | {arn: _record(*use) for arn, use in self._noted.items()}
         self._in_flight, self._noted = batch, {}
         try:
             await store.keep_key_usages(list(batch.values()))

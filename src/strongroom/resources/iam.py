@@ -20,6 +20,7 @@ UniqueId: TypeAlias = str
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _UNIQUE_ID_LETTERS = 17
+_ACCESS_KEY_ID_LETTERS = 16
 
 
 class EntityKind(StrEnum):
@@ -45,8 +46,10 @@ class IdPrefix(StrEnum):
 
 
 def new_unique_id(prefix: IdPrefix) -> UniqueId:
-    """A fresh unique id, or access key id."""
-    return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_UNIQUE_ID_LETTERS))
+    """A fresh unique id (21 letters) or access key id (20)."""
+    is_access_key = prefix in (IdPrefix.ACCESS_KEY, IdPrefix.TEMPORARY_ACCESS_KEY)
+    letters = _ACCESS_KEY_ID_LETTERS if is_access_key else _UNIQUE_ID_LETTERS
+    return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(letters))
 
 
 class Entity(msgspec.Struct, frozen=True, kw_only=True):

@@ -163,6 +163,8 @@ def render_grant(grant: Grant) -> Values:
         "operations": json.dumps([operation.value for operation in grant.operations]),
         "constraints": render_constraints(grant.constraints),
         "created_at": render_instant(grant.created_at),
+        "grantee_id": grant.grantee_id,
+        "retiring_id": grant.retiring_id,
     }
 
 
@@ -184,6 +186,8 @@ def parse_grant(row: AnyRow) -> Grant:
         operations=_parse_operations(row.operations),
         constraints=(_remembered_constraints if short else parse_constraints)(row.constraints),
         created_at=parse_instant(row.created_at),
+        grantee_id=row.grantee_id,
+        retiring_id=row.retiring_id,
     )
 
 

@@ -1,16 +1,18 @@
-"""The SQL of credentials, of the boundary's domain key tokens, and of settings."""
+"""The SQL of accounts, credentials, the boundary's domain key tokens, and settings."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
 
-from strongroom.resources.identifiers import AccessKeyId
-from strongroom.store.iam_interface import AccessKey
+from strongroom.resources.identifiers import AccessKeyId, AccountId
+from strongroom.store.iam_interface import AccessKey, AccessKeyUse, Account
+from strongroom.store.interface import AlreadyExists, ConcurrentChange, LimitReached
 from strongroom.store.keys import insert_account_if_new
-from strongroom.store.rows import parse_access_key, render_access_key, render_instant
-from strongroom.store.schema import ACCESS_KEYS, DOMAIN_KEYS, SETTINGS
+from strongroom.store.rows import AnyRow, parse_access_key, parse_instant, render_access_key, render_instant
+from strongroom.store.schema import ACCESS_KEY_USES, ACCESS_KEYS, ACCOUNTS, DOMAIN_KEYS, SETTINGS
 
 _ACCESS_KEY = select(ACCESS_KEYS).where(ACCESS_KEYS.c.access_key_id == bindparam("access_key_id"))
 _TOKENS = (
@@ -18,6 +20,46 @@ _TOKENS = (
     .where(DOMAIN_KEYS.c.region == bindparam("region"))
     .order_by(DOMAIN_KEYS.c.generation)
 )
+
+
+_HAS_KEY = exists().where(ACCESS_KEYS.c.access_key_id == bindparam("of_access_key_id"))
+
+
+def insert_account(connection: Connection, account: Account) -> None:
+    """A new account. An account that keys made known before gets its name. Raises AlreadyExists."""
+    known = select_account(connection, account.account_id)
+    if known is None:
+        values = {"account_id": account.account_id, "created_at": render_instant(account.created_at)}
+        connection.execute(insert(ACCOUNTS), values | {"name": account.name})
+    elif known.name is not None:
+        raise AlreadyExists("the account is there")
+    else:
+        is_it = ACCOUNTS.c.account_id == account.account_id
+        connection.execute(update(ACCOUNTS).where(is_it).values(name=account.name))
+
+
+def select_account(connection: Connection, account_id: AccountId) -> Account | None:
+    """The record, or None."""
+    found = select(ACCOUNTS).where(ACCOUNTS.c.account_id == account_id)
+    row = connection.execute(found).one_or_none()
+    return (
+        None if row is None else Account(AccountId(row.account_id), row.name, parse_instant(row.created_at))
+    )
+
+
+def select_accounts(connection: Connection, after: AccountId | None, limit: int) -> list[Account]:
+    """One page, in ascending order of id."""
+    rows = connection.execute(
+        select(ACCOUNTS)
+        .where(ACCOUNTS.c.account_id > (after or ""))
+        .order_by(ACCOUNTS.c.account_id)
+        .limit(limit)
+    ).all()
+    return [_parse_account(row) for row in rows]
+
+
+def _parse_account(row: AnyRow) -> Account:
+    return Account(AccountId(row.account_id), row.name, parse_instant(row.created_at))
 
 
 def select_access_key(connection: Connection, access_key_id: AccessKeyId) -> AccessKey | None:
@@ -33,6 +75,56 @@ def put_access_key(connection: Connection, access_key: AccessKey) -> None:
     is_it = ACCESS_KEYS.c.access_key_id == access_key.access_key_id
     if connection.execute(update(ACCESS_KEYS).where(is_it), values).rowcount == 0:
         connection.execute(insert(ACCESS_KEYS), values)
+
+
+def insert_access_key(connection: Connection, access_key: AccessKey, of_principal_max: int) -> None:
+    """A new one. Raises LimitReached; from the database AlreadyExists."""
+    is_its = (ACCESS_KEYS.c.account_id == access_key.account_id) & (
+        ACCESS_KEYS.c.principal_id == access_key.principal_id
+    )
+    count = connection.execute(select(func.count()).select_from(ACCESS_KEYS).where(is_its)).scalar_one()
+    if count >= of_principal_max:
+        raise LimitReached("the principal has as many access keys as it may have")
+    insert_account_if_new(connection, access_key.account_id, access_key.created_at)
+    connection.execute(insert(ACCESS_KEYS), render_access_key(access_key))
+
+
+def select_access_keys(connection: Connection, account_id: AccountId, principal_id: str) -> list[AccessKey]:
+    """All of one principal, in ascending order of id."""
+    is_its = (ACCESS_KEYS.c.account_id == account_id) & (ACCESS_KEYS.c.principal_id == principal_id)
+    found = select(ACCESS_KEYS).where(is_its).order_by(ACCESS_KEYS.c.access_key_id)
+    return [parse_access_key(row) for row in connection.execute(found).all()]
+
+
+def delete_access_key(connection: Connection, access_key_id: AccessKeyId) -> None:
+    """Remove it with its last use. Raises ConcurrentChange when it is gone."""
+    for table in (ACCESS_KEY_USES, ACCESS_KEYS):
+        gone = connection.execute(delete(table).where(table.c.access_key_id == access_key_id))
+    if gone.rowcount != 1:
+        raise ConcurrentChange("the access key is gone")
+
+
+def select_access_key_use(connection: Connection, access_key_id: AccessKeyId) -> AccessKeyUse | None:
+    """The record, or None."""
+    found = select(ACCESS_KEY_USES).where(ACCESS_KEY_USES.c.access_key_id == access_key_id)
+    row = connection.execute(found).one_or_none()
+    if row is None:
+        return None
+    return AccessKeyUse(AccessKeyId(row.access_key_id), parse_instant(row.used_at), row.region, row.service)
+
+
+def keep_access_key_uses(connection: Connection, uses: Sequence[AccessKeyUse]) -> None:
+    """Keep each where it is the latest of its key. Of keys that are deleted, nothing."""
+    for use in uses:
+        if not connection.execute(select(_HAS_KEY), {"of_access_key_id": use.access_key_id}).scalar_one():
+            continue
+        known = select_access_key_use(connection, use.access_key_id)
+        values = {"used_at": render_instant(use.used_at), "region": use.region, "service": use.service}
+        if known is None:
+            connection.execute(insert(ACCESS_KEY_USES), {"access_key_id": use.access_key_id} | values)
+        elif known.used_at <= use.used_at:  # another worker may have seen a later use
+            is_it = ACCESS_KEY_USES.c.access_key_id == use.access_key_id
+            connection.execute(update(ACCESS_KEY_USES).where(is_it).values(values))
 
 
 def select_domain_key_tokens(connection: Connection, region: str) -> list[bytes]:

@@ -9,10 +9,10 @@ from typing import Protocol
 from strongroom.aws.generated.enums import ConnectionStateType, KeyState
 from strongroom.resources.custom_key_store import CustomKeyStore
 from strongroom.resources.grant import Grant, GrantFilter, GrantId
-from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
+from strongroom.resources.identifiers import AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
 from strongroom.resources.key_usage_record import KeyUsageRecord
-from strongroom.store.iam_interface import AccessKey
+from strongroom.store.iam_interface import IamStore
 
 
 class StoreError(Exception):
@@ -50,7 +50,7 @@ class StoreUnavailable(StoreError):
     """
 
 
-class Store(Protocol):
+class Store(IamStore, Protocol):
     """INVARIANT S1: a write is on disk when its coroutine returns.
     INVARIANT S2: after a write returned, no worker of this server answers from the older row.
     INVARIANT S3: a write whose `version` is not the stored one raises ConcurrentChange.
@@ -260,13 +260,6 @@ class Store(Protocol):
         `store.version`; AlreadyExists when the external key has a KMS key in it; LimitReached."""
         ...
 
-    # identities
-    async def find_access_key(self, access_key_id: AccessKeyId) -> AccessKey | None: ...
-
-    async def put_access_key(self, access_key: AccessKey) -> None:
-        """Insert or replace."""
-        ...
-
     # the boundary's own records: opaque tokens kept for it
     async def list_domain_key_tokens(self, region: str) -> Sequence[bytes]:
         """All domain key tokens of a Region, the active one last; empty if there is none yet."""
@@ -287,7 +280,7 @@ class Store(Protocol):
 
     # the whole
     async def empty(self) -> None:
-        """Remove all keys, aliases and tags of all accounts (development only)."""
+        """Remove keys and identities of all accounts (development only); the roots keep their access keys."""
         ...
 
     async def ping(self) -> None:

@@ -34,11 +34,15 @@ from strongroom.store.rows import (
     render_tags,
 )
 from strongroom.store.schema import (
+    ACCESS_KEY_USES,
+    ACCESS_KEYS,
     ACCOUNTS,
     ALIASES,
     CUSTOM_KEY_STORES,
     DESTROYED_KEYS,
     GRANTS,
+    IAM_ENTITIES,
+    IAM_REFERENCES,
     KEY_COUNTS,
     KEY_MATERIALS,
     KEY_TAGS,
@@ -257,8 +261,10 @@ def select_keys_in_state(
     return [key for key in found if key is not None]
 
 
-def delete_all_keys(connection: Connection) -> None:
-    """Remove keys, aliases, tags and the ledger of all accounts."""
+def delete_everything(connection: Connection) -> None:
+    """Remove keys and what hangs on them, the ledger, and identities; roots keep their access keys."""
+    connection.execute(delete(ACCESS_KEY_USES))
+    connection.execute(delete(ACCESS_KEYS).where(ACCESS_KEYS.c.principal_type != "Root"))
     for table in (
         ALIASES,
         GRANTS,
@@ -269,6 +275,8 @@ def delete_all_keys(connection: Connection) -> None:
         KEY_COUNTS,
         DESTROYED_KEYS,
         CUSTOM_KEY_STORES,
+        IAM_REFERENCES,
+        IAM_ENTITIES,
     ):
         connection.execute(delete(table))
 

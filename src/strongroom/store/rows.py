@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -86,6 +88,7 @@ def render_key(key: Key) -> Values:
         "primary_region": key.primary_region,
         "custom_key_store_id": key.custom_key_store_id,
         "xks_key_id": key.xks_key_id,
+        "policy_principals": json.dumps(dict(key.policy_principals)) if key.policy_principals else None,
     }
 
 
@@ -167,7 +170,13 @@ def parse_key(row: AnyRow, materials: Iterable[AnyRow], tags: Iterable[AnyRow]) 
         primary_region=None if row.primary_region is None else Region(row.primary_region),
         custom_key_store_id=row.custom_key_store_id,
         xks_key_id=row.xks_key_id,
+        policy_principals=_parse_principals(row.policy_principals),
     )
+
+
+@lru_cache(1024)
+def _parse_principals(text: str | None) -> Mapping[str, str]:
+    return {} if text is None else json.loads(text)
 
 
 def parse_material(row: AnyRow) -> KeyMaterial:

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The migration that makes these tables. Four digits, growing, so that older and newer can be told."""
 
 METADATA = MetaData(
@@ -42,6 +42,7 @@ ACCOUNTS = Table(
     METADATA,
     Column("account_id", NAME, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("name", Text, nullable=True),
     PrimaryKeyConstraint("account_id"),
 )
 
@@ -57,6 +58,45 @@ ACCESS_KEYS = Table(
     Column("active", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("access_key_id"),
+    Index(None, "account_id", "principal_id", "access_key_id"),
+)
+
+ACCESS_KEY_USES = Table(
+    "access_key_uses",
+    METADATA,
+    Column("access_key_id", NAME, ForeignKey("access_keys.access_key_id"), nullable=False),
+    Column("used_at", BigInteger, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    PrimaryKeyConstraint("access_key_id"),
+)
+
+# What is looked up by stands in columns, the whole entity in `record`, as JSON. An integrated service is of
+# no account, so no foreign key.
+IAM_ENTITIES = Table(
+    "iam_entities",
+    METADATA,
+    Column("account_id", NAME, nullable=False),
+    Column("kind", NAME, nullable=False),
+    Column("name_key", NAME, nullable=False),
+    Column("unique_id", NAME, nullable=False),
+    Column("path", NAME, nullable=False),
+    Column("record", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    PrimaryKeyConstraint("account_id", "kind", "name_key"),
+    UniqueConstraint("unique_id"),
+)
+
+IAM_REFERENCES = Table(
+    "iam_references",
+    METADATA,
+    Column("unique_id", NAME, ForeignKey("iam_entities.unique_id"), nullable=False),
+    Column("relation", NAME, nullable=False),
+    # The ARN of a managed policy, AWS's among them, or the unique id of a group.
+    Column("target", NAME, nullable=False),
+    Column("account_id", NAME, nullable=False),
+    PrimaryKeyConstraint("unique_id", "relation", "target"),
+    Index(None, "account_id", "target"),
 )
 
 KEYS = Table(
@@ -85,6 +125,8 @@ KEYS = Table(
     Column("primary_region", Text, nullable=True),
     Column("custom_key_store_id", Text, nullable=True),
     Column("xks_key_id", Text, nullable=True),
+    # JSON: unique id by ARN; NULL where the policy names nobody that has one.
+    Column("policy_principals", Text, nullable=True),
     PrimaryKeyConstraint("region", "key_id"),
     # INVARIANT S4: what hangs on a key names the key's account too, and the database checks it.
     # ListKeys pages along this one.
@@ -182,6 +224,8 @@ GRANTS = Table(
     Column("operations", Text, nullable=False),
     Column("constraints", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("grantee_id", Text, nullable=True),
+    Column("retiring_id", Text, nullable=True),
     PrimaryKeyConstraint("region", "key_id", "grant_id"),
     _of_a_key("key_id"),
     Index(None, "region", "key_id", "grantee_principal", "grant_id"),

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from strongroom.aws.generated.enums import KeyState
 from strongroom.clock import Clock
-from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
+from strongroom.resources.identifiers import AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
 from strongroom.resources.key_usage_record import KeyUsageRecord
 from strongroom.store import aliases, identities, key_usages, keys
@@ -26,7 +26,12 @@ from strongroom.store.grant_store import (
     KnownGrants,
     grants_of_identity,
 )
-from strongroom.store.iam_interface import AccessKey
+from strongroom.store.iam_store import (
+    IamStore,
+    KnownAccessKeys,
+    KnownIdentities,
+    KnownPolicyTexts,
+)
 from strongroom.store.interface import AlreadyExists
 from strongroom.store.reader import Reader
 from strongroom.store.stamped_cache import StampedCache
@@ -49,11 +54,7 @@ def _aliases_of_identity(region: str, key_id: str) -> str:
     return f"aliases-of/{region}/{key_id}"
 
 
-def _access_key_identity(access_key_id: str) -> str:
-    return f"access-key/{access_key_id}"
-
-
-class SqlStore(GrantStore, CustomKeyStoreStore):
+class SqlStore(GrantStore, CustomKeyStoreStore, IamStore):
     """Keys, aliases, grants and credentials in a SQL database. Implements interface.Store.
 
     Concurrency: opened in the process that uses it (never before a fork) and used by one event loop:
@@ -80,7 +81,9 @@ class SqlStore(GrantStore, CustomKeyStoreStore):
         self._aliases_of: StampedCache[tuple[AccountId, Region, KeyId, int], tuple[Alias, ...]] = (
             StampedCache(stamps, records_remembered_max)
         )
-        self._access_keys: StampedCache[AccessKeyId, AccessKey] = StampedCache(stamps, records_remembered_max)
+        self._access_keys: KnownAccessKeys = StampedCache(stamps, records_remembered_max)
+        self._identities: KnownIdentities = StampedCache(stamps, records_remembered_max)
+        self._policy_texts: KnownPolicyTexts = StampedCache(stamps, records_remembered_max)
         self._known_grants: KnownGrants = OrderedDict()
         self._custom_key_stores: KnownStores = StampedCache(stamps, STORES_REMEMBERED_MAX)
         self._grants_to = StampedCache(stamps, min(records_remembered_max, GRANT_LISTS_REMEMBERED_MAX))
@@ -93,6 +96,8 @@ class SqlStore(GrantStore, CustomKeyStoreStore):
         for cache in (self._keys, self._aliases, self._aliases_of, self._access_keys, self._grants_to):
             cache.clear()
         self._known_grants.clear()
+        self._identities.clear()
+        self._policy_texts.clear()
         self._custom_key_stores.clear()
 
     # keys
@@ -285,29 +290,6 @@ class SqlStore(GrantStore, CustomKeyStoreStore):
         """Keep each unless a later one of its key is kept; of keys that are gone, nothing."""
         await self._writer.add(lambda c, _: key_usages.keep_key_usages(c, usages))
 
-    # identities
-    async def find_access_key(self, access_key_id: AccessKeyId) -> AccessKey | None:
-        """The credential, active or not, or None."""
-        access_key = self._access_keys.get(access_key_id)
-        if access_key is None:
-            noted = self._access_keys.note(_access_key_identity(access_key_id))
-            access_key = self._reader.read(lambda c: identities.select_access_key(c, access_key_id))
-            if access_key is not None:
-                self._access_keys.keep(access_key_id, access_key, noted)
-        return access_key
-
-    async def put_access_key(self, access_key: AccessKey) -> None:
-        """Insert or replace. On a full disk a credential can still be made inactive."""
-
-        def work(connection: Connection, changed: Changed) -> None:
-            changed.append(_access_key_identity(access_key.access_key_id))
-            identities.put_access_key(connection, access_key)
-
-        if access_key.active:
-            await self._writer.add(work)
-        else:
-            await self._writer.change(work)
-
     # the boundary's own records
     async def list_domain_key_tokens(self, region: str) -> Sequence[bytes]:
         """All domain key tokens of a Region, the active one last."""
@@ -344,11 +326,11 @@ class SqlStore(GrantStore, CustomKeyStoreStore):
 
     # the whole
     async def empty(self) -> None:
-        """Remove all keys, aliases, tags and the ledger of all accounts (development only)."""
+        """Remove keys, identities and the ledger of all accounts (development only)."""
 
         def work(connection: Connection, changed: Changed) -> None:
             changed.append(EVERYTHING)
-            keys.delete_all_keys(connection)
+            keys.delete_everything(connection)
 
         await self._writer.change(work, erase=True)
 

@@ -264,7 +264,7 @@ def test_root_secret_signs_without_ever_leaving(tmp_path: Path) -> None:
         assert derived == key
         with pytest.raises(TokenRefused):
             await client.derive_signing_key(token, "AKIAOTHER", "20150830", "us-east-1", "kms")
-        secret, other_token = await client.wrap_secret("AKIAI44QH8DHBEXAMPLE", ACCOUNT)
+        secret, other_token = await client.create_access_key_secret("AKIAI44QH8DHBEXAMPLE", ACCOUNT)
         assert len(secret) == 40
         assert await client.derive_signing_key(
             other_token, "AKIAI44QH8DHBEXAMPLE", "20150830", "us-east-1", "kms"

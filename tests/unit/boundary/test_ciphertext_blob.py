@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import hmac
 import re
@@ -17,6 +18,8 @@ from strongroom.boundary.ciphertext_format import (
     BLOB_BYTES_MAX,
     BLOB_BYTES_MIN,
     OVERHEAD_BYTES,
+    PREFIX_BYTES,
+    PREFIXES_REMEMBERED_MAX,
     CiphertextHeader,
     parse_header,
     render_key_id,
@@ -84,6 +87,17 @@ def test_parse_header_of_a_mrk_and_a_plain_id_with_the_same_digits_differ() -> N
     plain = "01234567-89ab-cdef-0123-456789abcdef"
     assert render_key_id(plain)[1:] == render_key_id(MULTI_REGION_KEY_ID)[1:]
     assert render_key_id(plain) != render_key_id(MULTI_REGION_KEY_ID)
+
+
+def test_headers_that_callers_invent_are_remembered_within_a_bound() -> None:
+    blob = backing_key().encrypt(PLAINTEXT, CONTEXT, NONCE)
+    gc.collect()
+    before = sum(isinstance(one, CiphertextHeader) for one in gc.get_objects())
+    for number in range(2 * PREFIXES_REMEMBERED_MAX):
+        parse_header(blob[:20] + number.to_bytes(32) + blob[PREFIX_BYTES:])
+    remembered = sum(isinstance(one, CiphertextHeader) for one in gc.get_objects()) - before
+    assert remembered <= PREFIXES_REMEMBERED_MAX
+    assert parse_header(blob).key_id == KEY_ID
 
 
 def test_parse_header_of_every_truncation_below_the_minimum_is_refused() -> None:

@@ -238,23 +238,23 @@ def test_derive_signing_key_gives_the_documented_key() -> None:
 
 def test_derive_signing_key_for_another_access_key_is_refused() -> None:
     module = ready_module()
-    _, token = module.wrap_secret(ACCESS_KEY_ID, ACCOUNT)
+    _, token = module.create_access_key_secret(ACCESS_KEY_ID, ACCOUNT)
     with pytest.raises(TokenRefused):
         module.derive_signing_key(token, "AKIAI44QH8DHBEXAMPLE", b"20150830", b"us-east-1", b"kms")
 
 
 def test_derive_signing_key_of_an_overlong_scope_is_refused() -> None:
     module = ready_module()
-    _, token = module.wrap_secret(ACCESS_KEY_ID, ACCOUNT)
+    _, token = module.create_access_key_secret(ACCESS_KEY_ID, ACCOUNT)
     with pytest.raises(BoundaryRefused):
         module.derive_signing_key(token, ACCESS_KEY_ID, b"20150830", b"r" * 256, b"kms")
 
 
-def test_wrap_secret_makes_40_characters_that_sign() -> None:
+def test_create_access_key_secret_makes_40_characters_that_sign() -> None:
     module = ready_module()
-    secret, token = module.wrap_secret(ACCESS_KEY_ID, ACCOUNT)
+    secret, token = module.create_access_key_secret(ACCESS_KEY_ID, ACCOUNT)
     assert len(secret) == 40
-    assert secret != module.wrap_secret(ACCESS_KEY_ID, ACCOUNT)[0]
+    assert secret != module.create_access_key_secret(ACCESS_KEY_ID, ACCOUNT)[0]
     derived = module.derive_signing_key(token, ACCESS_KEY_ID, b"20150830", b"us-east-1", b"kms")
     assert derived == derive_signing_key(secret, b"20150830", b"us-east-1", b"kms")
 

@@ -198,7 +198,7 @@ class SoftwareModule:
             raise BoundaryRefused
         return self._wrap_secret(self._root_secret, access_key_id, account_id)
 
-    def wrap_secret(self, access_key_id: str, account_id: str) -> tuple[bytes, bytes]:
+    def create_access_key_secret(self, access_key_id: str, account_id: str) -> tuple[bytes, bytes]:
         secret = secret_access_keys.generate_secret()
         return secret, self._wrap_secret(secret, access_key_id, account_id)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from strongroom.aws import refusals
-from strongroom.aws.generated.enums import EncryptionAlgorithmSpec, KeySpec, KeyUsageType
+from strongroom.aws.generated.enums import EncryptionAlgorithmSpec, KeyUsageType
 from strongroom.aws.generated.shapes import (
     DecryptRequest,
     DecryptResponse,
@@ -21,6 +21,7 @@ from strongroom.operations.context import Call
 from strongroom.operations.dry_run import check_ciphertext
 from strongroom.operations.encryption_algorithms import (
     SYMMETRIC_DEFAULT,
+    SYMMETRIC_KEY,
     require_algorithm,
     require_fits,
     require_no_encryption_context,
@@ -70,7 +71,7 @@ def token_that_opens(key: Key, blob: bytes) -> tuple[bytes, MaterialId]:
         header = parse_header(blob)
     except ValueError:
         raise refusals.invalid_ciphertext() from None
-    if header.key_id != key.key_id or key.key_spec is not KeySpec.SYMMETRIC_DEFAULT:
+    if header.key_id != key.key_id or key.key_spec is not SYMMETRIC_KEY:
         raise refusals.incorrect_key()
     material = key.materials.get(MaterialId(header.material_id))
     if material is None:

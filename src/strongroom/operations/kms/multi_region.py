@@ -96,7 +96,7 @@ async def replicate_key(call: Call, request: ReplicateKeyRequest) -> ReplicateKe
     except AlreadyExists:  # since we looked
         raise multi_region_refusals.replica_exists(replica.arn) from None
     metadata = render_key_metadata(replica, (*related, replica))
-    call.related_events.append(_create_key_event(replica, request, metadata))
+    call.related_events = (_create_key_event(replica, request, metadata),)
     return ReplicateKeyResponse(
         replica_key_metadata=metadata,
         replica_policy=replica.policy,

@@ -1,0 +1,157 @@
+"""What each command of the operator does."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+from dataclasses import replace
+from typing import Final
+
+from strongroom.administration.messages import (
+    AccountLine,
+    Accounts,
+    Command,
+    CreateAccount,
+    ListAccounts,
+    ListServices,
+    NewAccessKey,
+    RegisterService,
+    ReplaceRootAccessKey,
+    Reply,
+    ServiceLine,
+    Services,
+)
+from strongroom.identity.principal import PrincipalType
+from strongroom.operations.context import Rooms
+from strongroom.resources.iam import IdPrefix, IntegratedService, new_unique_id
+from strongroom.resources.identifiers import ACCOUNT_ID, AccessKeyId, AccountId
+from strongroom.store.iam_interface import AccessKey, Account
+from strongroom.store.interface import AlreadyExists
+
+PAGE_ACCOUNTS: Final = 200
+SERVICES_MAX: Final = 1000
+NO_ACCOUNT: Final = AccountId("000000000000")
+"""The account in whose name the boundary wraps a service's secret: services are of no account."""
+
+_ACCOUNT_NAME = re.compile(r"[ -~]{1,50}")  # AWS Organizations, CreateAccount: AccountName, 1 to 50
+_SERVICE_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)
+_OWN_SERVICES = frozenset({"kms", "sts", "iam"})
+
+
+class CommandRefused(Exception):
+    """The command asks for what cannot be; its text is one sentence for the operator."""
+
+
+async def carry_out(rooms: Rooms, command: Command) -> Reply:
+    """Do what the operator asked. Raises CommandRefused; StoreUnavailable, BoundaryUnavailable."""
+    match command:
+        case CreateAccount():
+            return await _create_account(rooms, command)
+        case ListAccounts():
+            return await _list_accounts(rooms, command)
+        case ReplaceRootAccessKey():
+            return await _replace_root_access_key(rooms, command)
+        case RegisterService():
+            return await _register_service(rooms, command)
+        case ListServices():
+            return await _list_services(rooms)
+
+
+async def _create_account(rooms: Rooms, command: CreateAccount) -> Reply:
+    if _ACCOUNT_NAME.fullmatch(command.name) is None:
+        raise CommandRefused("An account's name has 1 to 50 printable ASCII characters.")
+    account_id = command.account_id or f"{secrets.randbelow(9 * 10**11) + 10**11}"
+    if ACCOUNT_ID.fullmatch(account_id) is None:
+        raise CommandRefused("An account id has 12 digits.")
+    try:
+        await rooms.store.insert_account(Account(AccountId(account_id), command.name, rooms.clock.now()))
+    except AlreadyExists:
+        raise CommandRefused(f"There is an account {account_id} already.") from None
+    return await _new_root_access_key(rooms, AccountId(account_id))
+
+
+async def _list_accounts(rooms: Rooms, command: ListAccounts) -> Reply:
+    after = None if command.after is None else AccountId(command.after)
+    found = await rooms.store.list_accounts(after, PAGE_ACCOUNTS + 1)
+    page = [
+        AccountLine(account.account_id, account.name, account.created_at.isoformat())
+        for account in found[:PAGE_ACCOUNTS]
+    ]
+    return Accounts(page, more=len(found) > PAGE_ACCOUNTS)
+
+
+async def _replace_root_access_key(rooms: Rooms, command: ReplaceRootAccessKey) -> Reply:
+    account_id = AccountId(command.account_id)
+    if await rooms.store.find_account(account_id) is None:
+        raise CommandRefused(f"There is no account {command.account_id}.")
+    before = await rooms.store.list_access_keys(account_id, account_id)
+    made = await _new_root_access_key(rooms, account_id)
+    for access_key in before:
+        if access_key.active:
+            await rooms.store.put_access_key(replace(access_key, active=False))
+    return made
+
+
+async def _new_root_access_key(rooms: Rooms, account_id: AccountId) -> NewAccessKey:
+    return await _new_access_key(
+        rooms, PrincipalType.ROOT, account_id, account_id, f"arn:aws:iam::{account_id}:root", account_id
+    )
+
+
+async def _register_service(rooms: Rooms, command: RegisterService) -> Reply:
+    name = command.name.removesuffix(".amazonaws.com")
+    if _SERVICE_NAME.fullmatch(name) is None:
+        raise CommandRefused(
+            "A service's name has up to 31 lower-case letters, digits and hyphens, a letter first: s3, say."
+        )
+    if name in _OWN_SERVICES:
+        raise CommandRefused(f"{name} is this server itself.")
+    service = IntegratedService(
+        account_id=AccountId(""), name=name, unique_id=f"service-{name}", created_at=rooms.clock.now()
+    )
+    before = await rooms.store.list_access_keys(NO_ACCOUNT, name)
+    with contextlib.suppress(AlreadyExists):  # registered again
+        await rooms.store.insert_entity(service)
+    principal = f"{name}.amazonaws.com"
+    made = await _new_access_key(rooms, PrincipalType.AWS_SERVICE, NO_ACCOUNT, name, principal, principal)
+    for access_key in before:
+        if access_key.active:
+            await rooms.store.put_access_key(replace(access_key, active=False))
+    return made
+
+
+async def _list_services(rooms: Rooms) -> Reply:
+    found = await rooms.store.list_entities(IntegratedService, AccountId(""), "/", None, SERVICES_MAX)
+    lines = []
+    for service in found:
+        access_keys = await rooms.store.list_access_keys(NO_ACCOUNT, service.name)
+        active = [str(access_key.access_key_id) for access_key in access_keys if access_key.active]
+        principal = f"{service.name}.amazonaws.com"
+        lines.append(ServiceLine(service.name, principal, service.created_at.isoformat(), active))
+    return Services(lines)
+
+
+async def _new_access_key(
+    rooms: Rooms,
+    kind: PrincipalType,
+    account_id: AccountId,
+    principal_id: str,
+    arn: str,
+    owner: str,
+) -> NewAccessKey:
+    access_key_id = AccessKeyId(new_unique_id(IdPrefix.ACCESS_KEY))
+    secret, token = await rooms.boundary.create_access_key_secret(access_key_id, account_id)
+    await rooms.store.put_access_key(
+        AccessKey(
+            access_key_id=access_key_id,
+            account_id=account_id,
+            principal_arn=arn,
+            principal_id=principal_id,
+            principal_type=kind,
+            secret_token=token,
+            active=True,
+            created_at=rooms.clock.now(),
+        )
+    )
+    return NewAccessKey(owner, access_key_id, secret)

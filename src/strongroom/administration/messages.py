@@ -1,0 +1,94 @@
+"""The commands of the operator and their answers: one line of JSON each way, then the connection closes."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+LINE_BYTES_MAX = 64 * 1024
+SOCKET_NAME = "operator.sock"
+
+
+class CreateAccount(msgspec.Struct, tag="CreateAccount", frozen=True):
+    """Make an account with a root access key. Without `account_id` the server chooses one."""
+
+    name: str
+    account_id: str | None = None
+
+
+class ListAccounts(msgspec.Struct, tag="ListAccounts", frozen=True):
+    """One page of accounts, beginning after `after`."""
+
+    after: str | None = None
+
+
+class ReplaceRootAccessKey(msgspec.Struct, tag="ReplaceRootAccessKey", frozen=True):
+    """Give an account another root access key; those it had stop working."""
+
+    account_id: str
+
+
+class RegisterService(msgspec.Struct, tag="RegisterService", frozen=True):
+    """Make an integrated service with an access key of its own. Registered again, it gets another key."""
+
+    name: str
+
+
+class ListServices(msgspec.Struct, tag="ListServices", frozen=True):
+    """All integrated services."""
+
+
+Command: TypeAlias = CreateAccount | ListAccounts | ReplaceRootAccessKey | RegisterService | ListServices
+
+
+class NewAccessKey(msgspec.Struct, tag="NewAccessKey", frozen=True):
+    """An access key that was just made. Secrets: shown once, kept nowhere outside the boundary."""
+
+    owner: str
+    """The account id, or the service's principal."""
+    access_key_id: str
+    secret_access_key: str
+
+    def __repr__(self) -> str:
+        return f"NewAccessKey(owner={self.owner!r}, access_key_id={self.access_key_id!r})"
+
+
+class AccountLine(msgspec.Struct, frozen=True):
+    """An account, as listed."""
+
+    account_id: str
+    name: str | None
+    created_at: str
+    """ISO 8601, UTC."""
+
+
+class Accounts(msgspec.Struct, tag="Accounts", frozen=True):
+    """A page of accounts; `more`: there are others after the last."""
+
+    accounts: list[AccountLine]
+    more: bool
+
+
+class ServiceLine(msgspec.Struct, frozen=True):
+    """An integrated service, as listed."""
+
+    name: str
+    principal: str
+    created_at: str
+    access_key_ids: list[str]
+
+
+class Services(msgspec.Struct, tag="Services", frozen=True):
+    """All integrated services."""
+
+    services: list[ServiceLine]
+
+
+class Refused(msgspec.Struct, tag="Refused", frozen=True):
+    """The command was not carried out; one sentence says why."""
+
+    sentence: str
+
+
+Reply: TypeAlias = NewAccessKey | Accounts | Services | Refused
