@@ -49,6 +49,7 @@ from strongroom.operations.operation import (
     AliasTarget,
     GrantTarget,
     KeyTarget,
+    NewKeyTarget,
     Operation,
     Rehearsed,
     RelatedKeyTarget,
@@ -57,10 +58,11 @@ from strongroom.operations.operation import (
 from strongroom.operations.plan import Plan, record_material, record_request, record_response
 from strongroom.operations.recipients import read_recipient, record_recipient
 from strongroom.operations.request_quotas import RequestQuotas
+from strongroom.operations.resource_arns import resource_arn_of
 from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
-from strongroom.resources.identifiers import Region, alias_arn
+from strongroom.resources.identifiers import Region
 from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule, require_state
@@ -306,7 +308,7 @@ class Pipeline:
             trip.keys = tuple(keys)
             require_may_retire(principal, target, key, grant)
             return grant
-        elif isinstance(target, AliasTarget | AccountTarget):
+        elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
             self._authorize_resource(target, request, authenticated)
         return None
 
@@ -341,17 +343,17 @@ class Pipeline:
         raise denial(decision, principal, target.action, key.arn)
 
     def _authorize_resource(
-        self, target: AliasTarget | AccountTarget, request: Any, authenticated: AuthenticatedRequest
+        self,
+        target: AliasTarget | AccountTarget | NewKeyTarget,
+        request: Any,
+        authenticated: AuthenticatedRequest,
     ) -> None:
-        authorizer = self._rooms.authorizer
         principal = authenticated.principal
-        if isinstance(target, AccountTarget):
-            resource = "*"
-            decision = authorizer.authorize_account(principal, target.action, principal.account_id, resource)
-        else:
-            name = getattr(request, target.member)
-            resource = alias_arn(authenticated.region, principal.account_id, name)
-            decision = authorizer.authorize_alias(principal, target.action, resource, principal.account_id)
+        account_id = principal.account_id
+        resource = resource_arn_of(target, request, account_id, authenticated.region)
+        if resource is None:
+            return
+        decision = self._rooms.authorizer.authorize_account(principal, target.action, account_id, resource)
         if not decision.allowed:
             raise denial(decision, principal, target.action, resource)
 

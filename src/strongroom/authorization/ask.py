@@ -15,6 +15,14 @@ from strongroom.resources.identifiers import AccountId, KeyId, Region
 from strongroom.resources.key import Key
 
 
+class AmbiguousCondition(Exception):
+    """A condition key that has one value has two here: the request or the resource has two names (of an
+    encryption context, of a tag) that differ only in case.
+
+    Whichever were taken, one statement could be dodged or another tricked. Who catches it denies.
+    """
+
+
 class ConditionValues(Protocol):
     """The condition keys of one request, each worked out when a policy first looks at it."""
 
@@ -24,12 +32,14 @@ class ConditionValues(Protocol):
         Shape: `key` in lower case as a whole, what follows a `/` or `kms:encryptioncontext:` included.
         Booleans are `true` and `false`, instants ISO 8601 in UTC, numbers decimal. A key with several
         values has them in the request's order. An empty tuple is a key that is there without a value.
+        Raises AmbiguousCondition.
         """
         ...
 
     async def prepare(self, keys: frozenset[str]) -> None:
         """Look up what the values of these keys need of the store (kms:ResourceAliases), before
-        `values_of` is asked. May raise StoreUnavailable."""
+        `values_of` is asked. `keys` are all that the policies name, in their variables too. May raise
+        StoreUnavailable."""
         ...
 
 

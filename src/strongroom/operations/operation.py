@@ -66,6 +66,19 @@ class AccountTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class NewKeyTarget:
+    """The KMS key that the operation will make; only where the request gives the member `given`.
+
+    Its ARN is not known yet, so identity policies are asked about `key/*` in the Region that the member
+    `region` names, or in the request's own.
+    """
+
+    action: str
+    given: str
+    region: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class GrantTarget:
     """A grant that says itself who may do this to it: RetireGrant. Named by a token, or its id and key."""
 
@@ -73,7 +86,7 @@ class GrantTarget:
 
 
 Target: TypeAlias = (
-    KeyTarget | RelatedKeyTarget | AliasTarget | AliasedKeyTarget | AccountTarget | GrantTarget
+    KeyTarget | RelatedKeyTarget | AliasTarget | AliasedKeyTarget | AccountTarget | NewKeyTarget | GrantTarget
 )
 Access: TypeAlias = tuple[Target, ...]
 

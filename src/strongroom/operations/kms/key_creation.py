@@ -12,7 +12,7 @@ from strongroom.operations.context import Call
 from strongroom.operations.key_placement import check_place, create_in_store, find_place
 from strongroom.operations.metadata import render_key_metadata
 from strongroom.operations.new_key_policy import policy_of_new_key
-from strongroom.operations.operation import Operation, on_account, records
+from strongroom.operations.operation import NewKeyTarget, Operation, on_account, records
 from strongroom.operations.tag_rules import merge_tags
 from strongroom.resources.identifiers import (
     KeyId,
@@ -122,7 +122,7 @@ CREATE_KEY = Operation(
     input=CreateKeyRequest,
     output=CreateKeyResponse,
     check=check_create_key,
-    access=on_account("kms:CreateKey"),
+    access=(*on_account("kms:CreateKey"), NewKeyTarget("kms:TagResource", "tags", None)),
     states=None,
     usage=None,
     read_only=False,

@@ -20,6 +20,7 @@ from strongroom.operations.metadata import render_key_metadata
 from strongroom.operations.new_key_policy import policy_of_new_key
 from strongroom.operations.operation import (
     AccountTarget,
+    NewKeyTarget,
     Operation,
     RelatedKeyTarget,
     on_primary_key,
@@ -165,7 +166,11 @@ REPLICATE_KEY = Operation(
     input=ReplicateKeyRequest,
     output=ReplicateKeyResponse,
     check=None,
-    access=(*on_primary_key("kms:ReplicateKey"), AccountTarget("kms:CreateKey")),
+    access=(
+        *on_primary_key("kms:ReplicateKey"),
+        AccountTarget("kms:CreateKey"),
+        NewKeyTarget("kms:TagResource", "tags", "replica_region"),
+    ),
     states=REPLICATE,
     usage=None,
     read_only=False,

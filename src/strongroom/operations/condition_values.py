@@ -1,0 +1,64 @@
+"""The values of every condition key, for one question to the authorizer.
+
+Tables from a condition key in lower case to what finds its values: KMS's own (kms_condition_keys.py), AWS's
+global ones (global_condition_keys.py), and those of both that are looked up in the store
+(condition_look_ups.py). A key in none of them has no value, as on AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+from strongroom.operations.circumstances import Circumstances, Values
+from strongroom.operations.condition_look_ups import LOOK_UPS, PREFIX_LOOK_UPS
+from strongroom.operations.global_condition_keys import GLOBAL_KEYS, GLOBAL_PREFIXES
+from strongroom.operations.kms_condition_keys import KMS_KEYS, KMS_PREFIXES
+
+T = TypeVar("T")
+
+_KEYS: Final = {**KMS_KEYS, **GLOBAL_KEYS}
+_PREFIXES: Final = {**KMS_PREFIXES, **GLOBAL_PREFIXES}
+
+
+class NotPrepared(RuntimeError):
+    """A value that stands in the store was asked for before `prepare`: the question cannot be decided."""
+
+
+class RequestConditions(Circumstances):
+    """Implements `authorization.ask.ConditionValues`. Making one does no work; each value is found when it is
+    first asked for, and kept, so that a question is decided from one set of values."""
+
+    __slots__ = ()
+
+    async def prepare(self, keys: frozenset[str]) -> None:
+        """Look up what stands in the store. Raises StoreUnavailable, AmbiguousCondition."""
+        for key in keys:
+            if (look_up := LOOK_UPS.get(key)) is not None:
+                self.known[key] = await look_up(self)
+            elif (found := _by_prefix(PREFIX_LOOK_UPS, key)) is not None:
+                look_up_named, name = found
+                self.known[key] = await look_up_named(self, name)
+
+    def values_of(self, key: str) -> Values:
+        """As ConditionValues. Raises AmbiguousCondition, NotPrepared."""
+        if key in self.known:
+            return self.known[key]
+        values: Values = None
+        if (look := _KEYS.get(key)) is not None:
+            values = look(self)
+        elif (found := _by_prefix(_PREFIXES, key)) is not None:
+            look_named, name = found
+            values = look_named(self, name)
+        elif key in LOOK_UPS or _by_prefix(PREFIX_LOOK_UPS, key) is not None:
+            raise NotPrepared(key)
+        self.known[key] = values
+        return values
+
+
+def _by_prefix(table: Mapping[str, T], key: str) -> tuple[T, str] | None:
+    """What a table has for a key's first part, and the rest: the name of a tag, of an encryption context."""
+    for prefix, look in table.items():
+        if key.startswith(prefix):
+            return look, key[len(prefix) :]
+    return None
