@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
@@ -25,17 +26,21 @@ import msgspec
 from strongroom.attestation.verification import Recipient
 from strongroom.audit.cloudtrail import Envelope, render_envelope, render_event, render_user_identity
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
-from strongroom.authorization.decision import denial
+from strongroom.authorization.ask import NO_VALUES, Ask, ConditionValues
+from strongroom.authorization.decision import denial, require_allowed
 from strongroom.aws import refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.aws.generated.enums import OriginType
+from strongroom.aws.generated.enums import GrantOperation, OriginType
 from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
 from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
+from strongroom.operations.condition_values import RequestConditions
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
-from strongroom.operations.grant_lookup import require_may_retire, resolve_grant
+from strongroom.operations.encryption_algorithms import SYMMETRIC_KEY
+from strongroom.operations.grant_lookup import resolve_grant
+from strongroom.operations.grant_rules import terms_of
 from strongroom.operations.grant_tokens import read_grant_tokens
 from strongroom.operations.key_availability import as_judged, require_own_material
 from strongroom.operations.key_lookup import (
@@ -77,6 +82,7 @@ KEPT_ENVELOPES_MAX = 2048
 KEPT_USER_AGENT_BYTES_MAX = 512
 """Callers choose their user agents: what is kept of them is bounded."""
 
+_NO_ENCRYPTION_CONTEXT: Mapping[str, str] = MappingProxyType({})
 _UNKNOWN_CALLER = render_user_identity(type="Unknown")
 _EXTERNAL = OriginType.EXTERNAL
 
@@ -129,6 +135,7 @@ class Trip:
         "request",
         "request_id",
         "response",
+        "values",
     )
 
     def __init__(self, http: HttpRequest, name: str, plan: Plan | None, request_id: str) -> None:
@@ -143,6 +150,7 @@ class Trip:
         self.keys: tuple[Key, ...] = ()
         self.related_events: tuple[RelatedEvent, ...] = ()
         self.response: msgspec.Struct | None = None
+        self.values: ConditionValues = NO_VALUES
         self.error: ApiError | None = None
         self.event_id = ""
         self.recorded_at = 0.0
@@ -265,7 +273,7 @@ class Pipeline:
                 key = await resolve_key_target(rooms.store, target, request, principal, region)
                 keys.append(key)
                 trip.keys = tuple(keys)  # a refusal's record names the key, too
-                self._authorize_key(target, request, principal, key)  # INVARIANT T1
+                await self._authorize_key(trip, target, request, authenticated, key)  # INVARIANT T1
                 if target.is_primary:
                     require_primary(key)
             else:
@@ -282,7 +290,9 @@ class Pipeline:
                     break
             else:  # nearly always
                 require_states(operation.states, plan, call_keys, rooms.clock)
-        call = Call(principal, region, call_keys, rooms, trip.grants, grant, trip.recipient)
+        call = Call(
+            principal, region, call_keys, rooms, trip.grants, grant, trip.recipient, values=trip.values
+        )
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
             raise refusals.dry_run_succeeded()
@@ -299,17 +309,23 @@ class Pipeline:
             key = await resolve_further_key(rooms.store, target, request, principal.account_id, region, keys)
             keys.append(key)
             trip.keys = tuple(keys)
-            decision = rooms.authorizer.authorize_key(principal, target.action, key, cross_account=False)
-            if not decision.allowed:
-                raise denial(decision, principal, target.action, key.arn)
+            values = self._values(trip, target.action, authenticated, request, key)
+            asked = Ask(principal, target.action, key.arn, key.account_id, values, key)
+            require_allowed(await rooms.authorizer.authorize_key(asked), principal, target.action, key.arn)
         elif isinstance(target, GrantTarget):
             key, grant = await resolve_grant(rooms, target, request, principal, region)
             keys.append(key)
             trip.keys = tuple(keys)
-            require_may_retire(principal, target, key, grant)
+            values = self._values(trip, target.action, authenticated, request, key, grant)
+            asked = Ask(principal, target.action, key.arn, key.account_id, values, key, cross_account=True)
+            decision = await rooms.authorizer.authorize_retirement(asked, grant)
+            if not decision.allowed and key.account_id != principal.account_id:
+                # As for a grant that does not exist (grant_lookup.py).
+                raise refusals.access_denied_by_resource(principal.arn, target.action, key.arn)
+            require_allowed(decision, principal, target.action, key.arn)
             return grant
         elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
-            self._authorize_resource(target, request, authenticated)
+            await self._authorize_resource(trip, target, request, authenticated)
         return None
 
     async def _judge_states_in_stores(self, plan: Plan, rule: StateRule, keys: tuple[Key, ...]) -> None:
@@ -328,10 +344,56 @@ class Pipeline:
         elif isinstance(plan.operation.run, Rehearsed):
             await plan.operation.run.prepare(call, request)
 
-    def _authorize_key(
-        self, target: KeyTarget, request: Any, principal: AuthenticatedPrincipal, key: Key
+    def _values(
+        self,
+        trip: Trip,
+        action: str,
+        authenticated: AuthenticatedRequest,
+        request: Any,
+        key: Key | None,
+        grant: Grant | None = None,
+    ) -> ConditionValues:
+        """What the policies may ask of this request under conditions."""
+        trip.values = RequestConditions(
+            self._rooms,
+            trip.http,
+            authenticated,
+            action,
+            request,
+            trip.keys,
+            key,
+            recipient=trip.recipient,
+            grant=grant,
+        )
+        return trip.values
+
+    async def _authorize_key(
+        self,
+        trip: Trip,
+        target: KeyTarget,
+        request: Any,
+        authenticated: AuthenticatedRequest,
+        key: Key,
     ) -> None:
-        decision = self._rooms.authorizer.authorize_key(principal, target.action, key, target.cross_account)
+        principal = authenticated.principal
+        operation = target.grant_operation
+        context = None
+        if target.encryption_context is not None and key.key_spec is SYMMETRIC_KEY:
+            context = getattr(request, target.encryption_context) or _NO_ENCRYPTION_CONTEXT
+        decision = await self._rooms.authorizer.authorize_key(
+            Ask(
+                principal,
+                target.action,
+                key.arn,
+                key.account_id,
+                self._values(trip, target.action, authenticated, request, key),
+                key,
+                target.cross_account,
+                operation,
+                context,
+                terms_of(request) if operation is GrantOperation.CREATE_GRANT else None,
+            )
+        )
         if decision.allowed:
             return
         named: str | None = getattr(request, target.member)
@@ -342,20 +404,21 @@ class Pipeline:
             raise refusals.access_denied_by_resource(principal.arn, target.action, named)
         raise denial(decision, principal, target.action, key.arn)
 
-    def _authorize_resource(
+    async def _authorize_resource(
         self,
+        trip: Trip,
         target: AliasTarget | AccountTarget | NewKeyTarget,
         request: Any,
         authenticated: AuthenticatedRequest,
     ) -> None:
         principal = authenticated.principal
-        account_id = principal.account_id
-        resource = resource_arn_of(target, request, account_id, authenticated.region)
+        resource = resource_arn_of(target, request, principal.account_id, authenticated.region)
         if resource is None:
             return
-        decision = self._rooms.authorizer.authorize_account(principal, target.action, account_id, resource)
-        if not decision.allowed:
-            raise denial(decision, principal, target.action, resource)
+        values = self._values(trip, target.action, authenticated, request, None)
+        asked = Ask(principal, target.action, resource, principal.account_id, values)
+        decision = await self._rooms.authorizer.authorize_resource(asked)
+        require_allowed(decision, principal, target.action, resource)
 
     def _record(self, trip: Trip, service: str) -> Awaitable[None] | None:
         """Hand over the record; what comes back, if anything, is to be waited for."""

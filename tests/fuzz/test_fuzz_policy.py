@@ -7,10 +7,11 @@ from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.unit.authorization.policies import KEY_ARN, OWNER, key, policy, root, statement
+from tests.support.policy_facts import FactsInMemory
+from tests.unit.authorization.policies import KEY_ARN, OWNER, answer, ask, key, policy, root, statement
 
 from strongroom.authorization.authorizer import Authorizer
-from strongroom.authorization.key_policy import check_lockout, parse_policy
+from strongroom.authorization.key_policy import compile_key_policy, parse_policy, try_lockout
 from strongroom.authorization.policy_document import Effect
 from strongroom.aws.errors import ApiError
 
@@ -59,7 +60,9 @@ def refusal(text: str) -> ApiError | None:
 
 def must_be_read_or_refused(text: str) -> None:
     error = refusal(text)
-    decision = Authorizer().authorize_key(root(), "kms:PutKeyPolicy", key(text), False)
+    decision = answer(
+        Authorizer(FactsInMemory()).authorize_key(ask(key(text), "kms:PutKeyPolicy", cross_account=False))
+    )
     if error is not None:
         assert error.code in CODES
         assert error.status == 400
@@ -69,7 +72,7 @@ def must_be_read_or_refused(text: str) -> None:
         assert not decision.allowed
     elif decision.allowed:
         assert any(one.effect is Effect.ALLOW for one in parse_policy(text).statements)
-        check_lockout(root(), text, KEY_ARN, OWNER)
+        assert try_lockout(root(), compile_key_policy(parse_policy(text)), KEY_ARN, OWNER).passed
 
 
 @given(st.text(max_size=200))

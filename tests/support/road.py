@@ -98,7 +98,7 @@ class Road:
         self.rooms = Rooms(
             self.store,
             self.boundary,
-            Authorizer(),
+            Authorizer(self.store),
             self.clock,
             rules,
             AttestationVerifier(attestation_roots or {}),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 
-from strongroom.authorization.ask import Ask, PolicyFacts
-from strongroom.authorization.decision import A_GRANT_MAY_STILL_ALLOW, Decision, PolicyType
+from strongroom.authorization.ask import AmbiguousCondition, Ask, PolicyFacts
+from strongroom.authorization.decision import A_GRANT_MAY_STILL_ALLOW, Decision, PolicyType, Reason
 from strongroom.authorization.evaluation import (
     PolicyInForce,
     Question,
@@ -13,7 +13,7 @@ from strongroom.authorization.evaluation import (
     evaluate_resource_policy,
     evaluate_retirement,
 )
-from strongroom.authorization.explanation import Explanation, explain
+from strongroom.authorization.explanation import EXPLAINED_KEYS, Explanation, explain
 from strongroom.authorization.grant_permission import GrantMemory, allow_by_grant, may_retire
 from strongroom.authorization.policy_document import PolicyKind
 from strongroom.authorization.policy_memory import NO_BINDINGS, PolicyMemory
@@ -29,6 +29,7 @@ from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
 from strongroom.resources.grant import Grant
 from strongroom.resources.iam import Identity
 
+_AMBIGUOUS = Decision(False, Reason.AMBIGUOUS_CONDITION)
 _NO_SESSION_POLICIES: SessionSources = ()
 _WITH_IDENTITY = (PrincipalType.IAM_USER, PrincipalType.ASSUMED_ROLE)
 
@@ -57,12 +58,9 @@ class Authorizer:
             ask.principal, PolicyType.KEY, PolicyKind.KEY, key.policy, key.policy_principals
         )
         decision = await self._decide(ask, standing)
-        if decision.allowed or ask.grant_operation is None or decision.reason not in A_GRANT_MAY_STILL_ALLOW:
+        if decision.allowed or decision.reason not in A_GRANT_MAY_STILL_ALLOW:
             return decision
-        by_grant = await allow_by_grant(
-            self._grants, ask, key, _question(ask, standing), standing.own, standing.identity
-        )
-        return by_grant or decision
+        return await allow_by_grant(self._grants, ask, key, standing.identity) or decision
 
     async def authorize_resource(self, ask: Ask) -> Decision:
         """By the caller's policies alone: accounts, aliases, entities of IAM have none of their own."""
@@ -84,29 +82,38 @@ class Authorizer:
         standing = await self._stand(
             ask.principal, PolicyType.KEY, PolicyKind.KEY, key.policy, key.policy_principals
         )
-        await ask.values.prepare(standing.condition_keys)
         assert standing.policy is not None  # noqa: S101
-        by_policies = evaluate_retirement(_question(ask, standing), standing.policy, standing.own)
+        try:
+            await ask.values.prepare(standing.condition_keys)
+            by_policies = evaluate_retirement(_question(ask, standing), standing.policy, standing.own)
+        except AmbiguousCondition:
+            return _AMBIGUOUS
         return may_retire(ask.principal, grant, by_policies)
 
     async def explain_key(self, ask: Ask) -> Explanation:
         """All that `authorize_key` looks at, and what it found."""
         key = ask.key
         assert key is not None  # noqa: S101
-        decision = await self.authorize_key(ask)
         standing = await self._stand(
             ask.principal, PolicyType.KEY, PolicyKind.KEY, key.policy, key.policy_principals
         )
-        await ask.values.prepare(standing.condition_keys)
         grants = await self._grants.list_for(ask.principal, standing.identity, key)
-        return explain(ask, decision, _question(ask, standing), standing.policy, standing.own, grants)
+        return await self._explain(ask, await self.authorize_key(ask), standing, grants)
 
     async def explain_resource(self, ask: Ask) -> Explanation:
         """The same of `authorize_resource`."""
-        decision = await self.authorize_resource(ask)
         standing = await self._stand(ask.principal, None, PolicyKind.KEY, "", None)
-        await ask.values.prepare(standing.condition_keys)
-        return explain(ask, decision, _question(ask, standing), None, standing.own, ())
+        return await self._explain(ask, await self.authorize_resource(ask), standing, ())
+
+    async def _explain(
+        self, ask: Ask, decision: Decision, standing: Standing, grants: tuple[Grant, ...]
+    ) -> Explanation:
+        if decision is _AMBIGUOUS:
+            return Explanation(
+                decision, ask.principal.arn, ask.action, ask.resource_arn, (), (), (str(decision.reason),)
+            )
+        await ask.values.prepare(standing.condition_keys | EXPLAINED_KEYS)
+        return explain(ask, decision, _question(ask, standing), standing.policy, standing.own, grants)
 
     async def _stand(
         self,
@@ -153,8 +160,11 @@ class Authorizer:
     async def _decide(self, ask: Ask, standing: Standing) -> Decision:
         values: tuple[tuple[str, ...] | None, ...] = ()
         if standing.key_order:
-            await ask.values.prepare(standing.condition_keys)
-            values = tuple([ask.values.values_of(key) for key in standing.key_order])
+            try:
+                await ask.values.prepare(standing.condition_keys)
+                values = tuple([ask.values.values_of(key) for key in standing.key_order])
+            except AmbiguousCondition:
+                return _AMBIGUOUS
         made_from: Hashable = (
             ask.action,
             ask.cross_account,

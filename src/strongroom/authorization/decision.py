@@ -48,6 +48,7 @@ class Reason(StrEnum):
     TRUST_POLICY_UNREADABLE = "the stored role trust policy cannot be read"
     CALLER_POLICY_UNREADABLE = "a stored policy of the caller cannot be read"
     CALLER_GONE = "the caller's user or role is gone"
+    AMBIGUOUS_CONDITION = "a condition key that has one value has two in this request"
 
 
 DENIED_BY = {
@@ -110,6 +111,7 @@ _SENTENCES = {
     Reason.NO_IDENTITY_POLICY_ALLOWS: refusals.access_denied_by_identity,
     Reason.CALLER_POLICY_UNREADABLE: refusals.access_denied_by_identity,
     Reason.CALLER_GONE: refusals.access_denied_by_identity,
+    Reason.AMBIGUOUS_CONDITION: refusals.access_denied_by_identity,
     Reason.NO_BOUNDARY_ALLOWS: access_refusals.access_denied_by_boundary,
     Reason.NO_SESSION_POLICY_ALLOWS: access_refusals.access_denied_by_session,
 }

@@ -132,7 +132,7 @@ def evaluate_resource_policy(
         return Decision(False, Reason.NOT_ACROSS_ACCOUNTS)
     if policy.compiled is None:
         return Decision(False, Reason.KEY_POLICY_UNREADABLE if is_key else Reason.TRUST_POLICY_UNREADABLE)
-    applying = _applying_to_caller(policy.compiled, question)
+    applying = _applying_to_caller(policy.compiled, question, own)
     denial = _explicit_denial(question, own, policy_type, policy, applying)
     if denial is not None:
         return denial
@@ -180,7 +180,7 @@ def evaluate_retirement(question: Question, key_policy: PolicyInForce, own: Call
     """
     if key_policy.compiled is None:
         return Decision(False, Reason.KEY_POLICY_UNREADABLE)
-    applying = _applying_to_caller(key_policy.compiled, question)
+    applying = _applying_to_caller(key_policy.compiled, question, own)
     denial = _explicit_denial(question, own, PolicyType.KEY, key_policy, applying)
     if denial is not None:
         return denial
@@ -236,15 +236,26 @@ def _explicit_denial(
 
 
 def _applying_to_caller(
-    policy: CompiledPolicy, question: Question
+    policy: CompiledPolicy, question: Question, own: CallerPolicies
 ) -> list[tuple[CompiledStatement, PrincipalMatch]]:
     """The statements of a resource's policy that are about this caller and hold, with how they name it."""
     found: list[tuple[CompiledStatement, PrincipalMatch]] = []
     for statement in policy.statements:
         match = statement.principal_match(question.caller)
+        if match is PrincipalMatch.NONE and own.boundary is not None and _excepts(statement):
+            match = PrincipalMatch.ANYONE
         if match is not PrincipalMatch.NONE and _applies(statement, question):
             found.append((statement, match))
     return found
+
+
+def _excepts(statement: CompiledStatement) -> bool:
+    """Whether it denies all but some. Who has a permissions boundary cannot be excepted.
+
+    Source: IAM User Guide, "NotPrincipal": "will always deny any IAM principal that has a permissions
+    boundary policy attached, regardless of the values specified".
+    """
+    return statement.denies and statement.principal is not None and statement.principal.negated
 
 
 def _direct(policy: PolicyInForce, applying: list[tuple[CompiledStatement, PrincipalMatch]]) -> _Direct:

@@ -18,6 +18,9 @@ from strongroom.authorization.statements import CompiledStatement
 from strongroom.aws.generated.enums import GrantOperation
 from strongroom.resources.grant import Grant
 
+EXPLAINED_KEYS = frozenset({"aws:sourcearn"})
+"""What is looked at besides the policies' own condition keys."""
+
 
 @dataclass(frozen=True, slots=True)
 class StatementExplanation:

@@ -1,16 +1,16 @@
 """Grants as permission: which of a key's grants are a caller's, and who may retire one.
 
-A grant to a user, to one session or to a service permits by itself. A grant to a role permits its sessions
-within the role's permissions boundary and their session policies, as a key policy that names the role does. A
-grant to an account permits its root, and whom the account's identity-based policies let.
-Source: CreateGrant in the KMS API reference; KMS Developer Guide, "Grants in AWS KMS" and "Retiring and
-revoking grants"; docs/decisions/0010-who-may.md.
+A grant permits by itself: what identity-based policies, a permissions boundary or session policies merely
+leave out does not limit it, what they deny does. A grant to a role is its sessions' too. One to an account
+is its root's; AWS does not say that an account could hand it on.
+Source: CreateGrant in the KMS API reference; KMS Developer Guide, "Grants in AWS KMS", "Retiring and revoking
+grants" and "Troubleshooting AWS KMS permissions"; docs/decisions/0010-who-may.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from strongroom.authorization.ask import Ask, PolicyFacts
 from strongroom.authorization.decision import (
@@ -19,9 +19,7 @@ from strongroom.authorization.decision import (
     Reason,
     StatementReference,
 )
-from strongroom.authorization.evaluation import CallerPolicies, Question, own_side
 from strongroom.authorization.grants import GrantIndex, GrantUse
-from strongroom.authorization.principals import PrincipalMatch
 from strongroom.aws.generated.enums import GrantOperation
 from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
 from strongroom.resources.grant import Grant
@@ -37,31 +35,24 @@ SOURCE_ARN = "aws:sourcearn"
 _SOURCE_KEYS = frozenset({SOURCE_ARN})
 
 
-@dataclass(frozen=True, slots=True)
-class GranteeName:
+class GranteeName(NamedTuple):
     """A name by which a grant may mean this caller."""
 
     name: str
     unique_id: str | None
     """What the name must have been bound to; None for a root and a service, which are not bound."""
-    match: PrincipalMatch
 
 
 def grantee_names(principal: AuthenticatedPrincipal, identity: Identity | None) -> tuple[GranteeName, ...]:
-    """The names of a caller, those that permit by themselves first."""
-    if principal.type is PrincipalType.AWS_SERVICE:
-        return (GranteeName(principal.arn, None, PrincipalMatch.SERVICE),)
+    """The names of a caller."""
+    if principal.type is PrincipalType.AWS_SERVICE or principal.type is PrincipalType.ROOT:
+        return (GranteeName(principal.arn, None),)
+    itself = GranteeName(principal.arn, principal.unique_id)
+    if principal.type is PrincipalType.IAM_USER or identity is None:
+        return (itself,)
     partition = principal.arn.split(":", 2)[1]
-    account = GranteeName(f"arn:{partition}:iam::{principal.account_id}:root", None, PrincipalMatch.ACCOUNT)
-    if principal.type is PrincipalType.ROOT:
-        return (account,)
-    if principal.type is PrincipalType.IAM_USER:
-        return (GranteeName(principal.arn, principal.unique_id, PrincipalMatch.USER), account)
-    names = [GranteeName(principal.arn, principal.unique_id, PrincipalMatch.SESSION)]
-    if identity is not None:
-        role_arn = iam_arn(principal.account_id, EntityKind.ROLE, identity.path, identity.name, partition)
-        names.append(GranteeName(role_arn, principal.unique_id, PrincipalMatch.ROLE))
-    return (*names, account)
+    role_arn = iam_arn(principal.account_id, EntityKind.ROLE, identity.path, identity.name, partition)
+    return (GranteeName(role_arn, principal.unique_id), itself)
 
 
 class GrantMemory:
@@ -107,15 +98,11 @@ class GrantMemory:
 
 
 async def allow_by_grant(
-    memory: GrantMemory,
-    ask: Ask,
-    key: Key,
-    question: Question,
-    own: CallerPolicies,
-    identity: Identity | None,
+    memory: GrantMemory, ask: Ask, key: Key, identity: Identity | None
 ) -> Decision | None:
     """The decision of a grant that permits what is asked; None when there is none."""
-    assert ask.grant_operation is not None  # noqa: S101
+    if ask.grant_operation is None:
+        return None
     for grantee in grantee_names(ask.principal, identity):
         index = await memory.find_index(key, grantee.name)
         if index is None:
@@ -127,34 +114,14 @@ async def allow_by_grant(
             source_arn = given[0] if given is not None and len(given) == 1 else None
         use = GrantUse(ask.grant_operation, ask.encryption_context, source_arn, ask.child_grant)
         grant = index.find(use, grantee.unique_id)
-        if grant is None:
-            continue
-        within = _within(grantee.match, question, own)
-        if within is not None:
-            return Decision(True, Reason.GRANT_ALLOWS, (grant_reference(grant), *within))
+        if grant is not None:
+            return Decision(True, Reason.GRANT_ALLOWS, (grant_reference(grant),))
     return None
 
 
 def grant_reference(grant: Grant) -> StatementReference:
     """A grant in the place of a statement: it is its own only one, and its name its Sid."""
     return StatementReference(0, grant.name, f"grant {grant.grant_id}")
-
-
-def _within(
-    match: PrincipalMatch, question: Question, own: CallerPolicies
-) -> tuple[StatementReference, ...] | None:
-    """The statements that let a grant to such a name through; None when they do not."""
-    if match is PrincipalMatch.USER and own.session:
-        side = own_side(question, own)
-        return None if side.limits(boundary=False) is not None else side.session
-    if match is PrincipalMatch.ROLE or (match is PrincipalMatch.ACCOUNT and not question.is_root):
-        side = own_side(question, own)
-        if side.limits() is not None:
-            return None
-        if match is PrincipalMatch.ROLE:
-            return side.within_limits
-        return side.identity + side.within_limits if side.identity else None
-    return ()
 
 
 def may_retire(principal: AuthenticatedPrincipal, grant: Grant, by_policies: Decision) -> Decision:
