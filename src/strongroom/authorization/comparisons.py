@@ -219,14 +219,9 @@ def match_patterns(templates: Sequence[Template]) -> Match:
         for glob in fixed:
             if glob.matches(text):
                 return True
-        return any(_fits(one, text, values) for one in moving)
+        return any(one.fits(text, values) for one in moving)
 
     return match
-
-
-def _fits(template: Template, text: str, values: ConditionValues) -> bool:
-    resolved = template.resolve(values)
-    return resolved is not None and resolved.glob().matches(text)
 
 
 def keys_of(templates: Sequence[Template]) -> frozenset[str]:

@@ -17,6 +17,10 @@ from strongroom.authorization.policy_document import Condition
 from strongroom.authorization.policy_error import PolicyError, Problem
 
 
+_EMPTY = ("",)
+"""To set operators and Null no value: "a null dataset, such as an empty string" ("ForAllValues")."""
+
+
 class Quantifier(Enum):
     """How many of a key's values an operator must hold for."""
 
@@ -60,6 +64,8 @@ class CompiledCondition:
         """Whether the request fulfils this condition."""
         given = values.values_of(self.key)
         if not given:  # a key without a value is one that is not there
+            return self.if_absent
+        if given == _EMPTY and (self.comparison is None or self.quantifier is not Quantifier.NONE):
             return self.if_absent
         if self.comparison is None:
             return self.if_present

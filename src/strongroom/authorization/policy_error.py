@@ -1,47 +1,54 @@
-"""Why a text is no policy, before it is known in whose words that is said."""
+"""Why a text is no policy, and how KMS and IAM say it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 
-from strongroom.aws import iam_policy_refusals, refusals
+from strongroom.aws import iam_policy_refusals as iam
+from strongroom.aws import refusals
 from strongroom.aws.errors import ApiError
 
 
 class Problem(Enum):
-    """What is wrong, as far as KMS or IAM have a sentence of their own for it."""
+    """What is wrong, as far as KMS or IAM have words of their own for it."""
 
+    JSON = auto()
     SYNTAX = auto()
-    """The grammar is broken: JSON, elements, their types."""
+    """An element that is missing, unknown, doubled or of the wrong type."""
     VERSION = auto()
-    PRINCIPALS = auto()
+    OLD_VERSION = auto()
+    PRINCIPAL = auto()
     """A name that is not the form of a principal."""
     MISSING_PRINCIPAL = auto()
+    BARE_PRINCIPAL = auto()
     PROHIBITED_PRINCIPAL = auto()
     PROHIBITED_RESOURCE = auto()
     MISSING_ACTION = auto()
     MISSING_RESOURCE = auto()
-    SIDS = auto()
+    SID_FORM = auto()
+    SIDS_NOT_UNIQUE = auto()
     ACTION_VENDOR = auto()
     ACTION_COLONS = auto()
     VENDOR = auto()
-    RESOURCE = auto()
-    PARTITION = auto()
     TRUST_ACTION = auto()
+    RESOURCE_FORM = auto()
+    RESOURCE_VENDOR = auto()
+    PARTITION = auto()
     CONDITION_KEY = auto()
-    """A condition key that this kind of policy must not have."""
-    LEGACY = auto()
-    """The grammar holds and a value cannot be read."""
+    """One that a key policy must not have."""
+    VALUE = auto()
+    """The grammar holds, and a value means nothing."""
 
 
 class PolicyError(Exception):
     """A text that is not a policy.
 
-    Shape: `sentence` is what KMS says where it has no words of its own, and never repeats policy text
-    at length; `given` is what IAM repeats of the policy, "" where it repeats nothing.
+    Shape: `sentence` is for KMS, where it has no words of its own, and repeats nothing of the policy;
+    `given` is what AWS's own words repeat of it.
     """
 
-    def __init__(self, sentence: str, problem: Problem = Problem.LEGACY, given: str = "") -> None:
+    def __init__(self, sentence: str, problem: Problem = Problem.VALUE, given: tuple[str, ...] = ()) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.problem = problem
@@ -50,13 +57,53 @@ class PolicyError(Exception):
 
 def kms_refusal(error: PolicyError) -> ApiError:
     """MalformedPolicyDocumentException, as CreateKey and PutKeyPolicy say it."""
-    if error.problem is Problem.PRINCIPALS:
+    if error.problem is Problem.PRINCIPAL:
         return refusals.invalid_policy_principals()
     if error.problem is Problem.CONDITION_KEY:
-        return refusals.policy_condition_keys_not_permitted(error.given)
+        return refusals.policy_condition_keys_not_permitted(*error.given)
     return refusals.malformed_policy(error.sentence)
 
 
 def iam_refusal(error: PolicyError) -> ApiError:
-    """MalformedPolicyDocument, as IAM says it."""
-    return iam_policy_refusals.malformed_policy_document(error.sentence)
+    """MalformedPolicyDocument, as IAM and STS say it of an identity-based policy."""
+    return _IDENTITY.get(error.problem, iam.policy_failed_legacy_parsing)(*error.given)
+
+
+def trust_refusal(error: PolicyError) -> ApiError:
+    """MalformedPolicyDocument, as IAM says it of a trust policy."""
+    return _TRUST.get(error.problem, iam.trust_policy_syntax)(*error.given)
+
+
+_IDENTITY: dict[Problem, Callable[..., ApiError]] = {
+    Problem.JSON: iam.policy_syntax,
+    Problem.SYNTAX: iam.policy_syntax,
+    Problem.VERSION: iam.policy_syntax,
+    Problem.OLD_VERSION: iam.policy_version_too_old,
+    Problem.PROHIBITED_PRINCIPAL: iam.policy_with_principal,
+    Problem.MISSING_ACTION: iam.policy_without_actions,
+    Problem.MISSING_RESOURCE: iam.policy_without_resources,
+    Problem.SID_FORM: iam.policy_sid_form,
+    Problem.SIDS_NOT_UNIQUE: iam.policy_sids_not_unique,
+    Problem.ACTION_VENDOR: iam.policy_action_without_vendor,
+    Problem.ACTION_COLONS: iam.policy_action_with_colons,
+    Problem.VENDOR: iam.policy_vendor,
+    Problem.RESOURCE_FORM: iam.policy_resource_form,
+    Problem.RESOURCE_VENDOR: iam.policy_resource_vendor,
+    Problem.PARTITION: iam.policy_partition,
+}
+
+_TRUST: dict[Problem, Callable[..., ApiError]] = {
+    Problem.JSON: iam.trust_policy_json,
+    Problem.VERSION: iam.trust_policy_version,
+    Problem.PRINCIPAL: iam.trust_policy_principal,
+    Problem.MISSING_PRINCIPAL: lambda: iam.trust_policy_without("Principal"),
+    Problem.BARE_PRINCIPAL: iam.trust_policy_principal_form,
+    Problem.PROHIBITED_PRINCIPAL: iam.trust_policy_with_not_principal,
+    Problem.PROHIBITED_RESOURCE: iam.trust_policy_with_resource,
+    Problem.MISSING_ACTION: lambda: iam.trust_policy_without("Action"),
+    Problem.SIDS_NOT_UNIQUE: iam.trust_policy_sids_not_unique,
+    Problem.ACTION_VENDOR: iam.trust_policy_action,
+    Problem.ACTION_COLONS: iam.trust_policy_action,
+    Problem.VENDOR: iam.trust_policy_action,
+    Problem.TRUST_ACTION: iam.trust_policy_action,
+}

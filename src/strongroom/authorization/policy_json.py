@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn, TypeAlias
 
+from strongroom.authorization.policy_document import PolicyKind
 from strongroom.authorization.policy_error import PolicyError, Problem
 
 
@@ -46,16 +47,16 @@ def parse_policy_json(text: str) -> JsonObject:
     try:
         document = _DECODER.decode(text)
     except (ValueError, RecursionError):
-        raise PolicyError("The policy is not valid JSON.", Problem.SYNTAX) from None
+        raise PolicyError("The policy is not valid JSON.", Problem.JSON) from None
     if not isinstance(document, dict):
         raise PolicyError("The policy must be a JSON object.", Problem.SYNTAX)
     return document
 
 
-def require_members(of: JsonObject, allowed: frozenset[str], where: str) -> None:
+def require_members(of: JsonObject, allowed: frozenset[str], where: str, kind: PolicyKind) -> None:
     """Refuse members that a policy does not have: a misspelled element must not lose its meaning."""
     if not allowed.issuperset(of):
-        raise PolicyError(f"{where} has an element that is not part of a key policy.", Problem.SYNTAX)
+        raise PolicyError(f"{where} has an element that is not part of a {kind}.", Problem.SYNTAX)
 
 
 def require_text(value: object, where: str) -> str:

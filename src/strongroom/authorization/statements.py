@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from strongroom.authorization.ask import ConditionValues
-from strongroom.authorization.comparisons import Match, keys_of, match_patterns
+from strongroom.authorization.comparisons import keys_of
 from strongroom.authorization.conditions import CompiledCondition, ConditionFinding, compile_condition
 from strongroom.authorization.decision import StatementReference
 from strongroom.authorization.glob import Glob
@@ -33,13 +33,24 @@ class Patterns:
     prefixes: tuple[str, ...]
     """Patterns whose only wildcard is a star at the end: most of them are."""
     globs: tuple[Glob, ...]
-    moving: Match | None
-    """Those with policy variables, if there are any."""
+    moving: tuple[Template, ...]
+    """Those with policy variables."""
     keys: frozenset[str]
     negated: bool
+    closed: bool
+    """Whether a variable without a value keeps the element from matching at all."""
 
     def match(self, text: str, values: ConditionValues) -> bool:
-        """Whether the statement is about this action (in lower case) or this ARN."""
+        """Whether the statement is about this action (in lower case) or this ARN.
+
+        A pattern whose variable has no value fits nothing ("Policy variables with no value"). In a
+        NotResource that leaves open what was to be left out: such a Deny denies, such an Allow allows
+        nothing (INVARIANT Z2).
+        """
+        if self.moving and self.negated and self.closed:
+            for template in self.moving:
+                if template.resolve(values) is None:
+                    return False
         return self._names(text, values) is not self.negated
 
     def _names(self, text: str, values: ConditionValues) -> bool:
@@ -48,10 +59,10 @@ class Patterns:
         for glob in self.globs:
             if glob.matches(text):
                 return True
-        return self.moving is not None and self.moving(text, values)
+        return bool(self.moving) and any(one.fits(text, values) for one in self.moving)
 
 
-ANYTHING = Patterns(True, frozenset(), (), (), None, frozenset(), False)
+ANYTHING = Patterns(True, frozenset(), (), (), (), frozenset(), False, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,36 +130,37 @@ def compile_policy(document: PolicyDocument, principals: Mapping[str, str] = NO_
 def _compile_statement(
     index: int, statement: Statement, version: str, principals: Mapping[str, str]
 ) -> CompiledStatement:
-    resources = ANYTHING if statement.resource is None else _compile_resources(statement.resource, version)
+    resources = _compile_resources(statement.resource, statement.effect, version)
     conditions = tuple(compile_condition(condition, version) for condition in statement.conditions)
     return CompiledStatement(
         reference=StatementReference(index, statement.sid),
         denies=statement.effect is Effect.DENY,
         principal=None if statement.principal is None else compile_principal(statement.principal, principals),
-        actions=_compile_actions(statement.action),
+        actions=_compile_actions(statement.action, statement.effect),
         resources=resources,
         conditions=conditions,
         keys=resources.keys.union(*(condition.keys for condition in conditions)),
     )
 
 
-def _compile_actions(element: PatternElement) -> Patterns:
-    # A policy of this version has no variables: there are none in actions.
+def _compile_actions(element: PatternElement, effect: Effect) -> Patterns:
+    # There are no variables in actions, whatever the policy's version.
     templates = [parse_template(lower_ascii(one), "", wildcards=True) for one in element.patterns]
-    return _compile_patterns(templates, element.negated)
+    return _compile_patterns(templates, element, effect)
 
 
-def _compile_resources(element: PatternElement, version: str) -> Patterns:
+def _compile_resources(element: PatternElement | None, effect: Effect, version: str) -> Patterns:
+    if element is None:
+        return ANYTHING
     templates = [parse_template(one, version, wildcards=True) for one in element.patterns]
-    return _compile_patterns(templates, element.negated)
+    return _compile_patterns(templates, element, effect)
 
 
-def _compile_patterns(templates: list[Template], negated: bool) -> Patterns:
+def _compile_patterns(templates: list[Template], element: PatternElement, effect: Effect) -> Patterns:
     anything = any(one.parts == (Wildcard.RUN,) for one in templates)
-    if anything and not negated:
+    if anything and not element.negated:
         return ANYTHING
     fixed = [one for one in templates if not one.keys]
-    moving = [one for one in templates if one.keys]
     plain = [one for one in fixed if all(isinstance(part, str) for part in one.parts)]
     prefixes = [one for one in fixed if _is_prefix(one)]
     return Patterns(
@@ -156,9 +168,10 @@ def _compile_patterns(templates: list[Template], negated: bool) -> Patterns:
         exact=frozenset(one.text() for one in plain),
         prefixes=tuple(one.text() for one in prefixes),
         globs=tuple(one.glob() for one in fixed if one not in plain and one not in prefixes),
-        moving=match_patterns(moving) if moving else None,
+        moving=tuple(one for one in templates if one.keys),
         keys=keys_of(templates),
-        negated=negated,
+        negated=element.negated,
+        closed=effect is Effect.ALLOW,
     )
 
 

@@ -87,6 +87,11 @@ class Template:
                 parts.append(part)
         return Template(tuple(parts))
 
+    def fits(self, text: str, values: ConditionValues) -> bool:
+        """Whether the text fits this pattern. A variable without a value fits nothing."""
+        resolved = self.resolve(values)
+        return resolved is not None and resolved.glob().matches(text)
+
     def text(self) -> str:
         """What it says. Only without variables and wildcards."""
         return "".join(part for part in self.parts if isinstance(part, str))

@@ -238,7 +238,7 @@ def test_parse_policy_text_that_is_no_policy_is_refused(text: str) -> None:
     assert refused(text).code == MALFORMED
 
 
-PLAIN = policy(statement(Principal={"AWS": "*"}, Condition={"Bool": {"aws:a": "x"}}))
+PLAIN = policy(statement(Principal={"AWS": "*"}, Condition={"StringEquals": {"aws:a": "x"}}))
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_parse_policy_size_is_counted_in_bytes() -> None:
 
 def test_parse_policy_long_numbers_keep_every_digit() -> None:
     digits = "9" * 6000
-    text = policy(statement(Condition={"NumericEquals": {"aws:x": 1}})).replace(
+    text = policy(statement(Condition={"StringEquals": {"aws:x": 1}})).replace(
         '"aws:x": 1', f'"aws:x": {digits}'
     )
     assert parse_policy(text).statements[0].conditions[0].values == (digits,)
