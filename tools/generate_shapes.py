@@ -1,11 +1,12 @@
-"""Write src/strongroom/aws/generated/ from AWS's own service model of KMS.
+"""Write src/strongroom/aws/generated/ from AWS's own service models of KMS, IAM and STS.
 
     python tools/generate_shapes.py            write the files
     python tools/generate_shapes.py --check    exit 1 if writing them would change anything
 
-The model is the one that botocore carries (botocore/data/kms/2014-11-01/service-2.json.gz). Version and
-hash are pinned below: another model is refused, so the API never changes unseen. To move to a newer
-model, change both pins, run this, and read the diff.
+The models are those that botocore carries (botocore/data/kms/2014-11-01/service-2.json.gz and so on).
+Version and hashes are pinned below: another model is refused, so the API never changes unseen. To move to
+newer models, change the pins, run this, and read the diff. Of IAM and STS there are shapes for the operations
+in SERVED_OPERATIONS, and the names of all.
 """
 
 from __future__ import annotations
@@ -17,15 +18,73 @@ import json
 import keyword
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 BOTOCORE_VERSION = "1.44.5"
-MODEL_SHA256 = "b9434f7ee953e0dddd8a64e08104c774ae02759e1d53f220a9371f9f6cd02c69"
-MODEL_PATH = "data/kms/2014-11-01/service-2.json.gz"
 GENERATED = Path(__file__).resolve().parent.parent / "src" / "strongroom" / "aws" / "generated"
 
 Shapes: TypeAlias = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service model: where botocore has it, what it must be, and what its files begin with."""
+
+    name: str
+    title: str
+    version: str
+    sha256: str
+    prefix: str
+
+    @property
+    def model_path(self) -> str:
+        return f"data/{self.name}/{self.version}/service-2.json.gz"
+
+
+KMS = Service(
+    "kms", "KMS", "2014-11-01", "b9434f7ee953e0dddd8a64e08104c774ae02759e1d53f220a9371f9f6cd02c69", ""
+)
+IAM = Service(
+    "iam", "IAM", "2010-05-08", "951ee47e135ddb432441e9ceb67cfe3ece38feb34c321c6bf05b037880666b3b", "iam_"
+)
+STS = Service(
+    "sts", "STS", "2011-06-15", "d97a08aa49223dee070009624c1d70f5b6af6ccc43220cc30ff566d5f02f3c0b", "sts_"
+)
+SERVICES = (KMS, IAM, STS)
+
+# What of IAM and STS has shapes. All other operations of theirs are known by name only.
+SERVED_OPERATIONS = {
+    "iam": """
+    CreateUser GetUser UpdateUser DeleteUser ListUsers TagUser UntagUser ListUserTags GetLoginProfile
+    CreateGroup GetGroup UpdateGroup DeleteGroup ListGroups AddUserToGroup RemoveUserFromGroup
+    ListGroupsForUser
+    CreateAccessKey DeleteAccessKey UpdateAccessKey ListAccessKeys GetAccessKeyLastUsed
+    CreateRole GetRole UpdateRole UpdateRoleDescription UpdateAssumeRolePolicy DeleteRole ListRoles
+    TagRole UntagRole ListRoleTags
+    PutUserPolicy GetUserPolicy DeleteUserPolicy ListUserPolicies
+    PutGroupPolicy GetGroupPolicy DeleteGroupPolicy ListGroupPolicies
+    PutRolePolicy GetRolePolicy DeleteRolePolicy ListRolePolicies
+    CreatePolicy GetPolicy DeletePolicy ListPolicies TagPolicy UntagPolicy ListPolicyTags
+    CreatePolicyVersion GetPolicyVersion ListPolicyVersions DeletePolicyVersion SetDefaultPolicyVersion
+    AttachUserPolicy DetachUserPolicy ListAttachedUserPolicies
+    AttachGroupPolicy DetachGroupPolicy ListAttachedGroupPolicies
+    AttachRolePolicy DetachRolePolicy ListAttachedRolePolicies ListEntitiesForPolicy
+    PutUserPermissionsBoundary DeleteUserPermissionsBoundary
+    PutRolePermissionsBoundary DeleteRolePermissionsBoundary
+    CreateOpenIDConnectProvider GetOpenIDConnectProvider DeleteOpenIDConnectProvider
+    ListOpenIDConnectProviders AddClientIDToOpenIDConnectProvider RemoveClientIDFromOpenIDConnectProvider
+    UpdateOpenIDConnectProviderThumbprint
+    TagOpenIDConnectProvider UntagOpenIDConnectProvider ListOpenIDConnectProviderTags
+    SimulatePrincipalPolicy SimulateCustomPolicy GetAccountSummary
+    ListInstanceProfilesForRole ListMFADevices ListSigningCertificates ListSSHPublicKeys
+    ListServiceSpecificCredentials
+    """,
+    "sts": "GetCallerIdentity AssumeRole AssumeRoleWithWebIdentity GetSessionToken GetAccessKeyInfo",
+}
+# Credentials that the model does not call sensitive: session tokens, MFA codes, signed context assertions.
+ALSO_SENSITIVE = {"sts": ("tokenType", "tokenCodeType", "contextAssertionType")}
 
 SCALARS = {
     "string": "str",
@@ -36,6 +95,10 @@ SCALARS = {
 }
 # Java's spelling of a character class, and Python's of the same.
 JAVA_ASCII, PYTHON_ASCII = r"\p{ASCII}", r"[\x00-\x7F]"
+# Letters, separators and numbers of all scripts. Python's \w is letters, numbers and the underscore, which
+# stands in every one of these classes; a test compares with the Unicode database.
+JAVA_TAG_CLASS = r"\p{L}\p{Z}\p{N}_"
+PYTHON_TAG_CLASS = r"\w\x20\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000"
 # Years 1 to 9999: what a calendar date can hold. The model sets no bounds for a timestamp.
 TIMESTAMP_SECONDS_MIN, TIMESTAMP_SECONDS_MAX = -62135596800, 253402300799
 
@@ -61,20 +124,38 @@ class ModelError(Exception):
     """The model is not the pinned one, or holds something that this generator does not know."""
 
 
-def load_model() -> dict[str, Any]:
-    """The pinned service model. Raises ModelError for another botocore or another content."""
+def load_model(service: Service) -> dict[str, Any]:
+    """The pinned service model, with the operations that have shapes.
+
+    Raises ModelError for another botocore or another content.
+    """
     import botocore
 
     if botocore.__version__ != BOTOCORE_VERSION:
         raise ModelError(f"botocore is {botocore.__version__}, pinned is {BOTOCORE_VERSION}")
-    data = gzip.decompress((Path(botocore.__file__).parent / MODEL_PATH).read_bytes())
+    data = gzip.decompress((Path(botocore.__file__).parent / service.model_path).read_bytes())
     digest = hashlib.sha256(data).hexdigest()
-    if digest != MODEL_SHA256:
-        raise ModelError(f"the service model's SHA-256 is {digest}, pinned is {MODEL_SHA256}")
+    if digest != service.sha256:
+        raise ModelError(f"the {service.name} model's SHA-256 is {digest}, pinned is {service.sha256}")
     model: dict[str, Any] = json.loads(data)
-    for name, pattern in OBSERVED_PATTERNS.items():
+    for name, pattern in OBSERVED_PATTERNS.items() if service is KMS else ():
         model["shapes"][name]["pattern"] = pattern
+    for name in ALSO_SENSITIVE.get(service.name, ()):
+        model["shapes"][name]["sensitive"] = True
+    model["names"] = sorted(model["operations"])
+    served = SERVED_OPERATIONS.get(service.name)
+    if served is not None:
+        model["operations"] = {name: model["operations"][name] for name in served.split()}
+    add_empty_inputs(model)
     return model
+
+
+def add_empty_inputs(model: dict[str, Any]) -> None:
+    """Give an operation whose model has no input an empty one, named as the others are."""
+    for name, operation in model["operations"].items():
+        if "input" not in operation:
+            operation["input"] = {"shape": f"{name}Request"}
+            model["shapes"][f"{name}Request"] = {"type": "structure", "members": {}}
 
 
 def snake_case(name: str) -> str:
@@ -88,11 +169,16 @@ def snake_case(name: str) -> str:
 
 def member_identifier(value: str) -> str:
     """An enum value as a Python constant: SIGN_VERIFY stays, PendingImport becomes PENDING_IMPORT."""
+    value = re.sub("[- ]", "_", value)
     return value if value == value.upper() and value.isidentifier() else snake_case(value).upper()
 
 
 def full_match_pattern(pattern: str) -> str:
     """The model's pattern as the service applies it: over the whole value, with ASCII classes (Java)."""
+    if r"\p{L}" in pattern:
+        if JAVA_TAG_CLASS not in pattern or r"\w" in pattern:
+            raise ModelError(f"no Python for {pattern!r}")
+        return rf"\A(?u:{pattern.replace(JAVA_TAG_CLASS, PYTHON_TAG_CLASS)})\Z"
     return rf"\A(?a:{pattern.replace(JAVA_ASCII, PYTHON_ASCII)})\Z"
 
 
@@ -131,12 +217,13 @@ def inputs_and_outputs(model: dict[str, Any]) -> list[tuple[str, str, str | None
     ]
 
 
-def header(text: str) -> list[str]:
+def header(service: Service, text: str) -> list[str]:
     return [
         f'"""{text}',
         "",
-        f"Generated by tools/generate_shapes.py from botocore {BOTOCORE_VERSION}, kms 2014-11-01,",
-        f"SHA-256 {MODEL_SHA256}.",
+        f"Generated by tools/generate_shapes.py from botocore {BOTOCORE_VERSION}, "
+        f"{service.name} {service.version},",
+        f"SHA-256 {service.sha256}.",
         "Do not edit.",
         '"""',
         "",
@@ -144,13 +231,15 @@ def header(text: str) -> list[str]:
 
 
 def render_init() -> str:
-    lines = header("The KMS API's shapes, as AWS's own service model has them.")
+    lines = header(KMS, "The KMS API's shapes, as AWS's own service model has them.")
     return "\n".join(lines[:-1]) + "\n"
 
 
-def render_enums(shapes: Shapes) -> str:
-    lines = [*header("The KMS API's enumerations."), "from enum import StrEnum"]
-    for name in sorted(name for name, shape in shapes.items() if "enum" in shape):
+def render_enums(service: Service, model: dict[str, Any]) -> str:
+    shapes: Shapes = model["shapes"]
+    lines = [*header(service, f"The {service.title} API's enumerations."), "from enum import StrEnum"]
+    used = shapes if service is KMS else reachable(shapes, roots_of(model))
+    for name in sorted(name for name in used if "enum" in shapes[name]):
         members = {member_identifier(value): value for value in shapes[name]["enum"]}
         if len(members) != len(shapes[name]["enum"]):
             raise ModelError(f"two values of {name} make the same identifier")
@@ -218,20 +307,28 @@ def render_structure(name: str, shapes: Shapes) -> list[str]:
     return lines
 
 
-def render_shapes(model: dict[str, Any]) -> str:
+def roots_of(model: dict[str, Any]) -> list[str]:
+    """The names of all inputs and outputs."""
+    return [name for _, *pair in inputs_and_outputs(model) for name in pair if name is not None]
+
+
+def render_shapes(service: Service, model: dict[str, Any]) -> str:
     shapes: Shapes = model["shapes"]
-    roots = [name for _, *pair in inputs_and_outputs(model) for name in pair if name is not None]
-    ordered = reachable(shapes, roots)
+    ordered = reachable(shapes, roots_of(model))
     enums = sorted(name for name in ordered if "enum" in shapes[name])
+    imported = [
+        f"from strongroom.aws.generated.{service.prefix}enums import (",
+        *[f"    {name}," for name in enums],
+        ")",
+    ]
+    title = f"The {service.title} API's inputs and outputs."
     lines = [
-        *header("The KMS API's inputs and outputs. Instants are seconds since the epoch, blobs are bytes."),
+        *header(service, f"{title} Instants are seconds since the epoch, blobs are bytes."),
         "from typing import Annotated, TypeAlias",
         "",
         "import msgspec",
         "",
-        "from strongroom.aws.generated.enums import (",
-        *[f"    {name}," for name in enums],
-        ")",
+        *(imported if enums else ()),
         "from strongroom.aws.sensitive import SensitiveStruct",
         "",
     ]
@@ -275,38 +372,67 @@ def render_constraint(name: str, shape: dict[str, Any]) -> list[str]:
     return [*lines, "    ),"]
 
 
-def render_constraints(model: dict[str, Any]) -> str:
+def render_constraints(service: Service, model: dict[str, Any]) -> str:
     shapes: Shapes = model["shapes"]
     operations = inputs_and_outputs(model)
-    named = sorted({name for _, *pair in operations for name in pair if name is not None})
+    what = "every input" if service is KMS else "every input, what every output is made of"
     lines = [
-        *header("What the model demands of every input, and each operation's input and output."),
+        *header(service, f"What the model demands of {what}, and each operation's input and output."),
         "import msgspec",
         "",
         "from strongroom.aws.constraint import MemberConstraint, ShapeConstraint",
-        "from strongroom.aws.generated.shapes import (",
-        *[f"    {name}," for name in named],
+        f"from strongroom.aws.generated.{service.prefix}shapes import (",
+        *[f"    {name}," for name in sorted(set(roots_of(model)))],
         ")",
         "",
+        *(() if service is KMS else render_service_facts(service, model)),
         "OPERATIONS: dict[str, tuple[type[msgspec.Struct], type[msgspec.Struct] | None]] = {",
         *[f'    "{name}": ({given}, {answer}),' for name, given, answer in operations],
         "}",
         "",
         "SHAPES: dict[str, ShapeConstraint] = {",
     ]
-    for name in reachable(shapes, [given for _, given, _ in operations]):
+    roots = [given for _, given, _ in operations] if service is KMS else roots_of(model)
+    for name in reachable(shapes, roots):
         lines += render_constraint(name, shapes[name])
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def render_all(model: dict[str, Any]) -> dict[str, str]:
-    """File name -> text of every generated file."""
-    return {
-        "__init__.py": render_init(),
-        "enums.py": render_enums(model["shapes"]),
-        "shapes.py": render_shapes(model),
-        "constraints.py": render_constraints(model),
+def render_service_facts(service: Service, model: dict[str, Any]) -> list[str]:
+    """The API's version, all its operations, and the HTTP status of each of its errors."""
+    errors = {
+        shape["error"]["code"]: shape["error"]["httpStatusCode"]
+        for shape in model["shapes"].values()
+        if "httpStatusCode" in shape.get("error", {})
     }
+    return [
+        f'VERSION = "{service.version}"',
+        "",
+        "ALL_OPERATIONS: frozenset[str] = frozenset(",
+        "    {",
+        *[f'        "{name}",' for name in model["names"]],
+        "    }",
+        ")",
+        "",
+        "ERROR_STATUSES: dict[str, int] = {",
+        *[f'    "{code}": {status},' for code, status in sorted(errors.items())],
+        "}",
+        "",
+    ]
+
+
+def render_all() -> dict[str, str]:
+    """File name -> text of every generated file."""
+    files = {"__init__.py": render_init()}
+    for service in SERVICES:
+        model = load_model(service)
+        if any("enum" in model["shapes"][name] for name in reachable(model["shapes"], roots_of(model))):
+            files[f"{service.prefix}enums.py"] = render_enums(service, model)
+        files |= {
+            f"{service.prefix}shapes.py": render_shapes(service, model),
+            f"{service.prefix}constraints.py": render_constraints(service, model),
+        }
+    return files
 
 
 def differing(files: dict[str, str], directory: Path) -> list[str]:
@@ -319,12 +445,12 @@ def differing(files: dict[str, str], directory: Path) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Write the API shapes from the pinned service model.")
+    parser = argparse.ArgumentParser(description="Write the API shapes from the pinned service models.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if anything differs")
     parser.add_argument("--directory", type=Path, default=GENERATED, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
-        files = render_all(load_model())
+        files = render_all()
     except ModelError as error:
         print(f"generate_shapes: {error}", file=sys.stderr)
         return 2

@@ -24,6 +24,7 @@ from strongroom.attestation.verification import AttestationVerifier
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
+from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
@@ -35,7 +36,7 @@ from strongroom.operations.context import Rooms
 from strongroom.operations.kms.key_usage import TRACKING_STARTED_SETTING
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
-from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
+from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT
 from strongroom.pipeline import Authenticator, Pipeline
 from strongroom.processes.channel import ControlChannel
 from strongroom.processes.contexts import (
@@ -235,7 +236,7 @@ def _build_authenticator(house: House) -> Authenticator:
     if settings.auth == "open":
         return OpenAuthenticator(settings.account_id)
     return StrictAuthenticator(
-        house.store, house.boundary, HostClock(), settings.signature_skew_seconds, ("kms", "sts")
+        house.store, house.boundary, HostClock(), settings.signature_skew_seconds, ("kms", "sts", "iam")
     )
 
 
@@ -283,17 +284,25 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
         rooms=house.rooms,
         audit=house.audit,
         request_ids=house.request_ids,
-        operations=[*KMS_OPERATIONS.values(), *STS_OPERATIONS.values()],
+        operations=ALL_OPERATIONS,
         not_built=[("kms", name) for name in NOT_BUILT],
         regions=None if settings.regions is None else frozenset(map(Region, settings.regions)),
         request_quotas=_build_request_quotas(settings),
     )
-    dispatcher = Dispatcher(pipeline, AwsJson11(), AwsQuery("sts"), house.request_ids)
+    dispatcher = Dispatcher(
+        pipeline,
+        AwsJson11(),
+        {name: AwsQuery(name) for name in QUERY_SERVICES},
+        house.request_ids,
+        takes_anyone=settings.auth == "open",
+    )
     controls = None
     # Nobody signs a call to the controls: where signatures are asked for, only this host may make one.
     if house.movable_clock is not None and (settings.auth == "open" or is_loopback(settings.host)):
         controls = DevelopmentControls(house.movable_clock, house.store, house.jobs)
-    app = build_app(is_ready=house.is_ready, other=dispatcher.refuse, controls=controls)
+    app = build_app(
+        is_ready=house.is_ready, other=dispatcher.refuse, presigned=dispatcher.answer_url, controls=controls
+    )
     tls = None
     if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
         tls = TlsFiles(settings.tls_certificate_file, settings.tls_key_file)

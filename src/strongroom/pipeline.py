@@ -28,9 +28,10 @@ from strongroom.audit.cloudtrail import Envelope, render_envelope, render_event,
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.authorization.ask import NO_VALUES, Ask, ConditionValues
 from strongroom.authorization.decision import denial, require_allowed
-from strongroom.aws import refusals, signature_refusals
+from strongroom.aws import query_refusals, refusals, signature_refusals
 from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.enums import GrantOperation, OriginType
+from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
 from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
@@ -190,13 +191,13 @@ class Pipeline:
             plan = await self._travel(trip, codec, service)
             body = codec.encode(plan.operation, trip.response, trip.request_id)
         except Exception as raised:
-            trip.error = in_words_of(service, translate(raised))
+            trip.error = in_words_of(service, translate(raised), trip.authenticated is not None)
         try:
             recorded = self._record(trip, service)
             if recorded is not None:
                 await recorded
         except AuditUnavailable:  # INVARIANT T3: no record, no answer
-            trip.error = in_words_of(service, refusals.internal())
+            trip.error = in_words_of(service, refusals.internal(), True)
         if trip.error is not None:
             return Answer(
                 trip.error.status,
@@ -216,10 +217,13 @@ class Pipeline:
         trip.authenticated = authenticated
         plan = trip.plan
         if plan is None:
+            if service in QUERY_SERVICES:  # whether AWS has it or not
+                raise query_refusals.unknown_action(service, trip.name)
             if (service, trip.name) in self._not_built:
                 raise refusals.not_built(trip.name)
             raise refusals.unknown_operation()
-        if self._regions is not None and authenticated.region not in self._regions:
+        # IAM and STS are global: SDKs sign for us-east-1, or for whatever Region they are set to.
+        if self._regions is not None and service == "kms" and authenticated.region not in self._regions:
             raise signature_refusals.wrong_scope([signature_refusals.region_sentence()])
         if authenticated.service != service:
             raise signature_refusals.wrong_scope([signature_refusals.service_sentence(service)])
@@ -529,9 +533,9 @@ def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Cl
             require_state(rule, state_as_of(key, clock.now()), key.arn)
 
 
-def in_words_of(service: str, error: ApiError) -> ApiError:
+def in_words_of(service: str, error: ApiError, is_authenticated: bool) -> ApiError:
     """The same error as the service names it: STS and IAM have names and statuses of their own."""
-    return error if service == "kms" else signature_refusals.as_query_error(error)
+    return error if service == "kms" else signature_refusals.as_query_error(error, is_authenticated)
 
 
 def translate(raised: Exception) -> ApiError:

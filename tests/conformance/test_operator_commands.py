@@ -173,3 +173,43 @@ def test_command_without_a_server_says_so(tmp_path: Path) -> None:
 
 def test_repr_of_a_new_access_key_hides_its_secret() -> None:
     assert "hidden" not in repr(NewAccessKey("1", "AKIA", "hidden"))
+
+
+def test_key_usage_and_schedule_deletion_show_who_used_the_key(server: tuple[Server, Path]) -> None:
+    running, data = server
+    credentials = (ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY)
+    kms = client(running, "kms", credentials)
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    for _ in range(2):
+        kms.encrypt(KeyId=key_id, Plaintext=b"x", EncryptionContext={"tenant": "a"})
+    shown = strongroom("key", "usage", key_id, "--days", "1", "--data-dir", str(data))
+    assert re.search(r"  Encrypt +2 +0 +arn:aws:iam::000000000000:root  tenant$", shown.stdout, re.M), shown
+    environment = {
+        **os.environ,
+        "AWS_ENDPOINT_URL_KMS": running.url,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": credentials[0],
+        "AWS_SECRET_ACCESS_KEY": credentials[1],
+    }
+
+    def schedule(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(STRONGROOM), "key", "schedule-deletion", key_id, "--data-dir", str(data), *more],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
+
+    unasked = schedule()
+    assert (unasked.returncode, "Nothing was scheduled" in unasked.stderr) == (1, True)
+    assert kms.describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"] == "Enabled"
+    done = schedule("--yes", "--pending-window-days", "7")
+    assert done.returncode == 0, done.stderr
+    assert "tenant" in done.stdout
+    assert "is PendingDeletion, to be deleted on" in done.stdout
+    assert kms.describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+    again = schedule("--yes")
+    assert (again.returncode, "KMSInvalidStateException" in again.stderr) == (254, True)

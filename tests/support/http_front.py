@@ -54,6 +54,11 @@ def refuse_other(request: HttpRequest) -> Answer:
     return Answer(400, b"text/xml", b"<Other>%b</Other>" % request.target, "other-request-id")
 
 
+async def refuse_presigned(request: HttpRequest) -> Answer:
+    """Stands for the answer to a GET of the root that carries a signature."""
+    return refuse_other(request)
+
+
 async def always_ready() -> bool:
     return True
 
@@ -103,7 +108,7 @@ class RunningFront:
         self._service = service
         self._limits = limits or Limits()
         self._tls = tls
-        self._app = build_app(is_ready=is_ready, other=other, controls=controls)
+        self._app = build_app(is_ready=is_ready, other=other, presigned=refuse_presigned, controls=controls)
         self._faults_expected = faults_expected
         self.faults: list[str] = []
         self.front: HttpFront | None = None

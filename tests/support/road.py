@@ -13,12 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
+from tests.support.query_client import from_document, to_form
 from tests.support.running_boundary import RunningBoundary
 
 from strongroom.attestation.verification import AttestationVerifier
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.aws.generated.enums import CustomKeyStoreType
+from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import MovableClock
 from strongroom.identity.authenticate import OpenAuthenticator
@@ -28,13 +30,14 @@ from strongroom.operations.context import Rooms
 from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
-from strongroom.operations.table import KMS_OPERATIONS, NOT_BUILT, STS_OPERATIONS
+from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT
 from strongroom.pipeline import Answer, Pipeline
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccountId
 from strongroom.store.opening import open_store
 from strongroom.store.stamps import Stamps, new_stamp_words
 from strongroom.wire.aws_json import AwsJson11
+from strongroom.wire.aws_query import AwsQuery
 
 ACCOUNT = "000000000000"
 REGION = "eu-central-1"
@@ -107,12 +110,13 @@ class Road:
         ids = RequestIds()
         self.jobs = JobRunner(self.rooms, self.audit, ids)
         self.codec = AwsJson11()
+        self.query_codecs = {name: AwsQuery(name) for name in QUERY_SERVICES}
         self.pipeline = Pipeline(
             authenticator=OpenAuthenticator(AccountId(ACCOUNT)),
             rooms=self.rooms,
             audit=self.audit,
             request_ids=ids,
-            operations=[*KMS_OPERATIONS.values(), *STS_OPERATIONS.values()],
+            operations=ALL_OPERATIONS,
             not_built=[("kms", name) for name in NOT_BUILT],
             regions=None,
             request_quotas=request_quotas,
@@ -149,7 +153,11 @@ class Road:
         region: str = REGION,
         service: str = "kms",
     ) -> Answer:
-        """One request with this body, whatever it holds."""
+        """One request of KMS with this body, whatever it holds, signed for `service`."""
+        request = self._request(body, account, region, service)
+        return self.wait(self.pipeline.answer(request, self.codec, "kms", operation))
+
+    def _request(self, body: bytes, account: str, region: str, service: str) -> HttpRequest:
         scope = f"{account}/20260101/{region}/{service}/aws4_request"
         headers = [
             (b"host", b"localhost"),
@@ -159,8 +167,7 @@ class Road:
                 f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={'0' * 64}".encode(),
             ),
         ]
-        request = HttpRequest("POST", b"/", headers, body, "127.0.0.1", False)
-        return self.wait(self.pipeline.answer(request, self.codec, "kms", operation))
+        return HttpRequest("POST", b"/", headers, body, "127.0.0.1", False)
 
     def call(self, operation: str, account: str = ACCOUNT, region: str = REGION, **members: Any) -> Any:
         """The answer's members; raises Refusal. Members are given as on the wire, blobs in base64."""
@@ -168,6 +175,22 @@ class Road:
         content = json.loads(answer.body) if answer.body else {}
         if answer.status != 200:
             raise Refusal(content["__type"], content.get("message"), answer.status)
+        return content
+
+    def send_query(
+        self, service: str, operation: str, body: bytes, *, account: str = ACCOUNT, region: str = REGION
+    ) -> Answer:
+        """One request of IAM or STS with this form, whatever it holds."""
+        request = self._request(body, account, region, service)
+        return self.wait(self.pipeline.answer(request, self.query_codecs[service], service, operation))
+
+    def call_query(self, service: str, operation: str, account: str = ACCOUNT, **members: Any) -> Any:
+        """The answer's members as boto3 gives them, without ResponseMetadata; raises Refusal."""
+        answer = self.send_query(service, operation, to_form(service, operation, members), account=account)
+        content = from_document(service, operation, answer.body, answer.status)
+        if answer.status != 200:
+            raise Refusal(content["Error"]["Code"], content["Error"]["Message"], answer.status)
+        del content["ResponseMetadata"]
         return content
 
     def create_key(self, **members: Any) -> dict[str, Any]:

@@ -36,14 +36,28 @@ _QUERY_ERRORS = {
     INVALID: ("SignatureDoesNotMatch", 403),
     MISSING: ("MissingAuthenticationToken", 403),
     UNRECOGNIZED: ("InvalidClientTokenId", 403),
+    "AccessDeniedException": ("AccessDenied", 403),
+    "ThrottlingException": ("Throttling", 400),
 }
+_INTERNAL = "KMSInternalException"
+_EXPIRED = "ExpiredTokenException"
 
 
-def as_query_error(error: ApiError) -> ApiError:
+def as_query_error(error: ApiError, is_authenticated: bool) -> ApiError:
     """The same refusal as STS and IAM (AWS Query, XML) name it; any other error unchanged.
 
+    Of callers that are not authenticated, an expired session token is ExpiredToken; a web identity token
+    that expired is ExpiredTokenException in STS's own model, and stays it.
     Source: [docs] for names and statuses; SignatureDoesNotMatch 403 as STS answers it.
     """
+    if error.code == _INTERNAL:
+        return ApiError(
+            "InternalFailure",
+            "The request processing has failed because of an unknown error, exception or failure.",
+            500,
+        )
+    if error.code == _EXPIRED and not is_authenticated:
+        return ApiError("ExpiredToken", error.message, 403)
     if error.code not in _QUERY_ERRORS:
         return error
     code, status = _QUERY_ERRORS[error.code]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from strongroom import __version__
-from strongroom.cli import commands, operator
+from strongroom.cli import commands, key_commands, operator
 
 DATA_DIRECTORY = "/var/lib/strongroom"
 """Where `serve` keeps its data unless told otherwise."""
@@ -49,6 +49,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_audit(commands_of)
     _add_account(commands_of)
     _add_service(commands_of)
+    _add_key(commands_of)
     return parser
 
 
@@ -150,6 +151,41 @@ def _add_service(commands_of: argparse._SubParsersAction[_Parser]) -> None:
     listing = service_commands.add_parser("list", help="list the services", allow_abbrev=False)
     _add_data_directory(listing)
     listing.set_defaults(command=operator.list_services)
+
+
+def _add_key(commands_of: argparse._SubParsersAction[_Parser]) -> None:
+    key = commands_of.add_parser("key", help="look at a KMS key's use", allow_abbrev=False)
+    key_commands_of = key.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    usage = key_commands_of.add_parser(
+        "usage",
+        help="who used a key, for what, how often, when last",
+        description="Who used a KMS key, for what, how often and when last, from the audit trail.",
+        allow_abbrev=False,
+    )
+    usage.add_argument("key", metavar="KEY", help="a key id or key ARN")
+    usage.add_argument("--days", type=_whole_number, metavar="N", help="of the last N days only")
+    _add_data_directory(usage)
+    usage.set_defaults(command=key_commands.show_key_usage)
+    deletion = key_commands_of.add_parser(
+        "schedule-deletion",
+        help="show a key's use, ask, and schedule its deletion",
+        description="Show who used a KMS key, ask, and call ScheduleKeyDeletion with the credentials, Region "
+        "and endpoint of the environment, as the AWS CLI would.",
+        allow_abbrev=False,
+    )
+    deletion.add_argument("key", metavar="KEY", help="a key id or key ARN")
+    deletion.add_argument(
+        "--pending-window-days", type=_whole_number, metavar="N", default=30, help="7 to 30 (30)"
+    )
+    deletion.add_argument("--yes", dest="is_confirmed", action="store_true", help="do not ask")
+    _add_data_directory(deletion)
+    deletion.set_defaults(command=key_commands.schedule_key_deletion)
+
+
+def _whole_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise argparse.ArgumentTypeError("must be a whole number")
+    return int(text)
 
 
 def _add_data_directory(parser: argparse.ArgumentParser) -> None:

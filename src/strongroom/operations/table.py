@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from strongroom.aws.generated.constraints import OPERATIONS as KMS_MODEL
+from strongroom.aws.query_services import IAM, STS
 from strongroom.operations.kms import (
     aliases,
     custom_key_stores,
@@ -55,7 +56,22 @@ KMS_OPERATIONS: dict[str, Operation] = {
     for operation in family.OPERATIONS
 }
 
-STS_OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in caller_identity.OPERATIONS}
+IAM_OPERATIONS: dict[str, Operation] = {}
+"""Families stand in operations/iam/."""
+
+STS_OPERATIONS: dict[str, Operation] = {
+    operation.name: operation for family in (caller_identity,) for operation in family.OPERATIONS
+}
+
+ALL_OPERATIONS: tuple[Operation, ...] = (
+    *KMS_OPERATIONS.values(),
+    *IAM_OPERATIONS.values(),
+    *STS_OPERATIONS.values(),
+)
 
 NOT_BUILT: frozenset[str] = frozenset(KMS_MODEL) - KMS_OPERATIONS.keys()
 """Operations of AWS KMS that answer UnsupportedOperationException; docs/divergences.md lists them."""
+
+IAM_NOT_BUILT: frozenset[str] = IAM.all_operations - IAM_OPERATIONS.keys()
+STS_NOT_BUILT: frozenset[str] = STS.all_operations - STS_OPERATIONS.keys()
+"""Operations of IAM and STS that answer InvalidAction; docs/divergences.md lists them."""

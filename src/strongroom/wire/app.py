@@ -30,6 +30,9 @@ logger = logging.getLogger("strongroom.wire")
 OtherServices: TypeAlias = Callable[[HttpRequest], Answer]
 """Answers a call to an AWS service that this server is not, with that service's kind of error."""
 
+PresignedCalls: TypeAlias = Callable[[HttpRequest], Awaitable[Answer]]
+"""Answers a GET of the root that carries an AWS signature."""
+
 ReadinessCheck: TypeAlias = Callable[[], Awaitable[bool]]
 """Whether requests will be answered. An exception counts as no."""
 
@@ -65,13 +68,14 @@ def build_app(
     *,
     is_ready: ReadinessCheck,
     other: OtherServices,
+    presigned: PresignedCalls,
     controls: DevelopmentControls | None = None,
     host_names: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
 ) -> QuietApp:
     """Join the routes of a worker. `host_names` are this server's own names, for the browser guard;
     `routes` are further ones (metrics, the console), looked at before the answers for unknown paths."""
-    front = _Routes(is_ready, other, controls, host_names)
+    front = _Routes(is_ready, other, presigned, controls, host_names)
     app = Starlette(
         routes=[
             Route("/healthz", front.healthz, methods=["GET"]),
@@ -111,11 +115,13 @@ class _Routes:
         self,
         is_ready: ReadinessCheck,
         other: OtherServices,
+        presigned: PresignedCalls,
         controls: DevelopmentControls | None,
         host_names: Collection[str],
     ) -> None:
         self._is_ready = is_ready
         self._other = other
+        self._presigned = presigned
         self._controls = controls
         self._host_names = host_names
 
@@ -133,7 +139,7 @@ class _Routes:
 
     async def root(self, request: Request) -> Response:
         received = _received(request)
-        return _response(self._other(received)) if _is_aws_call(received) else _human(HINT)
+        return _response(await self._presigned(received)) if _is_aws_call(received) else _human(HINT)
 
     async def clock(self, request: Request) -> Response:
         controls = self._require_controls(request)

@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 
+from strongroom.aws import query_refusals
 from strongroom.aws.errors import ApiError
 from strongroom.pipeline import Answer
-from strongroom.wire.aws_query import NAMESPACES, render_error_response
+from strongroom.wire.aws_query import FAULT_NAMESPACE, NAMESPACES, render_error_response
 from strongroom.wire.xml_text import render_text
 
 STATUS: Final = 400
@@ -25,7 +26,6 @@ REST_XML_NAMESPACES: Final = {
     "route53": "https://route53.amazonaws.com/doc/2013-04-01/",
 }
 EC2: Final = "ec2"
-FAULT_NAMESPACE: Final = "http://webservices.amazon.com/AWSFault/2005-15-09"
 
 # Bounded, and without nested repetition: these run over bytes that nobody has authenticated.
 _SCOPE = re.compile(
@@ -111,14 +111,8 @@ def _cbor(service: str) -> bytes:
 
 def _query_xml(service: str, action: str, version: str, request_id: str) -> bytes:
     namespace = NAMESPACES.get(service, FAULT_NAMESPACE)
-    if service == "iam":
-        # Terraform's provider asks iam:GetUser first and takes AccessDenied to mean: ask STS instead.
-        # Source: hashicorp/aws-sdk-go-base, awsauth.go.
-        error = ApiError("AccessDenied", _sentence(service))
-    elif service == "sts":
-        # Source: answers of AWS STS quoted in aws/session-manager-plugin issue 116 and elsewhere.
-        stated = version or "NO_VERSION_SPECIFIED"
-        error = ApiError("InvalidAction", f"Could not find operation {action} for version {stated}")
+    if service in ("iam", "sts"):  # of another version, or without one
+        error = query_refusals.invalid_action(action, version or "NO_VERSION_SPECIFIED")
         namespace = FAULT_NAMESPACE
     else:
         error = ApiError("InvalidAction", _sentence(service))

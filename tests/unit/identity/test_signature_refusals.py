@@ -483,9 +483,14 @@ def test_as_query_error_of_each_refusal_is_the_one_of_sts() -> None:
         "InvalidSignatureException": ("SignatureDoesNotMatch", 403),
         "MissingAuthenticationTokenException": ("MissingAuthenticationToken", 403),
         "UnrecognizedClientException": ("InvalidClientTokenId", 403),
+        "AccessDeniedException": ("AccessDenied", 403),
+        "ThrottlingException": ("Throttling", 400),
+        "ExpiredTokenException": ("ExpiredToken", 403),
     }
     for code, (name, status) in expected.items():
-        translated = refusals.as_query_error(ApiError(code, "text"))
+        translated = refusals.as_query_error(ApiError(code, "text"), False)
         assert (translated.code, translated.status, translated.message) == (name, status, "text")
-    other = ApiError("KMSInternalException", None, 500)
-    assert refusals.as_query_error(other) is other
+    fault = refusals.as_query_error(ApiError("KMSInternalException", "text", 500), True)
+    assert (fault.code, fault.status) == ("InternalFailure", 500)
+    for other in (ApiError("NoSuchEntity", None, 404), ApiError("ExpiredTokenException", "of the web", 400)):
+        assert refusals.as_query_error(other, True) is other

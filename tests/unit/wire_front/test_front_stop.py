@@ -23,6 +23,7 @@ from tests.support.http_front import (
     always_ready,
     echo,
     refuse_other,
+    refuse_presigned,
     render_request,
 )
 
@@ -105,7 +106,7 @@ def test_stop_request_without_end_is_cut_when_the_bound_is_reached() -> None:
 
 def test_stop_before_serve_serves_nothing() -> None:
     async def main() -> None:
-        app = build_app(is_ready=always_ready, other=refuse_other)
+        app = build_app(is_ready=always_ready, other=refuse_other, presigned=refuse_presigned)
         front = HttpFront(echo, app, Limits(), on_ready=lambda: ready.append(1))
         front.stop()
         with pytest.raises(ValueError, match="bound"):
@@ -121,7 +122,7 @@ def test_serve_leaves_signal_handlers_alone() -> None:
         return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
 
     async def main() -> None:
-        app = build_app(is_ready=always_ready, other=refuse_other)
+        app = build_app(is_ready=always_ready, other=refuse_other, presigned=refuse_presigned)
         during: list[object] = []
         front = HttpFront(echo, app, Limits(), on_ready=lambda: during.extend(handlers()))
         before = handlers()
@@ -238,6 +239,6 @@ def test_tls_certificate_renewed_is_used_for_new_connections(tls_files: TlsFiles
 
 
 def test_tls_unusable_files_are_refused_before_serving(tmp_path: Path) -> None:
-    app = build_app(is_ready=always_ready, other=refuse_other)
+    app = build_app(is_ready=always_ready, other=refuse_other, presigned=refuse_presigned)
     with pytest.raises(FileNotFoundError):
         HttpFront(echo, app, Limits(), tls=TlsFiles(tmp_path / "none.pem", tmp_path / "none.key"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strongroom.aws.sts_shapes import GetCallerIdentityRequest, GetCallerIdentityResponse
+from strongroom.aws.generated.sts_shapes import GetCallerIdentityRequest, GetCallerIdentityResponse
 from strongroom.operations.context import Call
 from strongroom.operations.operation import NO_PERMISSION_NEEDED, Operation
 
