@@ -120,10 +120,13 @@ def value_named(pairs: Iterable[tuple[str, str]], lower_name: str) -> Values:
 
     Raises AmbiguousCondition where several names that differ only in case have different values.
     """
-    found = {value for name, value in pairs if name.lower() == lower_name}
-    if len(found) > 1:
-        raise AmbiguousCondition
-    return tuple(found) or None
+    found: str | None = None
+    for name, value in pairs:
+        if name.lower() == lower_name:
+            if found is not None and found != value:
+                raise AmbiguousCondition
+            found = value
+    return None if found is None else (found,)
 
 
 def render(value: object) -> Values:
