@@ -1,4 +1,4 @@
-"""What the authorizer asks of the store, in memory; answers are the same objects until a test changes them."""
+"""What the authorizer asks of the store, in memory; the same objects until a test changes them."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Road:
     def __init__(
         self,
         directory: Path,
-        rules: Rules = Rules(),  # noqa: B008  (frozen)
+        rules: Rules = Rules(require_policy_principals=False),  # noqa: B008  (frozen)
         request_quotas: RequestQuotas | None = None,
         attestation_roots: Mapping[str, bytes] | None = None,
         key_stores: Mapping[CustomKeyStoreType, KeyStoreBackend] = MappingProxyType({}),

@@ -30,6 +30,7 @@ from strongroom.authorization.authorizer import Authorizer
 from strongroom.authorization.decision import Decision, Reason
 from strongroom.identity.principal import AuthenticatedPrincipal
 
+R = Reason
 ALICE = f"arn:aws:iam::{OWNER}:user/alice"
 ADMIN = f"arn:aws:iam::{OWNER}:role/admin"
 S1 = f"arn:aws:sts::{OWNER}:assumed-role/admin/s1"
@@ -54,35 +55,35 @@ def in_account(
 @pytest.mark.parametrize(
     ("text", "policies", "reason"),
     [
-        pytest.param(TRUSTS, [allow()], Reason.IDENTITY_POLICY_ALLOWS, id="account-trusted-and-allowed"),
-        pytest.param(names({"AWS": OWNER}), [allow()], Reason.IDENTITY_POLICY_ALLOWS, id="trusted-by-digits"),
-        pytest.param(TRUSTS, [], Reason.NO_IDENTITY_POLICY_ALLOWS, id="trusted-but-nothing-allows"),
-        pytest.param(TRUSTS, [OTHER_ACTION], Reason.NO_IDENTITY_POLICY_ALLOWS, id="trusted-another-action"),
-        pytest.param(TRUSTS, [OTHER_ACTION, allow()], Reason.IDENTITY_POLICY_ALLOWS, id="second-policy-allows"),
-        pytest.param(NOBODY, [allow("*")], Reason.NO_KEY_POLICY_ALLOWS, id="identity-policy-is-powerless"),
-        pytest.param(names({"AWS": OTHER}), [allow()], Reason.NO_KEY_POLICY_ALLOWS, id="another-account-trusted"),
-        pytest.param(names({"AWS": ALICE}), [], Reason.KEY_POLICY_ALLOWS, id="user-named"),
-        pytest.param(names({"AWS": ALICE_ID}), [], Reason.KEY_POLICY_ALLOWS, id="user-named-by-unique-id"),
-        pytest.param(names("*"), [], Reason.KEY_POLICY_ALLOWS, id="everybody"),
-        pytest.param(names({"AWS": ADMIN}), [allow()], Reason.NO_KEY_POLICY_ALLOWS, id="another-principal-named"),
-        pytest.param(TRUSTS, [allow(), deny()], Reason.DENIED_BY_IDENTITY_POLICY, id="identity-deny"),
-        pytest.param(names({"AWS": ALICE}), [deny()], Reason.DENIED_BY_IDENTITY_POLICY, id="deny-beats-naming"),
+        pytest.param(TRUSTS, [allow()], R.IDENTITY_POLICY_ALLOWS, id="account-trusted-and-allowed"),
+        pytest.param(names({"AWS": OWNER}), [allow()], R.IDENTITY_POLICY_ALLOWS, id="trusted-by-digits"),
+        pytest.param(TRUSTS, [], R.NO_IDENTITY_POLICY_ALLOWS, id="trusted-but-nothing-allows"),
+        pytest.param(TRUSTS, [OTHER_ACTION], R.NO_IDENTITY_POLICY_ALLOWS, id="trusted-another-action"),
+        pytest.param(TRUSTS, [OTHER_ACTION, allow()], R.IDENTITY_POLICY_ALLOWS, id="second-policy-allows"),
+        pytest.param(NOBODY, [allow("*")], R.NO_KEY_POLICY_ALLOWS, id="identity-policy-is-powerless"),
+        pytest.param(names({"AWS": OTHER}), [allow()], R.NO_KEY_POLICY_ALLOWS, id="another-account-trusted"),
+        pytest.param(names({"AWS": ALICE}), [], R.KEY_POLICY_ALLOWS, id="user-named"),
+        pytest.param(names({"AWS": ALICE_ID}), [], R.KEY_POLICY_ALLOWS, id="user-named-by-unique-id"),
+        pytest.param(names("*"), [], R.KEY_POLICY_ALLOWS, id="everybody"),
+        pytest.param(names({"AWS": ADMIN}), [allow()], R.NO_KEY_POLICY_ALLOWS, id="another-principal-named"),
+        pytest.param(TRUSTS, [allow(), deny()], R.DENIED_BY_IDENTITY_POLICY, id="identity-deny"),
+        pytest.param(names({"AWS": ALICE}), [deny()], R.DENIED_BY_IDENTITY_POLICY, id="deny-beats-naming"),
         pytest.param(
             policy(statement(), statement("Deny", Principal={"AWS": ALICE})),
             [allow()],
-            Reason.DENIED_BY_KEY_POLICY,
+            R.DENIED_BY_KEY_POLICY,
             id="key-policy-denies-the-user",
         ),
         pytest.param(
             policy(statement(), statement("Deny", Principal={"AWS": OWNER})),
             [allow()],
-            Reason.DENIED_BY_KEY_POLICY,
+            R.DENIED_BY_KEY_POLICY,
             id="key-policy-denies-the-account",
         ),
-        pytest.param(TRUSTS, [allow(Resource="arn:aws:kms:*:*:key/0*")], Reason.NO_IDENTITY_POLICY_ALLOWS,
+        pytest.param(TRUSTS, [allow(Resource="arn:aws:kms:*:*:key/0*")], R.NO_IDENTITY_POLICY_ALLOWS,
                      id="identity-policy-of-another-key"),
-        pytest.param(TRUSTS, ["{}"], Reason.CALLER_POLICY_UNREADABLE, id="unreadable-identity-policy"),
-        pytest.param(names({"AWS": ALICE}), ["{}"], Reason.CALLER_POLICY_UNREADABLE,
+        pytest.param(TRUSTS, ["{}"], R.CALLER_POLICY_UNREADABLE, id="unreadable-identity-policy"),
+        pytest.param(names({"AWS": ALICE}), ["{}"], R.CALLER_POLICY_UNREADABLE,
                      id="unreadable-identity-policy-might-deny"),
     ],
 )  # fmt: skip
@@ -156,8 +157,8 @@ def test_boundary_and_session_policies_limit_by_how_the_key_policy_names_the_cal
     session_policies: tuple[str, ...],
     reason: Reason,
 ) -> None:
-    """Source: IAM User Guide, "How AWS enforcement code logic evaluates requests": a role's ARN is limited by an
-    implicit deny of boundary and session policies; a session's, a user's and `*` are not."""
+    """Source: IAM User Guide, "How AWS enforcement code logic evaluates requests": a role's ARN is limited
+    by an implicit deny of boundary and session policies; a session's, a user's and `*` are not."""
     caller = user() if kind == "user" else session(policies=session_policies)
     assert in_account(text, caller, *policies, boundary=boundary).reason is reason
 
@@ -295,8 +296,8 @@ TRUST = [
 def test_role_is_assumed_by_its_trust_policy_and_the_callers_own(
     principal: Any, caller: AuthenticatedPrincipal, policies: list[str], reason: Reason
 ) -> None:
-    """Source: IAM User Guide, "Grant a user permissions to switch roles": a named user of the account needs no
-    policy of its own; STS API reference, AssumeRole."""
+    """Source: IAM User Guide, "Grant a user permissions to switch roles": a named user of the account needs
+    no policy of its own; STS API reference, AssumeRole."""
     facts = FactsInMemory()
     if caller.unique_id:
         facts.identities[caller.unique_id] = identity_of(caller, *policies)
