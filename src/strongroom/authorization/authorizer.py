@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from typing import TypeAlias
 
 from strongroom.authorization.ask import AmbiguousCondition, Ask, PolicyFacts
 from strongroom.authorization.decision import A_GRANT_MAY_STILL_ALLOW, Decision, PolicyType, Reason
@@ -16,7 +17,7 @@ from strongroom.authorization.evaluation import (
 from strongroom.authorization.explanation import EXPLAINED_KEYS, Explanation, explain
 from strongroom.authorization.grant_permission import GrantMemory, allow_by_grant, may_retire
 from strongroom.authorization.policy_document import PolicyKind
-from strongroom.authorization.policy_memory import NO_BINDINGS, PolicyMemory
+from strongroom.authorization.policy_memory import NO_BINDINGS, Bindings, PolicyMemory
 from strongroom.authorization.principals import caller_of
 from strongroom.authorization.standings import (
     REMEMBERED_CHARACTERS_MAX,
@@ -28,9 +29,15 @@ from strongroom.authorization.standings import (
 from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
 from strongroom.resources.grant import Grant
 from strongroom.resources.iam import Identity
+from strongroom.resources.key import Key
 
 _AMBIGUOUS = Decision(False, Reason.AMBIGUOUS_CONDITION)
 _NO_SESSION_POLICIES: SessionSources = ()
+
+ResourcePolicy: TypeAlias = tuple[PolicyType | None, PolicyKind, str, Bindings]
+"""A resource's policy: what it is, how it is read, its text, and whom its principals mean."""
+
+_NO_POLICY: ResourcePolicy = (None, PolicyKind.KEY, "", NO_BINDINGS)
 _WITH_IDENTITY = (PrincipalType.IAM_USER, PrincipalType.ASSUMED_ROLE)
 
 
@@ -52,36 +59,40 @@ class Authorizer:
 
     async def authorize_key(self, ask: Ask) -> Decision:
         """By the key policy, the caller's policies, and the key's grants."""
-        key = ask.key
+        key, principal = ask.key, ask.principal
         assert key is not None  # noqa: S101
-        standing = await self._stand(
-            ask.principal, PolicyType.KEY, PolicyKind.KEY, key.policy, key.policy_principals
-        )
-        decision = await self._decide(ask, standing)
+        bindings = frozenset(key.policy_principals.items()) if key.policy_principals else NO_BINDINGS
+        resource = (PolicyType.KEY, PolicyKind.KEY, key.policy, bindings)
+        # A root needs nothing of the store, and a policy without conditions nothing of the request.
+        if _has_identity(principal):
+            standing = await self._stand(principal, resource)
+        else:
+            standing = self._standing(principal, resource, None, _NO_SESSION_POLICIES)
+        if standing.key_order:
+            decision = await self._decide(ask, standing)
+        else:
+            decision = self._decide_by(ask, standing, ())
         if decision.allowed or decision.reason not in A_GRANT_MAY_STILL_ALLOW:
             return decision
         return await allow_by_grant(self._grants, ask, key, standing.identity) or decision
 
     async def authorize_resource(self, ask: Ask) -> Decision:
         """By the caller's policies alone: accounts, aliases, entities of IAM have none of their own."""
-        return await self._decide(ask, await self._stand(ask.principal, None, PolicyKind.KEY, "", None))
+        return await self._decide(ask, await self._stand(ask.principal, _NO_POLICY))
 
     async def authorize_trust(
         self, ask: Ask, trust_policy: str, trust_principals: Mapping[str, str]
     ) -> Decision:
         """By a role's trust policy and the caller's policies: AssumeRole and its kin."""
-        standing = await self._stand(
-            ask.principal, PolicyType.TRUST, PolicyKind.TRUST, trust_policy, trust_principals
-        )
-        return await self._decide(ask, standing)
+        bindings = frozenset(trust_principals.items())
+        resource = (PolicyType.TRUST, PolicyKind.TRUST, trust_policy, bindings)
+        return await self._decide(ask, await self._stand(ask.principal, resource))
 
     async def authorize_retirement(self, ask: Ask, grant: Grant) -> Decision:
         """By the grant itself; policies can deny it, and delegate what an account may."""
         key = ask.key
         assert key is not None  # noqa: S101
-        standing = await self._stand(
-            ask.principal, PolicyType.KEY, PolicyKind.KEY, key.policy, key.policy_principals
-        )
+        standing = await self._stand(ask.principal, _policy_of(key))
         assert standing.policy is not None  # noqa: S101
         try:
             await ask.values.prepare(standing.condition_keys)
@@ -94,15 +105,13 @@ class Authorizer:
         """All that `authorize_key` looks at, and what it found."""
         key = ask.key
         assert key is not None  # noqa: S101
-        standing = await self._stand(
-            ask.principal, PolicyType.KEY, PolicyKind.KEY, key.policy, key.policy_principals
-        )
+        standing = await self._stand(ask.principal, _policy_of(key))
         grants = await self._grants.list_for(ask.principal, standing.identity, key)
         return await self._explain(ask, await self.authorize_key(ask), standing, grants)
 
     async def explain_resource(self, ask: Ask) -> Explanation:
         """The same of `authorize_resource`."""
-        standing = await self._stand(ask.principal, None, PolicyKind.KEY, "", None)
+        standing = await self._stand(ask.principal, _NO_POLICY)
         return await self._explain(ask, await self.authorize_resource(ask), standing, ())
 
     async def _explain(
@@ -115,33 +124,34 @@ class Authorizer:
         await ask.values.prepare(standing.condition_keys | EXPLAINED_KEYS)
         return explain(ask, decision, _question(ask, standing), standing.policy, standing.own, grants)
 
-    async def _stand(
-        self,
-        principal: AuthenticatedPrincipal,
-        policy_type: PolicyType | None,
-        kind: PolicyKind,
-        text: str,
-        principals: Mapping[str, str] | None,
-    ) -> Standing:
-        """The caller before a resource's policy."""
-        bindings = frozenset(principals.items()) if principals else NO_BINDINGS
+    async def _stand(self, principal: AuthenticatedPrincipal, resource: ResourcePolicy) -> Standing:
+        """The caller before a resource's policy, with what the store knows of the caller now."""
         identity: Identity | None = None
         session = _NO_SESSION_POLICIES
-        kind_of_caller = principal.type
-        # A web identity that has no role yet is a caller without an id.
-        has_identity = bool(principal.unique_id) and kind_of_caller in _WITH_IDENTITY
-        if has_identity:
+        if _has_identity(principal):
             identity = await self._facts.find_identity(principal.account_id, principal.unique_id)
             if principal.session is not None:
                 session = await self._session_sources(principal)
-        place = (policy_type, text, bindings, kind_of_caller, principal.arn, principal.unique_id, session)
+        return self._standing(principal, resource, identity, session)
+
+    def _standing(
+        self,
+        principal: AuthenticatedPrincipal,
+        resource: ResourcePolicy,
+        identity: Identity | None,
+        session: SessionSources,
+    ) -> Standing:
+        """INVARIANT Z5: found under all that it was made from, and made for this very `identity`."""
+        place = (resource, principal.type, principal.arn, principal.unique_id, session)
         standing = self._standings.found.get(place)
         if standing is not None and standing.identity is identity:
             return standing
+        policy_type, kind, text, bindings = resource
         policy = None
         if policy_type is not None:
             policy = PolicyInForce(str(policy_type), self._policies.find(kind, text, bindings))
-        own = compile_own_side(self._policies, identity, session, has_identity=has_identity)
+        gone = identity is None and _has_identity(principal)
+        own = compile_own_side(self._policies, identity, session, gone=gone)
         characters = len(text) + sum(len(one) for _, one in session)
         standing = Standing(caller_of(principal), policy, own, identity, characters)
         self._standings.keep(place, standing)
@@ -158,13 +168,17 @@ class Authorizer:
         return tuple(sources)
 
     async def _decide(self, ask: Ask, standing: Standing) -> Decision:
-        values: tuple[tuple[str, ...] | None, ...] = ()
-        if standing.key_order:
-            try:
-                await ask.values.prepare(standing.condition_keys)
-                values = tuple([ask.values.values_of(key) for key in standing.key_order])
-            except AmbiguousCondition:
-                return _AMBIGUOUS
+        """By policies, under the values of the condition keys that they look at."""
+        try:
+            await ask.values.prepare(standing.condition_keys)
+            values = tuple([ask.values.values_of(key) for key in standing.key_order])
+        except AmbiguousCondition:
+            return _AMBIGUOUS
+        return self._decide_by(ask, standing, values)
+
+    def _decide_by(
+        self, ask: Ask, standing: Standing, values: tuple[tuple[str, ...] | None, ...]
+    ) -> Decision:
         made_from: Hashable = (
             ask.action,
             ask.cross_account,
@@ -179,6 +193,15 @@ class Authorizer:
         if sum(len(text) for found in values if found for text in found) <= REMEMBERED_CHARACTERS_MAX:
             self._standings.remember(standing, made_from, decision)
         return decision
+
+
+def _has_identity(principal: AuthenticatedPrincipal) -> bool:
+    """Whether it is a user or role. A web identity that has no role yet is a caller without an id."""
+    return principal.type in _WITH_IDENTITY and principal.unique_id != ""
+
+
+def _policy_of(key: Key) -> ResourcePolicy:
+    return PolicyType.KEY, PolicyKind.KEY, key.policy, frozenset(key.policy_principals.items())
 
 
 def _evaluate(question: Question, standing: Standing) -> Decision:

@@ -16,7 +16,6 @@ from strongroom.authorization.letters import lower_ascii
 from strongroom.authorization.policy_document import Condition
 from strongroom.authorization.policy_error import PolicyError, Problem
 
-
 _EMPTY = ("",)
 """To set operators and Null no value: "a null dataset, such as an empty string" ("ForAllValues")."""
 

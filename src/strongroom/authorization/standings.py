@@ -70,11 +70,11 @@ class Standing:
 
 
 def compile_own_side(
-    policies: PolicyMemory, identity: Identity | None, session: SessionSources, *, has_identity: bool
+    policies: PolicyMemory, identity: Identity | None, session: SessionSources, *, gone: bool
 ) -> CallerPolicies:
-    """The caller's own policies. `has_identity`: it is a user or role, and so gone without an Identity."""
+    """The caller's own policies. `gone`: it is a user or role that the store does not know any more."""
     if identity is None:
-        return CallerPolicies(session=_compile_session(policies, session), gone=has_identity)
+        return CallerPolicies(session=_compile_session(policies, session), gone=gone)
     return CallerPolicies(
         identity=tuple(
             PolicyInForce(source.label, policies.find(PolicyKind.IDENTITY, source.text))
