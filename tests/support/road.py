@@ -25,6 +25,7 @@ from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import MovableClock
 from strongroom.identity.authenticate import OpenAuthenticator
 from strongroom.identity.http_request import HttpRequest
+from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
 from strongroom.operations.key_store_backend import KeyStoreBackend
@@ -78,6 +79,26 @@ class ListedTrail:
         self.durably_recorded += 1
 
 
+class Callers:
+    """Nobody signs; an access key id that a test has given to a principal is that principal's."""
+
+    def __init__(self) -> None:
+        self.by_access_key: dict[str, AuthenticatedPrincipal] = {}
+        self._open = OpenAuthenticator(AccountId(ACCOUNT))
+
+    async def authenticate(self, request: HttpRequest) -> AuthenticatedRequest:
+        authenticated = await self._open.authenticate(request)
+        principal = self.by_access_key.get(authenticated.principal.access_key_id)
+        if principal is None:
+            return authenticated
+        return AuthenticatedRequest(principal, authenticated.region, authenticated.service)
+
+    def add(self, principal: AuthenticatedPrincipal) -> str:
+        """The access key id by which requests are the principal's: the `account` of `Road.call`."""
+        self.by_access_key[principal.access_key_id] = principal
+        return principal.access_key_id
+
+
 class Road:
     """A pipeline with its rooms; `call` sends one request down it. A context manager."""
 
@@ -109,10 +130,11 @@ class Road:
         )
         ids = RequestIds()
         self.jobs = JobRunner(self.rooms, self.audit, ids)
+        self.callers = Callers()
         self.codec = AwsJson11()
         self.query_codecs = {name: AwsQuery(name) for name in QUERY_SERVICES}
         self.pipeline = Pipeline(
-            authenticator=OpenAuthenticator(AccountId(ACCOUNT)),
+            authenticator=self.callers,
             rooms=self.rooms,
             audit=self.audit,
             request_ids=ids,

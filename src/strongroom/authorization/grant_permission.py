@@ -129,7 +129,7 @@ def may_retire(principal: AuthenticatedPrincipal, grant: Grant, by_policies: Dec
 
     The retiring principal and, where RetireGrant is among the operations, the grantee may by the grant
     itself. The account that has the key, the one that made the grant, and one that is the retiring principal
-    may by their root, and by whom their identity-based policies let. INVARIANT Z8.
+    may by their root, and by whom their identity-based policies let. INVARIANT Z7.
     """
     if not by_policies.allowed and by_policies.reason not in A_GRANT_MAY_STILL_ALLOW:
         return by_policies

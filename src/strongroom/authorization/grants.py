@@ -141,7 +141,7 @@ class GrantIndex:
     def find(self, use: GrantUse, grantee_id: str | None) -> Grant | None:
         """A grant that permits this use to the user or role of this unique id (None: a root, a service).
 
-        INVARIANT Z8: a grant whose grantee was bound to another id, or to none, is not found.
+        INVARIANT Z7: a grant whose grantee was bound to another id, or to none, is not found.
         """
         if use.operation is GrantOperation.CREATE_GRANT:
             return self._find_parent(use, grantee_id)

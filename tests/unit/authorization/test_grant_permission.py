@@ -96,7 +96,7 @@ GRANTEES = [
 def test_grant_permits_the_very_grantee_that_it_was_made_for(
     grant: Grant, caller: AuthenticatedPrincipal, permits: bool
 ) -> None:
-    """INVARIANT Z8. Source: CreateGrant, GranteePrincipal and GranteeServicePrincipal; across accounts a
+    """INVARIANT Z7. Source: CreateGrant, GranteePrincipal and GranteeServicePrincipal; across accounts a
     grant is enough (KMS Developer Guide, "Troubleshooting AWS KMS permissions")."""
     decision = by_grants(grant, caller=caller)
     assert decision.allowed is permits
