@@ -186,7 +186,10 @@ def _date(compare: Callable[[Decimal, Decimal], bool]) -> Make:
 
 
 def _text(change: Callable[[str], str]) -> Make:
-    """Equality of code points, after `change` has been made on both sides. * and ? are themselves."""
+    """Equality of code points, after `change` has been made on both sides. * and ? are themselves.
+
+    `change` must keep a text's length.
+    """
 
     def make(texts: Sequence[str], version: str) -> Comparison:
         templates = [parse_template(text, version, wildcards=False) for text in texts]
@@ -197,8 +200,11 @@ def _text(change: Callable[[str], str]) -> Make:
             given = change(text)
             if given in fixed:
                 return True
-            resolved = (one.resolve(values) for one in moving)
-            return any(one is not None and change(one.text()) == given for one in resolved)
+            for template in moving:
+                said = template.says(values, len(given))
+                if said is not None and change(said) == given:
+                    return True
+            return False
 
         return Comparison(match, keys_of(templates))
 
@@ -219,7 +225,10 @@ def match_patterns(templates: Sequence[Template]) -> Match:
         for glob in fixed:
             if glob.matches(text):
                 return True
-        return any(one.fits(text, values) for one in moving)
+        for template in moving:  # noqa: SIM110 - a generator would cost more than the match
+            if template.fits(text, values):
+                return True
+        return False
 
     return match
 
@@ -267,7 +276,7 @@ def _split_arn(template: Template) -> tuple[Template, ...]:
 
 
 COMPARISONS: dict[str, Make] = {
-    "StringEquals": _text(lambda text: text),
+    "StringEquals": _text(str),
     "StringEqualsIgnoreCase": _text(lower_ascii),
     "StringLike": _patterns,
     "NumericEquals": _number(operator.eq),

@@ -64,16 +64,22 @@ class CompiledCondition:
         given = values.values_of(self.key)
         if not given:  # a key without a value is one that is not there
             return self.if_absent
-        if given == _EMPTY and (self.comparison is None or self.quantifier is not Quantifier.NONE):
+        if self.comparison is None or self.quantifier is not Quantifier.NONE:
+            return self._holds_of_all(given, values)
+        match = self.comparison.match
+        for one in given:
+            if match(one, values):
+                return not self.negated
+        return self.negated
+
+    def _holds_of_all(self, given: tuple[str, ...], values: ConditionValues) -> bool:
+        if given == _EMPTY:
             return self.if_absent
         if self.comparison is None:
             return self.if_present
         match, negated = self.comparison.match, self.negated
-        if self.quantifier is Quantifier.ALL:
-            return all(match(one, values) is not negated for one in given)
-        if self.quantifier is Quantifier.ANY:
-            return any(match(one, values) is not negated for one in given)
-        return any(match(one, values) for one in given) is not negated
+        quantify = all if self.quantifier is Quantifier.ALL else any
+        return quantify(match(one, values) is not negated for one in given)
 
     def find(self, values: ConditionValues) -> ConditionFinding:
         """The same answer, and what it was made from."""

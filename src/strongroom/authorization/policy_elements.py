@@ -75,7 +75,7 @@ def parse_principal(statement: JsonObject, kind: PolicyKind) -> PrincipalElement
             raise PolicyError("Principal must be a JSON object.", Problem.BARE_PRINCIPAL)
         return PrincipalElement(((PrincipalKind.AWS, "*"),), negated)
     if not isinstance(value, dict) or not value:
-        raise _no_principal(())
+        raise PolicyError("Principal names nobody.", Problem.EMPTY_PRINCIPAL)
     names = tuple(
         (of, name)
         for of, given in value.items()

@@ -21,6 +21,7 @@ class Problem(Enum):
     PRINCIPAL = auto()
     """A name that is not the form of a principal."""
     MISSING_PRINCIPAL = auto()
+    EMPTY_PRINCIPAL = auto()
     BARE_PRINCIPAL = auto()
     PROHIBITED_PRINCIPAL = auto()
     PROHIBITED_RESOURCE = auto()
@@ -57,7 +58,7 @@ class PolicyError(Exception):
 
 def kms_refusal(error: PolicyError) -> ApiError:
     """MalformedPolicyDocumentException, as CreateKey and PutKeyPolicy say it."""
-    if error.problem is Problem.PRINCIPAL:
+    if error.problem in (Problem.PRINCIPAL, Problem.EMPTY_PRINCIPAL):
         return refusals.invalid_policy_principals()
     if error.problem is Problem.CONDITION_KEY:
         return refusals.policy_condition_keys_not_permitted(*error.given)
@@ -66,15 +67,21 @@ def kms_refusal(error: PolicyError) -> ApiError:
 
 def iam_refusal(error: PolicyError) -> ApiError:
     """MalformedPolicyDocument, as IAM and STS say it of an identity-based policy."""
-    return _IDENTITY.get(error.problem, iam.policy_failed_legacy_parsing)(*error.given)
+    if error.problem in _IDENTITY_REPEATS:
+        return _IDENTITY_REPEATS[error.problem](*error.given)
+    return _IDENTITY.get(error.problem, iam.policy_failed_legacy_parsing)()
 
 
 def trust_refusal(error: PolicyError) -> ApiError:
     """MalformedPolicyDocument, as IAM says it of a trust policy."""
-    return _TRUST.get(error.problem, iam.trust_policy_syntax)(*error.given)
+    if error.problem is Problem.PRINCIPAL:
+        return iam.trust_policy_principal(*error.given)
+    if error.problem in _TRUST_WITHOUT:
+        return iam.trust_policy_without(_TRUST_WITHOUT[error.problem])
+    return _TRUST.get(error.problem, iam.trust_policy_syntax)()
 
 
-_IDENTITY: dict[Problem, Callable[..., ApiError]] = {
+_IDENTITY: dict[Problem, Callable[[], ApiError]] = {
     Problem.JSON: iam.policy_syntax,
     Problem.SYNTAX: iam.policy_syntax,
     Problem.VERSION: iam.policy_syntax,
@@ -86,24 +93,26 @@ _IDENTITY: dict[Problem, Callable[..., ApiError]] = {
     Problem.SIDS_NOT_UNIQUE: iam.policy_sids_not_unique,
     Problem.ACTION_VENDOR: iam.policy_action_without_vendor,
     Problem.ACTION_COLONS: iam.policy_action_with_colons,
+    Problem.RESOURCE_VENDOR: iam.policy_resource_vendor,
+}
+_IDENTITY_REPEATS: dict[Problem, Callable[..., ApiError]] = {
     Problem.VENDOR: iam.policy_vendor,
     Problem.RESOURCE_FORM: iam.policy_resource_form,
-    Problem.RESOURCE_VENDOR: iam.policy_resource_vendor,
     Problem.PARTITION: iam.policy_partition,
 }
 
-_TRUST: dict[Problem, Callable[..., ApiError]] = {
+_TRUST: dict[Problem, Callable[[], ApiError]] = {
     Problem.JSON: iam.trust_policy_json,
     Problem.VERSION: iam.trust_policy_version,
-    Problem.PRINCIPAL: iam.trust_policy_principal,
-    Problem.MISSING_PRINCIPAL: lambda: iam.trust_policy_without("Principal"),
     Problem.BARE_PRINCIPAL: iam.trust_policy_principal_form,
     Problem.PROHIBITED_PRINCIPAL: iam.trust_policy_with_not_principal,
     Problem.PROHIBITED_RESOURCE: iam.trust_policy_with_resource,
-    Problem.MISSING_ACTION: lambda: iam.trust_policy_without("Action"),
     Problem.SIDS_NOT_UNIQUE: iam.trust_policy_sids_not_unique,
-    Problem.ACTION_VENDOR: iam.trust_policy_action,
-    Problem.ACTION_COLONS: iam.trust_policy_action,
-    Problem.VENDOR: iam.trust_policy_action,
     Problem.TRUST_ACTION: iam.trust_policy_action,
+    Problem.ACTION_COLONS: iam.trust_policy_action,
+}
+_TRUST_WITHOUT = {
+    Problem.MISSING_PRINCIPAL: "Principal",
+    Problem.EMPTY_PRINCIPAL: "Principal",
+    Problem.MISSING_ACTION: "Action",
 }

@@ -5,6 +5,8 @@ Source: IAM User Guide, "IAM policy elements: Variables and tags".
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -32,6 +34,7 @@ MULTI_VALUED_KEYS = frozenset(
     }
 )
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LITERALS = ("*", "?", "$")
 
 
@@ -76,7 +79,11 @@ class Template:
 
     def resolve(self, values: ConditionValues) -> Template | None:
         """With every variable's value in its place; None when one has none."""
-        parts: list[Part] = []
+        parts = self._resolve(values)
+        return None if parts is None else Template(tuple(parts))
+
+    def _resolve(self, values: ConditionValues) -> list[str | Wildcard] | None:
+        parts: list[str | Wildcard] = []
         for part in self.parts:
             if isinstance(part, Variable):
                 value = part.value(values)
@@ -85,28 +92,52 @@ class Template:
                 parts.append(value)
             else:
                 parts.append(part)
-        return Template(tuple(parts))
+        return parts
 
     def fits(self, text: str, values: ConditionValues) -> bool:
         """Whether the text fits this pattern. A variable without a value fits nothing."""
-        resolved = self.resolve(values)
-        return resolved is not None and resolved.glob().matches(text)
+        parts = self._resolve(values)
+        if parts is None:
+            return False
+        if len(parts) == 1:
+            return (
+                parts[0] is Wildcard.RUN or parts[0] == text or (parts[0] is Wildcard.ONE and len(text) == 1)
+            )
+        # Before any value is copied: a text that is too short fits no pattern.
+        return _length_min(parts) <= len(text) and _glob(parts).matches(text)
+
+    def says(self, values: ConditionValues, length: int) -> str | None:
+        """What it says, without wildcards; None where a variable has no value or the length is another."""
+        parts = self._resolve(values)
+        return None if parts is None or _length_min(parts) != length else _text(parts)
 
     def text(self) -> str:
         """What it says. Only without variables and wildcards."""
-        return "".join(part for part in self.parts if isinstance(part, str))
+        return _text(self.parts)
 
     def glob(self) -> Glob:
         """The pattern that it is. Only without variables."""
-        pieces = [""]
-        for part in self.parts:
-            if part is Wildcard.RUN:
-                pieces.append("")
-            elif part is Wildcard.ONE:
-                pieces[-1] += ONE
-            elif isinstance(part, str):
-                pieces[-1] += part
-        return glob_of_pieces(pieces)
+        return _glob(self.parts)
+
+
+def _text(parts: Iterable[Part]) -> str:
+    return "".join(part for part in parts if isinstance(part, str))
+
+
+def _glob(parts: Iterable[Part]) -> Glob:
+    pieces = [""]
+    for part in parts:
+        if isinstance(part, str):
+            pieces[-1] += part
+        elif part is Wildcard.RUN:
+            pieces.append("")
+        else:
+            pieces[-1] += ONE
+    return glob_of_pieces(pieces)
+
+
+def _length_min(parts: Iterable[str | Wildcard]) -> int:
+    return sum(len(part) if isinstance(part, str) else part is Wildcard.ONE for part in parts)
 
 
 def parse_template(text: str, version: str, *, wildcards: bool) -> Template:
@@ -162,4 +193,4 @@ def _join_texts(parts: list[Part]) -> list[Part]:
 
 
 def _is_text(value: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    return value.isascii() or _SURROGATE.search(value) is None

@@ -1,4 +1,4 @@
-"""Policy variables. Source: IAM User Guide, "IAM policy elements: Variables and tags" (sections in quotes)."""
+"""Policy variables. Source: IAM User Guide, "IAM policy elements: Variables and tags" (quoted: sections)."""
 
 from __future__ import annotations
 
