@@ -6,6 +6,7 @@ A member counts as named where its wire name stands as a keyword, a string or a 
 file under tests/ that also mentions the operation (`"Encrypt"` or boto3's `encrypt`). Members of nested
 structures are looked for in the same way. Prints `Operation: Member, Member.Inner` and exits 1 if any is
 missing. That a test names a member does not say that it tests it well; that none does says enough.
+Of IAM and STS the operations are looked at that are built.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ import argparse
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from botocore import xform_name
+
+from strongroom.aws.constraint import ShapeConstraint
 from strongroom.aws.generated.constraints import OPERATIONS, SHAPES
+from strongroom.aws.query_services import IAM, STS
+from strongroom.operations.table import IAM_OPERATIONS, STS_OPERATIONS
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 
@@ -54,7 +60,8 @@ def words_of(source: str) -> frozenset[str]:
 
 def snake(name: str) -> str:
     """boto3's spelling of an operation: GenerateDataKeyPair becomes generate_data_key_pair."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    spelled: str = xform_name(name)
+    return spelled
 
 
 def load_tests(directory: Path) -> list[TestFile]:
@@ -66,26 +73,38 @@ def load_tests(directory: Path) -> list[TestFile]:
     ]
 
 
-def members_of(shape: str, at: str = "", inside: frozenset[str] = frozenset()) -> Iterator[tuple[str, str]]:
+Shapes = Mapping[str, ShapeConstraint]
+
+
+def members_of(
+    shape: str, shapes: Shapes = SHAPES, at: str = "", inside: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, str]]:
     """(path, wire name) of every member of a structure, those of its members too."""
-    for member in SHAPES[shape].members:
+    for member in shapes[shape].members:
         path = at + member.name
         yield path, member.name
         inner = member.shape
-        while (item := SHAPES[inner].member) is not None:
+        while (item := shapes[inner].member) is not None:
             inner = item
-        if SHAPES[inner].kind == "structure" and inner not in inside:
-            yield from members_of(inner, path + ".", inside | {inner})
+        if shapes[inner].kind == "structure" and inner not in inside:
+            yield from members_of(inner, shapes, path + ".", inside | {inner})
+
+
+def inputs() -> Iterator[tuple[str, str, Shapes]]:
+    """(operation, name of its input, shapes of its service) of everything that is looked at."""
+    yield from ((name, given.__name__, SHAPES) for name, (given, _) in OPERATIONS.items())
+    for service, built in ((IAM, IAM_OPERATIONS), (STS, STS_OPERATIONS)):
+        yield from ((name, operation.input.__name__, service.shapes) for name, operation in built.items())
 
 
 def unread_members(tests: list[TestFile]) -> dict[str, list[str]]:
     """Operation -> members that no file names which mentions the operation."""
     missing: dict[str, list[str]] = {}
-    for operation, (given, _) in OPERATIONS.items():
-        spellings = {operation, snake(operation), snake(operation).replace("_", "-")}
+    for operation, given, shapes in inputs():
+        spellings = {operation, snake(operation), xform_name(operation, "-")}
         about_it = [test.words for test in tests if spellings & test.words]
         unread = [
-            path for path, name in members_of(given.__name__) if not any(name in words for words in about_it)
+            path for path, name in members_of(given, shapes) if not any(name in words for words in about_it)
         ]
         if unread:
             missing[operation] = unread

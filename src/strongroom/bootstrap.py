@@ -29,6 +29,7 @@ from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
+from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
 from strongroom.jobs.runner import JobRunner
@@ -233,10 +234,17 @@ class House:
 
 def _build_authenticator(house: House) -> Authenticator:
     settings = house.settings
+    rooms = house.rooms
     if settings.auth == "open":
-        return OpenAuthenticator(settings.account_id)
+        return OpenAuthenticator(settings.account_id, Callers(house.store, house.boundary, rooms.clock))
     return StrictAuthenticator(
-        house.store, house.boundary, HostClock(), settings.signature_skew_seconds, ("kms", "sts", "iam")
+        house.store,
+        house.boundary,
+        HostClock(),
+        settings.signature_skew_seconds,
+        ("kms", "sts", "iam"),
+        service_clock=rooms.clock,
+        uses=rooms.access_key_uses,
     )
 
 
@@ -329,7 +337,10 @@ async def _serve_requests(context: WorkerContext) -> None:
     gc.freeze()
     _on_stop_signals(front.stop)
     stopped = asyncio.Event()
-    flushing = asyncio.create_task(house.rooms.usage_notes.flush_until(house.store, stopped))
+    flushing = asyncio.gather(
+        house.rooms.usage_notes.flush_until(house.store, stopped),
+        house.rooms.access_key_uses.flush_until(house.store, stopped),
+    )
     await front.serve(sockets=[context.listening])
     stopped.set()
     await flushing

@@ -18,7 +18,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
@@ -26,22 +25,19 @@ import msgspec
 from strongroom.attestation.verification import Recipient
 from strongroom.audit.cloudtrail import Envelope, render_envelope, render_event, render_user_identity
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
-from strongroom.authorization.ask import NO_VALUES, Ask, ConditionValues
-from strongroom.authorization.decision import denial, require_allowed
 from strongroom.aws import query_refusals, refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.aws.generated.enums import GrantOperation, OriginType
+from strongroom.aws.generated.enums import OriginType
 from strongroom.aws.query_services import QUERY_SERVICES
-from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
 from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
-from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
-from strongroom.operations.condition_values import RequestConditions
+from strongroom.identity.principal import AuthenticatedRequest
+from strongroom.identity.user_identity import user_identity_of
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
-from strongroom.operations.encryption_algorithms import SYMMETRIC_KEY
+from strongroom.operations.entity_arns import entity_arn_of
+from strongroom.operations.error_translation import in_words_of, translate
 from strongroom.operations.grant_lookup import resolve_grant
-from strongroom.operations.grant_rules import terms_of
 from strongroom.operations.grant_tokens import read_grant_tokens
 from strongroom.operations.key_availability import as_judged, require_own_material
 from strongroom.operations.key_lookup import (
@@ -50,17 +46,16 @@ from strongroom.operations.key_lookup import (
     resolve_key_target,
 )
 from strongroom.operations.operation import (
-    AccountTarget,
     AliasedKeyTarget,
-    AliasTarget,
+    EntityTarget,
     GrantTarget,
     KeyTarget,
-    NewKeyTarget,
     Operation,
     Rehearsed,
     RelatedKeyTarget,
     Target,
 )
+from strongroom.operations.permissions import Permissions
 from strongroom.operations.plan import Plan, record_material, record_request, record_response
 from strongroom.operations.recipients import read_recipient, record_recipient
 from strongroom.operations.request_quotas import RequestQuotas
@@ -83,7 +78,6 @@ KEPT_ENVELOPES_MAX = 2048
 KEPT_USER_AGENT_BYTES_MAX = 512
 """Callers choose their user agents: what is kept of them is bounded."""
 
-_NO_ENCRYPTION_CONTEXT: Mapping[str, str] = MappingProxyType({})
 _UNKNOWN_CALLER = render_user_identity(type="Unknown")
 _EXTERNAL = OriginType.EXTERNAL
 
@@ -136,7 +130,6 @@ class Trip:
         "request",
         "request_id",
         "response",
-        "values",
     )
 
     def __init__(self, http: HttpRequest, name: str, plan: Plan | None, request_id: str) -> None:
@@ -151,7 +144,6 @@ class Trip:
         self.keys: tuple[Key, ...] = ()
         self.related_events: tuple[RelatedEvent, ...] = ()
         self.response: msgspec.Struct | None = None
-        self.values: ConditionValues = NO_VALUES
         self.error: ApiError | None = None
         self.event_id = ""
         self.recorded_at = 0.0
@@ -234,7 +226,7 @@ class Pipeline:
             trip.grants = await read_grant_tokens(
                 self._rooms.boundary, request.grant_tokens, authenticated.region
             )
-        if not plan.changes_a_key:
+        if not plan.takes_turns:
             trip.response = await self._run(trip, plan, authenticated, request)
             return plan
         await self._turns.take()
@@ -272,16 +264,17 @@ class Pipeline:
         operation = plan.operation
         keys: list[Key] = []
         grant: Grant | None = None
+        permissions = Permissions(rooms, trip.http, authenticated, request, trip.recipient)
         for target in operation.access:  # each is resolved and allowed before the next is looked up
             if isinstance(target, KeyTarget):
                 key = await resolve_key_target(rooms.store, target, request, principal, region)
                 keys.append(key)
                 trip.keys = tuple(keys)  # a refusal's record names the key, too
-                await self._authorize_key(trip, target, request, authenticated, key)  # INVARIANT T1
+                await permissions.require_key(target, key, trip.keys)  # INVARIANT T1
                 if target.is_primary:
                     require_primary(key)
             else:
-                grant = await self._allow_further(trip, target, request, authenticated, keys)
+                grant = await self._allow_further(trip, target, request, authenticated, permissions, keys)
         call_keys = trip.keys
         if operation.usage is not None:  # AWS judges the usage before the state
             for key in call_keys:
@@ -295,7 +288,7 @@ class Pipeline:
             else:  # nearly always
                 require_states(operation.states, plan, call_keys, rooms.clock)
         call = Call(
-            principal, region, call_keys, rooms, trip.grants, grant, trip.recipient, values=trip.values
+            principal, region, call_keys, rooms, trip.grants, grant, trip.recipient, values=permissions.values
         )
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
@@ -305,7 +298,13 @@ class Pipeline:
         return response
 
     async def _allow_further(
-        self, trip: Trip, target: Target, request: Any, authenticated: AuthenticatedRequest, keys: list[Key]
+        self,
+        trip: Trip,
+        target: Target,
+        request: Any,
+        authenticated: AuthenticatedRequest,
+        permissions: Permissions,
+        keys: list[Key],
     ) -> Grant | None:
         """Resolve and authorize a target that is not a key named by the request; the grant it is, if one."""
         rooms, principal, region = self._rooms, authenticated.principal, authenticated.region
@@ -313,23 +312,20 @@ class Pipeline:
             key = await resolve_further_key(rooms.store, target, request, principal.account_id, region, keys)
             keys.append(key)
             trip.keys = tuple(keys)
-            values = self._values(trip, target.action, authenticated, request, key)
-            asked = Ask(principal, target.action, key.arn, key.account_id, values, key)
-            require_allowed(await rooms.authorizer.authorize_key(asked), principal, target.action, key.arn)
+            await permissions.require_further_key(target, key, trip.keys)
         elif isinstance(target, GrantTarget):
             key, grant = await resolve_grant(rooms, target, request, principal, region)
             keys.append(key)
             trip.keys = tuple(keys)
-            values = self._values(trip, target.action, authenticated, request, key, grant)
-            asked = Ask(principal, target.action, key.arn, key.account_id, values, key, cross_account=True)
-            decision = await rooms.authorizer.authorize_retirement(asked, grant)
-            if not decision.allowed and key.account_id != principal.account_id:
-                # As for a grant that does not exist (grant_lookup.py).
-                raise refusals.access_denied_by_resource(principal.arn, target.action, key.arn)
-            require_allowed(decision, principal, target.action, key.arn)
+            await permissions.require_retirement(target, key, grant, trip.keys)
             return grant
+        elif isinstance(target, EntityTarget):
+            entity_arn = await entity_arn_of(rooms.store, target, request, principal, region)
+            await permissions.require_by_identity(target.action, entity_arn, trip.keys)
         elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
-            await self._authorize_resource(trip, target, request, authenticated)
+            resource = resource_arn_of(target, request, principal.account_id, region)
+            if resource is not None:
+                await permissions.require_by_identity(target.action, resource, trip.keys)
         return None
 
     async def _judge_states_in_stores(self, plan: Plan, rule: StateRule, keys: tuple[Key, ...]) -> None:
@@ -347,82 +343,6 @@ class Pipeline:
             await plan.operation.run(call, request)
         elif isinstance(plan.operation.run, Rehearsed):
             await plan.operation.run.prepare(call, request)
-
-    def _values(
-        self,
-        trip: Trip,
-        action: str,
-        authenticated: AuthenticatedRequest,
-        request: Any,
-        key: Key | None,
-        grant: Grant | None = None,
-    ) -> ConditionValues:
-        """What the policies may ask of this request under conditions."""
-        trip.values = RequestConditions(
-            self._rooms,
-            trip.http,
-            authenticated,
-            action,
-            request,
-            trip.keys,
-            key,
-            recipient=trip.recipient,
-            grant=grant,
-        )
-        return trip.values
-
-    async def _authorize_key(
-        self,
-        trip: Trip,
-        target: KeyTarget,
-        request: Any,
-        authenticated: AuthenticatedRequest,
-        key: Key,
-    ) -> None:
-        principal = authenticated.principal
-        operation = target.grant_operation
-        context = None
-        if target.encryption_context is not None and key.key_spec is SYMMETRIC_KEY:
-            context = getattr(request, target.encryption_context) or _NO_ENCRYPTION_CONTEXT
-        decision = await self._rooms.authorizer.authorize_key(
-            Ask(
-                principal,
-                target.action,
-                key.arn,
-                key.account_id,
-                self._values(trip, target.action, authenticated, request, key),
-                key,
-                target.cross_account,
-                operation,
-                context,
-                terms_of(request) if operation is GrantOperation.CREATE_GRANT else None,
-            )
-        )
-        if decision.allowed:
-            return
-        named: str | None = getattr(request, target.member)
-        if named is None:
-            raise refusals.ciphertext_key_inaccessible()
-        if key.account_id != principal.account_id:
-            # What a stranger hears is the same as for a key or alias that does not exist (key_lookup.py).
-            raise refusals.access_denied_by_resource(principal.arn, target.action, named)
-        raise denial(decision, principal, target.action, key.arn)
-
-    async def _authorize_resource(
-        self,
-        trip: Trip,
-        target: AliasTarget | AccountTarget | NewKeyTarget,
-        request: Any,
-        authenticated: AuthenticatedRequest,
-    ) -> None:
-        principal = authenticated.principal
-        resource = resource_arn_of(target, request, principal.account_id, authenticated.region)
-        if resource is None:
-            return
-        values = self._values(trip, target.action, authenticated, request, None)
-        asked = Ask(principal, target.action, resource, principal.account_id, values)
-        decision = await self._rooms.authorizer.authorize_resource(asked)
-        require_allowed(decision, principal, target.action, resource)
 
     def _record(self, trip: Trip, service: str) -> Awaitable[None] | None:
         """Hand over the record; what comes back, if anything, is to be waited for."""
@@ -485,7 +405,9 @@ class Pipeline:
         if related is not None:
             region = related.region
         return render_envelope(
-            user_identity=_UNKNOWN_CALLER if authenticated is None else _identity(authenticated.principal),
+            user_identity=_UNKNOWN_CALLER
+            if authenticated is None
+            else render_user_identity(**user_identity_of(authenticated.principal)),
             event_source=f"{service}.amazonaws.com",
             event_name=trip.name if related is None else related.name,
             region=region,
@@ -495,9 +417,17 @@ class Pipeline:
             resources=[(key.arn, key.account_id) for key in trip.keys]
             if related is None
             else related.resources,
-            recipient_account_id="" if authenticated is None else authenticated.principal.account_id,
+            recipient_account_id=_recipient_account_id(trip),
             tls_details=None,
         )
+
+
+def _recipient_account_id(trip: Trip) -> str:
+    """The caller's account; a service has none, so that of the key it uses."""
+    if trip.authenticated is None:
+        return ""
+    account_id = trip.authenticated.principal.account_id
+    return account_id or next((str(key.account_id) for key in trip.keys), "")
 
 
 def _additional_data(trip: Trip) -> Mapping[str, object] | None:
@@ -508,16 +438,6 @@ def _additional_data(trip: Trip) -> Mapping[str, object] | None:
     if trip.recipient is None:
         return material
     return {**(material or {}), "recipient": record_recipient(trip.recipient)}
-
-
-def _identity(principal: AuthenticatedPrincipal) -> bytes:
-    return render_user_identity(
-        type=principal.type,
-        principal_id=principal.principal_id,
-        arn=principal.arn,
-        account_id=principal.account_id,
-        access_key_id=principal.access_key_id,
-    )
 
 
 def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Clock) -> None:
@@ -531,26 +451,3 @@ def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Cl
         require_state(rule, key.key_state, key.arn)
         if key.origin is _EXTERNAL:  # INVARIANT R5
             require_state(rule, state_as_of(key, clock.now()), key.arn)
-
-
-def in_words_of(service: str, error: ApiError, is_authenticated: bool) -> ApiError:
-    """The same error as the service names it: STS and IAM have names and statuses of their own."""
-    return error if service == "kms" else signature_refusals.as_query_error(error, is_authenticated)
-
-
-def translate(raised: Exception) -> ApiError:
-    """The one place where an exception becomes an answer (T4)."""
-    if isinstance(raised, ApiError):
-        return raised
-    if isinstance(raised, CiphertextRefused):
-        return refusals.invalid_ciphertext()
-    if isinstance(raised, BoundaryBusy):
-        return refusals.throttled()
-    where = raised.__traceback__
-    while where is not None and where.tb_next is not None:
-        where = where.tb_next
-    place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where is not None else "?"
-    logger.error(
-        "a request failed with %s at %s", type(raised).__name__, place
-    )  # no values: they may be secret
-    return refusals.internal()

@@ -24,6 +24,7 @@ from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import MovableClock
 from strongroom.identity.authenticate import OpenAuthenticator
+from strongroom.identity.callers import Callers
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.jobs.runner import JobRunner
@@ -79,12 +80,12 @@ class ListedTrail:
         self.durably_recorded += 1
 
 
-class Callers:
+class GivenCallers:
     """Nobody signs; an access key id that a test has given to a principal is that principal's."""
 
-    def __init__(self) -> None:
+    def __init__(self, others: OpenAuthenticator) -> None:
         self.by_access_key: dict[str, AuthenticatedPrincipal] = {}
-        self._open = OpenAuthenticator(AccountId(ACCOUNT))
+        self._open = others
 
     async def authenticate(self, request: HttpRequest) -> AuthenticatedRequest:
         authenticated = await self._open.authenticate(request)
@@ -130,7 +131,9 @@ class Road:
         )
         ids = RequestIds()
         self.jobs = JobRunner(self.rooms, self.audit, ids)
-        self.callers = Callers()
+        self.callers = GivenCallers(
+            OpenAuthenticator(AccountId(ACCOUNT), Callers(self.store, self.boundary, self.clock))
+        )
         self.codec = AwsJson11()
         self.query_codecs = {name: AwsQuery(name) for name in QUERY_SERVICES}
         self.pipeline = Pipeline(

@@ -165,6 +165,7 @@ def render_user_identity(
     *,
     user_name: str | None = None,
     session_context: Mapping[str, object] | None = None,
+    invoked_by: str | None = None,
 ) -> bytes:
     """Who called, as `userIdentity`: what is None is left out.
 
@@ -182,6 +183,8 @@ def render_user_identity(
             members[name] = value[:TEXT_CHARACTERS_MAX]
     if session_context is not None:
         members["sessionContext"] = session_context
+    if invoked_by is not None:
+        members["invokedBy"] = invoked_by[:TEXT_CHARACTERS_MAX]
     return _render_elements("userIdentity", members, False)
 
 

@@ -13,6 +13,7 @@ Sources, as named below:
 [DynamoDB]  mhart/dynalite index.js, raw answers of DynamoDB (2013) and the order of the checks
 [EMR]       github.com/aws/aws-sdk-ruby issue 431: AWS JSON 1.1, HTTP 400
 [2024]      answers of AWS front ends since 2024 that give the header's digest, not the header
+[KMS-boto]  github.com/boto/boto3 issue 1127, getsops/sops issue 621: AWS KMS Decrypt, HTTP 400
 [docs]      AWS "Common errors" pages (CloudSearch, RDS, EMR, DocumentDB)
 [own]       no recorded sentence of AWS was found; ours, in AWS's manner
 """
@@ -30,14 +31,16 @@ INCOMPLETE = "IncompleteSignatureException"
 INVALID = "InvalidSignatureException"
 MISSING = "MissingAuthenticationTokenException"
 UNRECOGNIZED = "UnrecognizedClientException"
+EXPIRED = "ExpiredTokenException"
+ACCESS_DENIED = "AccessDeniedException"
 
 _QUERY_ERRORS = {
     INCOMPLETE: ("IncompleteSignature", 400),
     INVALID: ("SignatureDoesNotMatch", 403),
     MISSING: ("MissingAuthenticationToken", 403),
     UNRECOGNIZED: ("InvalidClientTokenId", 403),
-    "AccessDeniedException": ("AccessDenied", 403),
     "ThrottlingException": ("Throttling", 400),
+    ACCESS_DENIED: ("AccessDenied", 403),
 }
 _INTERNAL = "KMSInternalException"
 _EXPIRED = "ExpiredTokenException"
@@ -144,11 +147,6 @@ def host_not_signed() -> ApiError:
     return ApiError(INVALID, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 
 
-def target_not_signed() -> ApiError:
-    """X-Amz-Target is sent but not signed. Source: [own], in the manner of the host's sentence."""
-    return ApiError(INVALID, "'X-Amz-Target' must be a 'SignedHeader' in the AWS Authorization.")
-
-
 def unsupported_algorithm(algorithm: str) -> ApiError:
     """Not AWS4-HMAC-SHA256: SigV4A (AWS4-ECDSA-P256-SHA256), say. Source: [DynamoDB], trailing blank too."""
     return ApiError(
@@ -203,8 +201,35 @@ def unrecognized_access_key() -> ApiError:
 
 
 def unrecognized_session_token() -> ApiError:
-    """A session token came with a long-term access key. Source: [KMS-llm], [DynamoDB]: no final dot here."""
+    """A session token that is not this access key's, or came with a long-term one. Source: [KMS-llm],
+    [DynamoDB]: no final dot here."""
     return ApiError(UNRECOGNIZED, "The security token included in the request is invalid")
+
+
+def expired_session_token() -> ApiError:
+    """The session is over. Source: [KMS-boto]; as ExpiredToken from STS and IAM (aws-iot-twinmaker-samples
+    issue 147)."""
+    return ApiError(EXPIRED, "The security token included in the request is expired")
+
+
+def header_not_signed(name: str) -> ApiError:
+    """A header that must be signed is not. Source: [own], in the manner of the host's sentence."""
+    return ApiError(INVALID, f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
+
+
+def malformed_forwarding(name: str) -> ApiError:
+    """A header in which an integrated service says for whom it calls is not of its form. Source: [own]."""
+    return ApiError(INCOMPLETE, f"'{name}' is malformed.")
+
+
+def forwarding_by_no_service() -> ApiError:
+    """Somebody else than an integrated service says that it calls for another. Source: [own]."""
+    return ApiError(ACCESS_DENIED, "Only an integrated service may make requests for another caller.")
+
+
+def forwarded_caller_unknown() -> ApiError:
+    """An integrated service calls for somebody who is not there. Source: [own]."""
+    return ApiError(ACCESS_DENIED, "The caller for whom the request is made does not exist.")
 
 
 def signature_does_not_match() -> ApiError:

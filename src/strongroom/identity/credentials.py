@@ -9,8 +9,9 @@ from typing import Protocol
 
 from strongroom.aws import signature_refusals as refusals
 from strongroom.identity import sigv4
-from strongroom.resources.identifiers import REGION, AccessKeyId, Region
-from strongroom.store.iam_interface import AccessKey
+from strongroom.resources.iam import Identity
+from strongroom.resources.identifiers import REGION, AccessKeyId, AccountId, Region
+from strongroom.store.iam_interface import AccessKey, Account
 
 REGION_LENGTH_MAX = 32
 
@@ -19,20 +20,32 @@ _ACCESS_KEY_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
 
 
 class AccessKeys(Protocol):
-    """What this room asks of the store."""
+    """What this room asks of the store. Each may raise StoreUnavailable."""
 
     async def find_access_key(self, access_key_id: AccessKeyId) -> AccessKey | None:
-        """The access key, active or not. May raise StoreUnavailable."""
+        """The access key, active or not."""
+        ...
+
+    async def find_identity(self, account_id: AccountId, unique_id: str) -> Identity | None:
+        """The user or role as it is now: the same object until something of its account changes."""
+        ...
+
+    async def find_account(self, account_id: AccountId) -> Account | None:
+        """The account, if there is one."""
         ...
 
 
 class SigningKeys(Protocol):
-    """What this room asks of the boundary."""
+    """What this room asks of the boundary. Each may raise BoundaryUnavailable."""
 
     def derive_signing_key(
         self, token: bytes, access_key_id: str, date: str, region: str, service: str
     ) -> Awaitable[bytes]:
-        """The signing key of one day, Region and service. May raise BoundaryUnavailable."""
+        """The signing key of one day, Region and service."""
+        ...
+
+    def read_ticket(self, purpose: str, context: bytes, ticket: bytes) -> Awaitable[bytes]:
+        """The text of a session token's ticket. Raises TicketRefused."""
         ...
 
 

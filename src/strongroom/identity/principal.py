@@ -71,6 +71,13 @@ class AuthenticatedPrincipal:
     """Only with temporary credentials."""
     forwarding: Forwarding | None = None
     """Only where an integrated service acts for this caller."""
+    role_arn: str = ""
+    """Of an assumed role: the ARN of the role itself, as aws:PrincipalArn and CloudTrail's sessionIssuer
+    have it."""
+    source_arn: str | None = None
+    """aws:SourceArn: the resource for which an integrated service calls. Only from a service."""
+    source_account: AccountId | None = None
+    """aws:SourceAccount, as `source_arn`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,8 @@ class PresentedSignature:
     """The Date header, which counts only where X-Amz-Date is absent."""
     expires: bytes | None
     """X-Amz-Expires of a presigned request."""
-    has_session_token: bool
+    session_token: bytes | None
+    """X-Amz-Security-Token as it was sent; none that could be one where two differ."""
 
     def require_timestamp(self) -> int:
         """When the request says it was signed. Units: epoch seconds. Raises: ApiError."""
@@ -107,7 +108,7 @@ def _require_header(
         amz_date=amz_date or None,
         http_date=http_date,
         expires=None,
-        has_session_token=b"x-amz-security-token" in headers,
+        session_token=headers.get(b"x-amz-security-token"),
     )
 
 
@@ -115,6 +116,8 @@ def _require_presigned(query: Mapping[bytes, bytes], headers: Mapping[bytes, byt
     missing = [name.decode() for name in _QUERY_PARAMETERS if not query.get(name)]
     if missing:
         raise refusals.incomplete_query(missing)
+    sent = (query.get(b"X-Amz-Security-Token"), headers.get(b"x-amz-security-token"))
+    tokens = sorted({token for token in sent if token is not None})
     return PresentedSignature(
         algorithm=query[b"X-Amz-Algorithm"].decode("latin-1"),
         credential=query[b"X-Amz-Credential"].decode("latin-1"),
@@ -123,5 +126,5 @@ def _require_presigned(query: Mapping[bytes, bytes], headers: Mapping[bytes, byt
         amz_date=query[b"X-Amz-Date"],
         http_date=None,
         expires=query.get(b"X-Amz-Expires"),
-        has_session_token=b"X-Amz-Security-Token" in query or b"x-amz-security-token" in headers,
+        session_token=b" ".join(tokens) if tokens else None,
     )

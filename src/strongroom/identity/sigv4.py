@@ -149,12 +149,13 @@ class SignedHeaders:
     Shape: `raw` is the SignedHeaders value exactly as sent; its order is the order of the lines.
     """
 
-    __slots__ = ("_is_broken", "_pick", "_template", "covers_target", "names", "raw")
+    __slots__ = ("_is_broken", "_pick", "_template", "covers_target", "covers_token", "names", "raw")
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.names = tuple(raw.lower().split(b";"))
         self.covers_target = b"x-amz-target" in self.names
+        self.covers_token = b"x-amz-security-token" in self.names
         pick: Any = itemgetter(*self.names)
         # itemgetter of a single name gives the value itself, not a tuple of one
         self._pick = pick if len(self.names) > 1 else lambda headers: (pick(headers),)

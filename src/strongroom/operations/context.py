@@ -11,6 +11,7 @@ from strongroom.authorization.authorizer import Authorizer
 from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.boundary.interface import Boundary
 from strongroom.clock import Clock
+from strongroom.identity.access_key_uses import AccessKeyUses
 from strongroom.identity.principal import AuthenticatedPrincipal
 from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.rules import Rules
@@ -32,6 +33,8 @@ class Rooms:
     rules: Rules
     attestation: AttestationVerifier
     usage_notes: UsageNotes = field(default_factory=UsageNotes)
+    access_key_uses: AccessKeyUses = field(default_factory=AccessKeyUses)
+    """The authenticator's notes: GetAccessKeyLastUsed flushes them before it answers."""
     key_stores: Mapping[CustomKeyStoreType, KeyStoreBackend] = field(default_factory=dict)
     """What stands behind custom key stores, by type; a type without one has no stores."""
 

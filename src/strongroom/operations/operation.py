@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from strongroom.aws.generated.enums import GrantOperation, KeyUsageType
+from strongroom.resources.iam import EntityKind
 from strongroom.resources.key_state import StateRule
 
 _GRANT_OPERATIONS = {f"kms:{operation}": operation for operation in GrantOperation}
@@ -94,8 +95,31 @@ class GrantTarget:
     action: str
 
 
+@dataclass(frozen=True, slots=True)
+class EntityTarget:
+    """An entity of IAM as a resource. The operation looks it up itself; it need not exist.
+
+    `member` is the input's attribute that names it: a name, or the ARN of a policy or provider. Of an entity
+    that the operation makes, `path` is the attribute that holds its path. `is_caller_if_absent`: without a
+    name the calling user is meant.
+    """
+
+    action: str
+    kind: EntityKind
+    member: str
+    path: str | None = None
+    is_caller_if_absent: bool = False
+
+
 Target: TypeAlias = (
-    KeyTarget | RelatedKeyTarget | AliasTarget | AliasedKeyTarget | AccountTarget | NewKeyTarget | GrantTarget
+    KeyTarget
+    | RelatedKeyTarget
+    | AliasTarget
+    | AliasedKeyTarget
+    | AccountTarget
+    | NewKeyTarget
+    | GrantTarget
+    | EntityTarget
 )
 Access: TypeAlias = tuple[Target, ...]
 

@@ -11,6 +11,7 @@ import msgspec
 from strongroom.aws.generated.enums import KeySpec
 from strongroom.operations.operation import (
     AliasedKeyTarget,
+    EntityTarget,
     GrantTarget,
     KeyTarget,
     Operation,
@@ -27,7 +28,6 @@ class Plan:
     """An operation with the answers to questions that never change."""
 
     __slots__ = (
-        "changes_a_key",
         "judges_all_keys",
         "key_is_judged",
         "material_members",
@@ -38,16 +38,18 @@ class Plan:
         "takes_dry_run_modifiers",
         "takes_grant_tokens",
         "takes_recipient",
+        "takes_turns",
         "tracked_as",
     )
 
     def __init__(self, operation: Operation) -> None:
         wire_names = {field.name: field.encode_name for field in msgspec.structs.fields(operation.input)}
         self.operation = operation
-        self.changes_a_key = not operation.read_only and any(
-            isinstance(target, KeyTarget | AliasedKeyTarget | RelatedKeyTarget | GrantTarget)
+        self.takes_turns = not operation.read_only and any(
+            isinstance(target, KeyTarget | AliasedKeyTarget | RelatedKeyTarget | GrantTarget | EntityTarget)
             for target in operation.access
         )
+        """Whether it changes what another request may change meanwhile: a key, a grant, an entity of IAM."""
         self.takes_dry_run = "dry_run" in wire_names
         self.takes_dry_run_modifiers = "dry_run_modifiers" in wire_names
         self.takes_grant_tokens = "grant_tokens" in wire_names

@@ -25,7 +25,11 @@ _SINGLE = frozenset(
         b"x-amz-content-sha256",
         b"x-amz-date",
         b"x-amz-security-token",
+        b"x-amz-source-account",
+        b"x-amz-source-arn",
         b"x-amz-target",
+        b"x-strongroom-acting-for",
+        b"x-strongroom-acting-for-session",
     }
 )
 """Fields that say one thing: with two of them, the signature and the service might pick different ones."""

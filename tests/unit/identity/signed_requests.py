@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -15,12 +16,15 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from strongroom.aws.errors import ApiError
+from strongroom.boundary.software.secret_access_keys import generate_secret
+from strongroom.boundary.software.tickets import TicketOffice
 from strongroom.identity import sigv4
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedRequest
+from strongroom.resources.iam import EntityKind, Identity
 from strongroom.resources.identifiers import AccessKeyId, AccountId
-from strongroom.store.iam_interface import AccessKey
+from strongroom.store.iam_interface import AccessKey, Account
 
 T = TypeVar("T")
 
@@ -47,20 +51,71 @@ def derive(secret: str, date: str, region: str, service: str) -> bytes:
     return key
 
 
+def identity(
+    name: str,
+    unique_id: str,
+    kind: EntityKind = EntityKind.USER,
+    path: str = "/",
+    account_id: AccountId = ACCOUNT,
+) -> Identity:
+    """A user or role without policies."""
+    return Identity(
+        account_id=account_id,
+        kind=kind,
+        name=name,
+        path=path,
+        unique_id=unique_id,
+        tags={},
+        policies=(),
+        boundary=None,
+    )
+
+
+ALICE = identity("alice", KEY.principal_id)
+
+
 class AccessKeysInMemory:
-    def __init__(self, *access_keys: AccessKey) -> None:
+    def __init__(self, *access_keys: AccessKey, identities: Sequence[Identity] = (ALICE,)) -> None:
         self.by_id = {access_key.access_key_id: access_key for access_key in access_keys}
+        self.identities = {(one.account_id, one.unique_id): one for one in identities}
+        self.accounts = {ACCOUNT}
         self.asked: list[str] = []
 
     async def find_access_key(self, access_key_id: AccessKeyId) -> AccessKey | None:
         self.asked.append(access_key_id)
         return self.by_id.get(access_key_id)
 
+    async def find_identity(self, account_id: AccountId, unique_id: str) -> Identity | None:
+        return self.identities.get((account_id, unique_id))
 
-class SigningKeysOfOneSecret:
+    async def find_account(self, account_id: AccountId) -> Account | None:
+        known = account_id in self.accounts
+        return Account(account_id, None, KEY.created_at) if known else None
+
+    def put(self, one: Identity) -> None:
+        self.identities[one.account_id, one.unique_id] = one
+
+
+class SigningKeysInMemory:
+    """The boundary's part: secrets by their tokens, and tickets as the boundary makes them."""
+
     def __init__(self) -> None:
         self.secrets = {KEY.secret_token: SECRET}
         self.derived: list[tuple[str, str, str, str]] = []
+        self.opened = 0
+        self._office = TicketOffice(os.urandom(32))
+
+    async def create_access_key_secret(self, access_key_id: str, account_id: str) -> tuple[str, bytes]:
+        secret, token = generate_secret().decode(), f"token of {access_key_id}".encode()
+        self.secrets[token] = secret
+        return secret, token
+
+    async def make_ticket(self, purpose: str, context: bytes, text: bytes) -> bytes:
+        return self._office.make(purpose.encode(), context, text)
+
+    async def read_ticket(self, purpose: str, context: bytes, ticket: bytes) -> bytes:
+        self.opened += 1
+        return self._office.read(purpose.encode(), context, ticket)
 
     async def derive_signing_key(
         self, token: bytes, access_key_id: str, date: str, region: str, service: str
@@ -87,7 +142,7 @@ class Desk:
         self, now: float, *, services: Sequence[str] = ("kms", "sts", "iam"), skew: int = 300
     ) -> None:
         self.access_keys = AccessKeysInMemory(KEY)
-        self.signing_keys = SigningKeysOfOneSecret()
+        self.signing_keys = SigningKeysInMemory()
         self.clock = FixedClock(now)
         self.authenticator = StrictAuthenticator(
             self.access_keys, self.signing_keys, self.clock, skew, services

@@ -19,11 +19,14 @@ from tests.unit.identity.signed_requests import (
     ACCOUNT,
     KEY,
     SECRET,
+    AccessKeysInMemory,
     Desk,
     FixedClock,
+    SigningKeysInMemory,
     derive,
     header,
     header_signed,
+    identity,
     refusal_of,
     replace,
     sign,
@@ -58,7 +61,8 @@ def test_authenticate_signed_request_names_principal_region_and_service() -> Non
     principal = authenticated.principal
     assert principal.type is PrincipalType.IAM_USER
     assert (principal.account_id, principal.access_key_id) == (ACCOUNT, ACCESS_KEY_ID)
-    assert (principal.arn, principal.principal_id) == (KEY.principal_arn, KEY.principal_id)
+    assert principal.arn == "arn:aws-us-gov:iam::111122223333:user/alice"
+    assert (principal.principal_id, principal.unique_id) == (KEY.principal_id, KEY.principal_id)
 
 
 @settings(max_examples=150, deadline=None)
@@ -246,8 +250,8 @@ def test_authenticate_access_key_given_to_another_principal_names_the_new_one() 
     request = sign()
     desk = Desk(signed_at(request))
     desk.authenticate(request)
-    bob = "arn:aws:iam::111122223333:user/bob"
-    desk.access_keys.by_id[ACCESS_KEY_ID] = dataclasses.replace(KEY, principal_arn=bob)
+    desk.access_keys.put(identity("bob", "AIDABOB"))
+    desk.access_keys.by_id[ACCESS_KEY_ID] = dataclasses.replace(KEY, principal_id="AIDABOB")
     assert desk.authenticate(request).principal.arn.endswith("user/bob")
 
 
@@ -313,11 +317,11 @@ def test_authenticate_other_parameter_that_ends_in_signature_is_not_the_signatur
 def test_authenticate_boundary_or_store_unavailable_is_no_refusal() -> None:
     """What could not be told passes through; the pipeline makes it KMSInternalException."""
 
-    class NoBoundary:
+    class NoBoundary(SigningKeysInMemory):
         async def derive_signing_key(self, *_: object) -> bytes:
             raise BoundaryUnavailable
 
-    class NoStore:
+    class NoStore(AccessKeysInMemory):
         async def find_access_key(self, access_key_id: AccessKeyId) -> None:
             raise StoreUnavailable
 
@@ -339,6 +343,8 @@ def test_authenticate_driven_by_hand_waits_for_the_boundarys_reply() -> None:
     replies: list[Reply[bytes]] = []
 
     class Boundary:
+        read_ticket = desk.signing_keys.read_ticket
+
         def derive_signing_key(
             self, token: bytes, key_id: str, date: str, region: str, service: str
         ) -> Reply[bytes]:
