@@ -7,10 +7,11 @@ from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.unit.authorization.policies import KEY_ARN, OWNER, key, policy, root, statement
+from tests.support.policy_facts import FactsInMemory
+from tests.unit.authorization.policies import KEY_ARN, OWNER, answer, ask, key, policy, root, statement
 
 from strongroom.authorization.authorizer import Authorizer
-from strongroom.authorization.key_policy import check_lockout, parse_policy
+from strongroom.authorization.key_policy import compile_key_policy, parse_policy, try_lockout
 from strongroom.authorization.policy_document import Effect, PolicyKind
 from strongroom.authorization.policy_error import PolicyError, iam_refusal, kms_refusal, trust_refusal
 from strongroom.authorization.policy_parser import parse_document
@@ -105,7 +106,9 @@ def must_be_read_or_refused(text: str) -> None:
     for kind in PolicyKind:
         must_be_matched_or_not(text, kind)
     error = refusal(text)
-    decision = Authorizer().authorize_key(root(), "kms:PutKeyPolicy", key(text), False)
+    decision = answer(
+        Authorizer(FactsInMemory()).authorize_key(ask(key(text), "kms:PutKeyPolicy", cross_account=False))
+    )
     if error is not None:
         assert error.code in CODES
         assert error.status == 400
@@ -115,7 +118,7 @@ def must_be_read_or_refused(text: str) -> None:
         assert not decision.allowed
     elif decision.allowed:
         assert any(one.effect is Effect.ALLOW for one in parse_policy(text).statements)
-        check_lockout(root(), text, KEY_ARN, OWNER)
+        assert try_lockout(root(), compile_key_policy(parse_policy(text)), KEY_ARN, OWNER).passed
 
 
 @given(st.text(max_size=200))
