@@ -54,9 +54,7 @@ def test_every_encryption_context_of_an_input_is_declared_for_the_key_that_it_is
             for field in msgspec.structs.fields(operation.input)
             if field.name.endswith("encryption_context")
         }
-        declared = [
-            target.encryption_context for target in operation.access if isinstance(target, KeyTarget)
-        ]
+        declared = [target.encryption_context for target in operation.access if isinstance(target, KeyTarget)]
         assert members == {member for member in declared if member is not None}, operation.name
 
 
