@@ -324,7 +324,8 @@ class Pipeline:
             return grant
         elif isinstance(target, EntityTarget):
             entity_arn = await entity_arn_of(rooms.store, target, request, principal, region)
-            await permissions.require_by_identity(target.action, entity_arn, trip.keys)
+            if entity_arn is not None:
+                await permissions.require_by_identity(target.action, entity_arn, trip.keys)
         elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
             resource = resource_arn_of(target, request, principal.account_id, region)
             if resource is not None:

@@ -16,11 +16,20 @@ _URL_SCHEME = "https://"
 
 async def entity_arn_of(
     store: Store, target: EntityTarget, request: Any, principal: AuthenticatedPrincipal, region: Region
-) -> str:
+) -> str | None:
     """The ARN, with the path that the entity has; of one that does not exist, with the path it would have.
 
-    Where the caller itself is meant and is no user, the account's root.
+    Where the caller itself is meant and is no user, the account's root. None: nothing is asked, the request
+    does not give what the permission is for.
     """
+    if target.given is not None and not getattr(request, target.given):
+        return None
+    return await _arn_of_named(store, target, request, principal, region)
+
+
+async def _arn_of_named(
+    store: Store, target: EntityTarget, request: Any, principal: AuthenticatedPrincipal, region: Region
+) -> str:
     account_id = principal.account_id
     partition = partition_of(region)
     named: str | None = getattr(request, target.member)

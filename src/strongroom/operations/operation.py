@@ -101,7 +101,8 @@ class EntityTarget:
 
     `member` is the input's attribute that names it: a name, or the ARN of a policy or provider. Of an entity
     that the operation makes, `path` is the attribute that holds its path. `is_caller_if_absent`: without a
-    name the calling user is meant.
+    name the calling user is meant. `given`: only asked where the request gives that member (the tags of what
+    is made need the permission to tag).
     """
 
     action: str
@@ -109,6 +110,7 @@ class EntityTarget:
     member: str
     path: str | None = None
     is_caller_if_absent: bool = False
+    given: str | None = None
 
 
 Target: TypeAlias = (

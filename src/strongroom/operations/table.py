@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from strongroom.aws.generated.constraints import OPERATIONS as KMS_MODEL
 from strongroom.aws.query_services import IAM, STS
+from strongroom.operations.iam import (
+    attachments,
+    entity_tagging,
+    inline_policies,
+    managed_policies,
+    oidc_providers,
+    policy_usage,
+    policy_versions,
+    roles,
+)
 from strongroom.operations.kms import (
     aliases,
     custom_key_stores,
@@ -56,8 +66,20 @@ KMS_OPERATIONS: dict[str, Operation] = {
     for operation in family.OPERATIONS
 }
 
-IAM_OPERATIONS: dict[str, Operation] = {}
-"""Families stand in operations/iam/."""
+IAM_OPERATIONS: dict[str, Operation] = {
+    operation.name: operation
+    for family in (
+        roles,
+        entity_tagging,
+        inline_policies,
+        managed_policies,
+        policy_versions,
+        attachments,
+        policy_usage,
+        oidc_providers,
+    )
+    for operation in family.OPERATIONS
+}
 
 STS_OPERATIONS: dict[str, Operation] = {
     operation.name: operation for family in (caller_identity,) for operation in family.OPERATIONS
