@@ -13,6 +13,7 @@ from strongroom.operations.iam import (
     policy_usage,
     policy_versions,
     roles,
+    simulation,
 )
 from strongroom.operations.kms import (
     aliases,
@@ -77,6 +78,7 @@ IAM_OPERATIONS: dict[str, Operation] = {
         attachments,
         policy_usage,
         oidc_providers,
+        simulation,
     )
     for operation in family.OPERATIONS
 }
