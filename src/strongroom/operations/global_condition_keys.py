@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from strongroom.identity.principal import PrincipalType
+from strongroom.operations import iam_condition_keys
 from strongroom.operations.circumstances import (
     Circumstances,
     Look,
@@ -133,6 +134,8 @@ def _called_via(asked: Circumstances) -> Values:
 
 
 def _tag_pairs(asked: Circumstances) -> list[tuple[str, str]]:
+    if iam_condition_keys.is_iam(asked):
+        return iam_condition_keys.tag_pairs(asked.request)
     if asked.action not in _TAGGING_ACTIONS:
         return []
     return [(tag.tag_key, tag.tag_value) for tag in asked.request.tags or ()]
@@ -141,6 +144,9 @@ def _tag_pairs(asked: Circumstances) -> list[tuple[str, str]]:
 def _tag_keys(asked: Circumstances) -> Values:
     if asked.action == "kms:UntagResource":
         return tuple(asked.request.tag_keys) or None
+    if iam_condition_keys.is_iam(asked):
+        removed = iam_condition_keys.untagged_keys(asked.request)
+        return (*removed, *(key for key, _ in _tag_pairs(asked))) or None
     return tuple(key for key, _ in _tag_pairs(asked)) or None
 
 
@@ -149,9 +155,11 @@ def request_tag(asked: Circumstances, lower_name: str) -> Values:
     return value_named(_tag_pairs(asked), lower_name)
 
 
-def resource_tag(asked: Circumstances, lower_name: str) -> Values:
+async def resource_tag(asked: Circumstances, lower_name: str) -> Values:
     """aws:ResourceTag/<key>: what the key is tagged with, or will be ("in requests that create a resource
-    with an attached tag")."""
+    with an attached tag"). Of an entity of IAM, that stands in the store."""
+    if iam_condition_keys.is_iam(asked):
+        return await iam_condition_keys.entity_tag(asked, lower_name)
     if asked.key is not None:
         return value_named(asked.key.tags.items(), lower_name)
     return value_named(_tag_pairs(asked), lower_name)
@@ -183,9 +191,9 @@ GLOBAL_KEYS: Final[Mapping[str, Look]] = {
     "aws:useragent": _header(b"user-agent"),
     "aws:userid": _user_id,
     "aws:username": _user_name,
+    "iam:policyarn": iam_condition_keys.policy_arn,
     "aws:viaawsservice": lambda asked: render(asked.principal.forwarding is not None),
 }
 GLOBAL_PREFIXES: Final[Mapping[str, Callable[[Circumstances, str], Values]]] = {
     "aws:requesttag/": request_tag,
-    "aws:resourcetag/": resource_tag,
 }
