@@ -138,10 +138,19 @@ def without_excluded(
             raise iam_entity_refusals.unsupported_simulation(
                 "a policy identifier must have exactly one member"
             )
+        if identifier.policy_arn is not None:
+            _require_pattern(identifier.policy_arn)
         if identifier.policy_type is PolicyIdentifierPolicyType.PERMISSION_BOUNDARY:
             boundary = None
         policies = [source for source in policies if not _is_meant(call, identifier, source.label)]
     return HeldPolicies(held.arn, held.unique_id, tuple(policies), boundary)
+
+
+def _require_pattern(pattern: str) -> None:
+    """A policy's ARN with wildcards in its name only, and at most one star. Raises ApiError InvalidInput."""
+    matched = _EXCLUDED_ARN.fullmatch(pattern)
+    if matched is None or matched["name"].count("*") > 1:
+        raise iam_entity_refusals.wrong_arn(pattern)
 
 
 def _is_meant(call: Call, identifier: PolicyIdentifier, label: str) -> bool:
@@ -152,9 +161,6 @@ def _is_meant(call: Call, identifier: PolicyIdentifier, label: str) -> bool:
             == (wanted.policy_name, wanted.attachment_type, wanted.attachment_name)
         )
     if (pattern := identifier.policy_arn) is not None:
-        matched = _EXCLUDED_ARN.fullmatch(pattern)
-        if matched is None or matched["name"].count("*") > 1:
-            raise iam_entity_refusals.wrong_arn(pattern)
         return inline is None and compile_glob(pattern).matches(shown_arn(call, label))
     match identifier.policy_type:
         case PolicyIdentifierPolicyType.INLINE:
