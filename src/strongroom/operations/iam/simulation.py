@@ -48,7 +48,7 @@ from strongroom.operations.simulated_policies import (
 from strongroom.resources.iam import EntityKind
 from strongroom.resources.identifiers import partition_of
 
-COMPARISONS_MAX: Final = 50_000
+COMPARISONS_MAX: Final = 20_000
 """Of statements with resources for one page, so that nobody else waits long. A page that would need more is
 shorter ("IAM might return fewer results")."""
 RESOURCES_MAX: Final = 1_000
