@@ -11,6 +11,12 @@ from tests.support.road import ACCOUNT, Road
 
 HOLDERS = ("User", "Group", "Role")
 BOUNDED = ("User", "Role")
+OPERATIONS = {
+    "User": ("AttachUserPolicy", "DetachUserPolicy", "ListAttachedUserPolicies"),
+    "Group": ("AttachGroupPolicy", "DetachGroupPolicy", "ListAttachedGroupPolicies"),
+    "Role": ("AttachRolePolicy", "DetachRolePolicy", "ListAttachedRolePolicies"),
+}
+NAMED_BY = {"User": "UserName", "Group": "GroupName", "Role": "RoleName"}
 GONE = f"arn:aws:iam::{ACCOUNT}:policy/gone"
 
 
@@ -24,30 +30,31 @@ def iam(own_road: Road) -> Iam:
 
 
 def named(holder: str, **members: Any) -> dict[str, Any]:
-    return {f"{holder}Name": "app"} | members
+    return {NAMED_BY[holder]: "app"} | members
 
 
 def attached(iam: Iam, holder: str, **members: Any) -> list[str]:
-    listed = iam.call(f"ListAttached{holder}Policies", **named(holder, **members))["AttachedPolicies"]
+    listed = iam.call(OPERATIONS[holder][2], **named(holder, **members))["AttachedPolicies"]
     return [one["PolicyArn"] for one in listed]
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
 def test_policy_is_attached_listed_and_detached(iam: Iam, holder: str) -> None:
+    attach, detach, list_attached = OPERATIONS[holder]
     own = iam.new_policy("own", Path="/x/")
     assert attached(iam, holder) == []
-    iam.call(f"Attach{holder}Policy", **named(holder, PolicyArn=own))
+    iam.call(attach, **named(holder, PolicyArn=own))
     assert iam.road.last_record["requestParameters"] == {f"{holder.lower()}Name": "app", "policyArn": own}
     for _ in range(2):  # what is attached stays attached
-        iam.call(f"Attach{holder}Policy", **named(holder, PolicyArn=ADMINISTRATOR))
+        iam.call(attach, **named(holder, PolicyArn=ADMINISTRATOR))
     assert attached(iam, holder) == [own, ADMINISTRATOR]
     assert attached(iam, holder, PathPrefix="/x/") == [own]
-    first = iam.call(f"ListAttached{holder}Policies", **named(holder, MaxItems=1))
+    first = iam.call(list_attached, **named(holder, MaxItems=1))
     assert first["AttachedPolicies"] == [{"PolicyName": "own", "PolicyArn": own}]
     assert attached(iam, holder, Marker=first["Marker"]) == [ADMINISTRATOR]
-    iam.call(f"Detach{holder}Policy", **named(holder, PolicyArn=own))
+    iam.call(detach, **named(holder, PolicyArn=own))
     assert attached(iam, holder) == [ADMINISTRATOR]
-    assert iam.refused(f"Detach{holder}Policy", **named(holder, PolicyArn=own)) == (
+    assert iam.refused(detach, **named(holder, PolicyArn=own)) == (
         "NoSuchEntity",
         f"Policy {own} was not found.",
         404,

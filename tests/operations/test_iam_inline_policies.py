@@ -10,6 +10,12 @@ from tests.support.road import Road
 
 HOLDERS = ("User", "Group", "Role")
 SIZES = {"User": 2048, "Group": 5120, "Role": 10240}
+OPERATIONS = {
+    "User": ("PutUserPolicy", "GetUserPolicy", "DeleteUserPolicy", "ListUserPolicies"),
+    "Group": ("PutGroupPolicy", "GetGroupPolicy", "DeleteGroupPolicy", "ListGroupPolicies"),
+    "Role": ("PutRolePolicy", "GetRolePolicy", "DeleteRolePolicy", "ListRolePolicies"),
+}
+NAMED_BY = {"User": "UserName", "Group": "GroupName", "Role": "RoleName"}
 
 
 @pytest.fixture
@@ -22,14 +28,13 @@ def iam(own_road: Road) -> Iam:
 
 
 def named(holder: str, **members: Any) -> dict[str, Any]:
-    return {f"{holder}Name": "app"} | members
+    return {NAMED_BY[holder]: "app"} | members
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
 def test_inline_policy_is_put_shown_replaced_listed_and_deleted(iam: Iam, holder: str) -> None:
     text = allowing("kms:Encrypt")
-    put_name, get_name, delete_name = (f"{verb}{holder}Policy" for verb in ("Put", "Get", "Delete"))
-    list_name = f"List{holder}Policies"
+    put_name, get_name, delete_name, list_name = OPERATIONS[holder]
     iam.call(put_name, **named(holder, PolicyName="second", PolicyDocument=text))
     record = iam.road.last_record
     assert record["requestParameters"] == {

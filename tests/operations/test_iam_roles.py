@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from tests.operations.iam_scene import (
@@ -91,7 +92,7 @@ def test_role_of_the_same_name_in_any_case_is_refused(iam: Iam) -> None:
 
 
 def test_role_that_is_not_there_is_refused_by_every_operation(iam: Iam) -> None:
-    more = {
+    more: dict[str, dict[str, Any]] = {
         "UpdateRoleDescription": {"Description": "d"},
         "UpdateAssumeRolePolicy": {"PolicyDocument": trusting_service()},
         "TagRole": {"Tags": [{"Key": "a", "Value": "b"}]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -50,7 +51,12 @@ def test_principal_is_simulated_as_aws_answered(iam: Iam, kind: str) -> None:
     arn = iam.new_policy(
         "some-policy", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement})
     )
-    {"user": iam.new_user, "group": iam.new_group, "role": iam.new_role}[kind]("app")
+    make: dict[str, Callable[[str], object]] = {
+        "user": iam.new_user,
+        "group": iam.new_group,
+        "role": iam.new_role,
+    }
+    make[kind]("app")
     name = kind.capitalize()
     iam.call(f"Attach{name}Policy", **{f"{name}Name": "app"}, PolicyArn=arn)
     answer = iam.call(
@@ -209,7 +215,12 @@ def test_simulation_is_what_the_road_does(iam: Iam) -> None:
         },
     )
     key = iam.new_user("alice", inline_policies={"p": document(*statements)})
-    bodies = {"ListAliases": {}, "ListKeys": {}, "GenerateRandom": {"NumberOfBytes": 8}, "CreateKey": {}}
+    bodies: dict[str, dict[str, Any]] = {
+        "ListAliases": {},
+        "ListKeys": {},
+        "GenerateRandom": {"NumberOfBytes": 8},
+        "CreateKey": {},
+    }
     answer = iam.call(
         "SimulatePrincipalPolicy",
         PolicySourceArn=ALICE,
