@@ -47,12 +47,14 @@ from strongroom.operations.key_lookup import (
     resolve_key_target,
 )
 from strongroom.operations.operation import (
+    AccessKeyTarget,
     AccountTarget,
     AliasedKeyTarget,
     AliasTarget,
     EntityTarget,
     GrantTarget,
     KeyTarget,
+    MovedEntityTarget,
     NewKeyTarget,
     Operation,
     Rehearsed,
@@ -315,9 +317,10 @@ class Pipeline:
             trip.keys = tuple(keys)
             require_may_retire(principal, target, key, grant)
             return grant
-        elif isinstance(target, EntityTarget):
+        elif isinstance(target, EntityTarget | MovedEntityTarget | AccessKeyTarget):
             resource = await entity_arn_of(rooms.store, target, request, principal, region)
-            self._authorize_by_identity(target.action, principal, resource)
+            if resource is not None:
+                self._authorize_by_identity(target.action, principal, resource)
         elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
             self._authorize_resource(target, request, authenticated)
         return None

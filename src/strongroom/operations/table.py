@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from strongroom.aws.generated.constraints import OPERATIONS as KMS_MODEL
 from strongroom.aws.query_services import IAM, STS
+from strongroom.operations.iam import (
+    access_keys,
+    account_summary,
+    group_members,
+    groups,
+    user_leftovers,
+    user_tags,
+    users,
+)
 from strongroom.operations.kms import (
     aliases,
     custom_key_stores,
@@ -56,8 +65,19 @@ KMS_OPERATIONS: dict[str, Operation] = {
     for operation in family.OPERATIONS
 }
 
-IAM_OPERATIONS: dict[str, Operation] = {}
-"""Families stand in operations/iam/."""
+IAM_OPERATIONS: dict[str, Operation] = {
+    operation.name: operation
+    for family in (
+        users,
+        user_tags,
+        groups,
+        group_members,
+        access_keys,
+        user_leftovers,
+        account_summary,
+    )
+    for operation in family.OPERATIONS
+}
 
 STS_OPERATIONS: dict[str, Operation] = {
     operation.name: operation for family in (caller_identity,) for operation in family.OPERATIONS
