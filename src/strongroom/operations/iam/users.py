@@ -24,7 +24,7 @@ from strongroom.operations.operation import (
     on_account,
     records,
 )
-from strongroom.operations.policy_arns import require_boundary
+from strongroom.operations.boundaries import require_boundary
 from strongroom.resources.iam import EntityKind, IdPrefix, User, new_unique_id
 from strongroom.store.interface import AlreadyExists, ConcurrentChange, LimitReached, StillInUse
 
