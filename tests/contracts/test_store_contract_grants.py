@@ -245,6 +245,18 @@ def test_list_grants_to_follows_every_write_of_another_worker(open_same: OpenSto
     assert seen() == []
 
 
+def test_list_grants_to_a_service_finds_it_by_its_name(store: Store) -> None:
+    key = new_key()
+    run(store.insert_key(key))
+    made = inserted(store, new_grant(key, grantee=ALICE))
+    to_service = inserted(
+        store, replace(new_grant(key), grantee_principal=None, grantee_service_principal="s3.amazonaws.com")
+    )
+    assert list(run(store.list_grants_to(REGION, key.key_id, "s3.amazonaws.com"))) == [to_service]
+    assert list(run(store.list_grants_to(REGION, key.key_id, "sns.amazonaws.com"))) == []
+    assert list(run(store.list_grants_to(REGION, key.key_id, ALICE))) == [made]
+
+
 def test_list_grants_to_after_many_and_few_changes_is_what_is_there(open_same: OpenStore) -> None:
     """INVARIANT S7: however much of it is remembered."""
     one, other = open_same(), open_same()

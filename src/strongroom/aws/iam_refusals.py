@@ -5,8 +5,6 @@ Sources, as named below:
 [cli]   answers of AWS in public issue trackers of the AWS CLI, Terraform and others, as each line says
 [LS]    localstack/localstack, tests/aws/services/iam/*.snapshot.json, recorded from AWS in February 2026
 [UP]    mozilla-services/userplex issue 17: an answer of AWS IAM to DeleteUser
-[FC]    faiscadev/fakecloud pull request 1615, "matches other IAM list endpoints"
-[TF]    github-aws-runners/terraform-aws-github-runner pull request 1346 and others, through Terraform
 [own]   no recorded sentence of AWS was found; ours, in AWS's manner
 """
 
@@ -75,16 +73,6 @@ def access_keys_first() -> ApiError:
     return ApiError("DeleteConflict", "Cannot delete entity, must delete access keys first.", 409)  # [cli]
 
 
-def inline_policies_first() -> ApiError:
-    """An entity with inline policies."""
-    return ApiError("DeleteConflict", "Cannot delete entity, must delete policies first.", 409)  # [LS]
-
-
-def attached_policies_first() -> ApiError:
-    """An entity with managed policies."""
-    return ApiError("DeleteConflict", "Cannot delete entity, must detach all policies first.", 409)  # [LS]
-
-
 def memberships_first() -> ApiError:
     """A group with users, and a user in groups."""
     return ApiError(
@@ -92,33 +80,3 @@ def memberships_first() -> ApiError:
         "Cannot delete entity, must remove users from group first.",
         409,  # [UP]
     )
-
-
-def no_such_boundary(arn: str) -> ApiError:
-    """A permissions boundary that is no policy."""
-    return ApiError(
-        "NoSuchEntity",
-        f"Scope ARN: {arn} does not exist or is not attachable.",
-        404,  # [cli]
-    )
-
-
-def invalid_policy_arn(arn: str) -> ApiError:
-    """A policy's ARN that is none."""
-    return ApiError("ValidationError", f"ARN {arn} is not valid.")  # [own]
-
-
-def duplicate_tag_keys() -> ApiError:
-    """Twice the same key in one request; of users and roles, whatever the case of its letters."""
-    sentence = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
-    return ApiError("InvalidInput", sentence)  # [TF]
-
-
-def reserved_tag_keys() -> ApiError:
-    """A tag key that begins with aws:, in any case."""
-    return ApiError("InvalidInput", "Tag keys that begin with aws: are reserved.")  # [own]
-
-
-def invalid_marker() -> ApiError:
-    """A Marker that this listing did not give."""
-    return ApiError("ValidationError", "Invalid Marker.")  # [FC]

@@ -39,11 +39,10 @@ _QUERY_ERRORS = {
     INVALID: ("SignatureDoesNotMatch", 403),
     MISSING: ("MissingAuthenticationToken", 403),
     UNRECOGNIZED: ("InvalidClientTokenId", 403),
-    "ThrottlingException": ("Throttling", 400),
     ACCESS_DENIED: ("AccessDenied", 403),
+    "ThrottlingException": ("Throttling", 400),
 }
 _INTERNAL = "KMSInternalException"
-_EXPIRED = "ExpiredTokenException"
 
 
 def as_query_error(error: ApiError, is_authenticated: bool) -> ApiError:
@@ -59,7 +58,7 @@ def as_query_error(error: ApiError, is_authenticated: bool) -> ApiError:
             "The request processing has failed because of an unknown error, exception or failure.",
             500,
         )
-    if error.code == _EXPIRED and not is_authenticated:
+    if error.code == EXPIRED and not is_authenticated:
         return ApiError("ExpiredToken", error.message, 403)
     if error.code not in _QUERY_ERRORS:
         return error

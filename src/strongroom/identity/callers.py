@@ -141,7 +141,7 @@ class Callers:
         return caller
 
     async def _find_represented(self, service: Caller, named: Represented | None, source: Source) -> Caller:
-        if named is None:
+        if named is None:  # only a service that calls as itself has aws:SourceArn, as on AWS
             return replace(service, source=source, request=None)
         caller = Caller(
             named.kind,
@@ -151,7 +151,6 @@ class Callers:
             service.region,
             service.service,
             forwarding=Forwarding(service.unique_id, service.region),
-            source=source,
         )
         if named.kind is PrincipalType.ROOT and await self._store.find_account(named.account_id) is None:
             raise refusals.forwarded_caller_unknown()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from strongroom.aws import iam_refusals
+from strongroom.aws import iam_entity_refusals
 from strongroom.operations.context import Call
 from strongroom.resources.identifiers import partition_of
 
@@ -19,7 +19,7 @@ def kept_policy_arn(arn: str) -> str:
     """The ARN as references and the store have it. Raises ValidationError for what is no policy's ARN."""
     match = _POLICY_ARN.fullmatch(arn)
     if match is None:
-        raise iam_refusals.invalid_policy_arn(arn)
+        raise iam_entity_refusals.malformed_arn(arn)
     return _KEPT_PARTITION + match[1]
 
 
@@ -38,5 +38,5 @@ async def require_boundary(call: Call, arn: str | None) -> str | None:
     kept = kept_policy_arn(arn)
     owner = kept.split(":")[4]
     if owner not in (_OF_AWS, call.account_id) or await call.rooms.store.find_policy_text(kept) is None:
-        raise iam_refusals.no_such_boundary(arn)
+        raise iam_entity_refusals.boundary_not_attachable(arn)
     return kept

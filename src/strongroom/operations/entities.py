@@ -12,8 +12,8 @@ from strongroom.aws.generated import iam_shapes as shapes
 from strongroom.aws.generated.iam_enums import PermissionsBoundaryAttachmentType
 from strongroom.aws.generated.iam_shapes import Tag
 from strongroom.identity.principal import PrincipalType
-from strongroom.operations.context import Call
 from strongroom.operations.boundaries import shown_policy_arn
+from strongroom.operations.context import Call
 from strongroom.resources.iam import KINDS, Entity, Group, User, iam_arn
 from strongroom.resources.identifiers import partition_of
 

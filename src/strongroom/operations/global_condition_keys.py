@@ -30,9 +30,6 @@ ABSENT_GLOBAL_KEYS: Final[Mapping[str, str]] = {
         "there are no VPC endpoints": (
             "aws:SourceVpc aws:SourceVpcArn aws:SourceVpce aws:VpceAccount aws:VpcSourceIp"
         ),
-        "services act here for callers only, not for a resource of their own": (
-            "aws:SourceAccount aws:SourceArn"
-        ),
         "there are no MFA devices": "aws:MultiFactorAuthAge",
         "set by a service of AWS that is not part of Strongroom": (
             "aws:CalledViaAWSMCP aws:ChatbotSourceArn aws:Ec2InstanceSourcePrivateIPv4"
@@ -177,6 +174,8 @@ GLOBAL_KEYS: Final[Mapping[str, Look]] = {
     "aws:requestedregion": _requested_region,
     "aws:resourceaccount": _resource_account,
     "aws:securetransport": lambda asked: render(asked.http.secure),
+    "aws:sourceaccount": lambda asked: render(asked.principal.source_account),
+    "aws:sourcearn": lambda asked: render(asked.principal.source_arn),
     "aws:sourceidentity": _source_identity,
     "aws:sourceip": _source_ip,
     "aws:tagkeys": _tag_keys,

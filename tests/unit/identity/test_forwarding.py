@@ -91,6 +91,14 @@ def test_service_says_for_which_resource_it_calls() -> None:
     assert (principal.source_arn, principal.source_account) == ("arn:aws:s3:::bucket", ACCOUNT)
 
 
+def test_caller_for_whom_a_service_acts_has_no_source() -> None:
+    """As on AWS: aws:SourceArn is there only where a service calls as itself."""
+    user = (FOR, f"{ACCOUNT}/{ALICE.unique_id}")
+    principal = caller_of(desk_of_services(), user, ("X-Amz-Source-Arn", "arn:aws:s3:::bucket"))
+    assert principal.forwarding is not None
+    assert principal.source_arn is None
+
+
 def test_service_acts_for_a_user() -> None:
     principal = caller_of(desk_of_services(), (FOR, f"{ACCOUNT}/{ALICE.unique_id}"))
     assert principal.type is PrincipalType.IAM_USER

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from botocore.credentials import Credentials
-from tests.unit.identity.signed_requests import header, refusal_of, replace, result_of, sign, with_header
+from tests.unit.identity.sessions import HOUR, ROLE, credentials_of, role_session, sign_with
+from tests.unit.identity.signed_requests import (
+    ACCOUNT,
+    ALICE,
+    KEY,
+    Desk,
+    header,
+    refusal_of,
+    replace,
+    result_of,
+    sign,
+    with_header,
+)
 
 from strongroom.identity import authenticate
 from strongroom.identity.authenticate import OpenAuthenticator
+from strongroom.identity.callers import Callers
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import PrincipalType
-from strongroom.resources.identifiers import AccountId
+from strongroom.resources.identifiers import AccessKeyId, AccountId
 
 FORM = "AWS4-HMAC-SHA256 Credential={}, SignedHeaders=host, Signature={}"
 
@@ -122,3 +137,69 @@ def test_authenticate_many_callers_is_remembered_to_a_bound() -> None:
     result_of(authenticator.authenticate(bare(f"k/{'b' * 2000}/us-east-1/kms/aws4_request")))
     assert len(authenticator._prefixes) == authenticate.CACHE_ENTRIES_MAX
     assert max(map(len, authenticator._prefixes)) <= authenticate.CACHED_PREFIX_BYTES_MAX
+
+
+def knowing(desk: Desk) -> OpenAuthenticator:
+    """One that knows what this server has given out."""
+    return OpenAuthenticator(
+        AccountId("000000000000"), Callers(desk.access_keys, desk.signing_keys, desk.clock)
+    )
+
+
+ISSUED = dataclasses.replace(KEY, access_key_id=AccessKeyId("AKIAIOSFODNN7EXAMPLE"))
+
+
+def test_authenticate_access_key_of_this_server_is_its_user_whatever_the_signature() -> None:
+    desk = Desk(0)
+    authenticator = knowing(desk)
+    request = bare(f"{ISSUED.access_key_id}/b/us-east-1/kms/aws4_request")
+    assert result_of(authenticator.authenticate(request)).principal.type is PrincipalType.ROOT
+    desk.access_keys.by_id[ISSUED.access_key_id] = ISSUED
+    for _ in range(2):
+        principal = result_of(authenticator.authenticate(request)).principal
+        assert principal.arn == "arn:aws:iam::111122223333:user/alice"
+        assert principal.access_key_id == ISSUED.access_key_id
+    desk.access_keys.by_id[ISSUED.access_key_id] = dataclasses.replace(ISSUED, active=False)
+    assert refusal_of(authenticator, request).code == "UnrecognizedClientException"
+    desk.access_keys.by_id[ISSUED.access_key_id] = ISSUED
+    desk.access_keys.identities.clear()
+    assert refusal_of(authenticator, request).code == "UnrecognizedClientException"
+    del desk.access_keys.by_id[ISSUED.access_key_id]
+    assert result_of(authenticator.authenticate(request)).principal.type is PrincipalType.ROOT
+
+
+def test_authenticate_session_of_this_server_is_its_role_until_it_is_over() -> None:
+    desk = Desk(1795705200)
+    desk.access_keys.put(ROLE)
+    authenticator = knowing(desk)
+    made = role_session(desk)
+    request = sign_with(made)
+    for _ in range(2):
+        principal = result_of(authenticator.authenticate(request)).principal
+        assert principal.arn == "arn:aws:sts::111122223333:assumed-role/Deploy/build-7"
+    presigned = sign(
+        b"", (), method="GET", url="https://h/", credentials=credentials_of(made), presigned_seconds=60
+    )
+    assert result_of(authenticator.authenticate(presigned)).principal.unique_id == ROLE.unique_id
+    desk.clock.at += HOUR
+    assert refusal_of(authenticator, request).code == "ExpiredTokenException"
+    for foreign in (
+        sign_with(role_session(Desk(desk.clock.at))),  # of another server: any credentials are a root's
+        with_header(request, b"x-amz-security-token", None),
+    ):
+        assert result_of(authenticator.authenticate(foreign)).principal.type is PrincipalType.ROOT
+
+
+def test_authenticate_service_of_this_server_acts_for_the_caller_it_names() -> None:
+    desk = Desk(0)
+    service = dataclasses.replace(ISSUED, principal_type="AWSService", principal_id="s3")
+    desk.access_keys.by_id[ISSUED.access_key_id] = service
+    authenticator = knowing(desk)
+    request = bare(f"{ISSUED.access_key_id}/b/us-east-1/kms/aws4_request")
+    assert result_of(authenticator.authenticate(request)).principal.arn == "s3.amazonaws.com"
+    named = with_header(request, b"x-strongroom-acting-for", f"{ACCOUNT}/{ALICE.unique_id}".encode())
+    principal = result_of(authenticator.authenticate(named)).principal
+    assert principal.arn.endswith("user/alice")
+    assert principal.forwarding is not None
+    desk.access_keys.by_id[ISSUED.access_key_id] = ISSUED
+    assert refusal_of(authenticator, named).code == "AccessDeniedException"

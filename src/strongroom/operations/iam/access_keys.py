@@ -14,7 +14,7 @@ from strongroom.aws.generated.iam_enums import statusType as Status
 from strongroom.identity.principal import PrincipalType
 from strongroom.operations.context import Call
 from strongroom.operations.entities import arn_of, named_or_calling_user
-from strongroom.operations.iam_pages import from_list, read_page
+from strongroom.operations.entity_pages import page_of
 from strongroom.operations.iam_quotas import ACCESS_KEYS_PER_USER
 from strongroom.operations.operation import AccessKeyTarget, EntityTarget, Operation, records
 from strongroom.resources.iam import EntityKind, IdPrefix, User, new_unique_id
@@ -80,11 +80,12 @@ async def list_access_keys(
     user = await named_or_calling_user(call, request.user_name)
     principal_id = _principal_id(call, user)
     access_keys = await call.rooms.store.list_access_keys(call.account_id, principal_id)
-    page = await read_page(
+    page = await page_of(
         call,
         "ListAccessKeys",
-        request,
-        from_list(access_keys, lambda access_key: access_key.access_key_id),
+        request.marker,
+        request.max_items,
+        access_keys,
         lambda access_key: access_key.access_key_id,
         principal_id,
     )

@@ -13,7 +13,7 @@ from strongroom.aws import iam_refusals
 from strongroom.aws.generated import iam_shapes as shapes
 from strongroom.operations.context import Call
 from strongroom.operations.entities import render_group, render_user, require_entity
-from strongroom.operations.iam_pages import from_list, read_page
+from strongroom.operations.entity_pages import page_of
 from strongroom.operations.iam_quotas import GROUPS_PER_USER
 from strongroom.operations.operation import EntityTarget, Operation, records
 from strongroom.resources.iam import EntityKind, Group, Relation, User
@@ -47,11 +47,12 @@ async def get_group(call: Call, request: shapes.GetGroupRequest) -> shapes.GetGr
         for reference in await store.list_references_to(call.account_id, group.unique_id)
         if reference.relation is Relation.MEMBER
     ]
-    page = await read_page(
+    page = await page_of(
         call,
         "GetGroup",
-        request,
-        from_list(members, lambda member: member.name.lower()),
+        request.marker,
+        request.max_items,
+        sorted(members, key=lambda member: member.name.lower()),
         lambda member: member.name.lower(),
         group.unique_id,
     )
@@ -68,12 +69,14 @@ async def list_groups_for_user(
     call: Call, request: shapes.ListGroupsForUserRequest
 ) -> shapes.ListGroupsForUserResponse:
     user = await require_entity(call, User, request.user_name)
-    groups = [await call.rooms.store.find_entity_by_id(Group, one) for one in user.groups]
-    page = await read_page(
+    found = [await call.rooms.store.find_entity_by_id(Group, one) for one in user.groups]
+    groups = [group for group in found if group is not None]
+    page = await page_of(
         call,
         "ListGroupsForUser",
-        request,
-        from_list([group for group in groups if group is not None], lambda group: group.name.lower()),
+        request.marker,
+        request.max_items,
+        sorted(groups, key=lambda group: group.name.lower()),
         lambda group: group.name.lower(),
         user.unique_id,
     )

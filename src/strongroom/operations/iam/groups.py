@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from strongroom.aws import iam_refusals
+from strongroom.aws import iam_entity_refusals, iam_refusals
 from strongroom.aws.generated import iam_shapes as shapes
 from strongroom.operations.context import Call
 from strongroom.operations.entities import render_group, require_entity
-from strongroom.operations.iam_pages import read_page
+from strongroom.operations.entity_pages import limit_of, make_page, read_marker
 from strongroom.operations.iam_quotas import GROUPS_PER_ACCOUNT
 from strongroom.operations.operation import (
     EntityTarget,
@@ -50,9 +50,9 @@ async def update_group(call: Call, request: shapes.UpdateGroupRequest) -> None:
 async def delete_group(call: Call, request: shapes.DeleteGroupRequest) -> None:
     group = await require_entity(call, Group, request.group_name)
     if group.attached_policies:
-        raise iam_refusals.attached_policies_first()
+        raise iam_entity_refusals.must_detach_policies()
     if group.inline_policies:
-        raise iam_refusals.inline_policies_first()
+        raise iam_entity_refusals.must_delete_policies()
     try:
         await call.rooms.store.delete_entity(group)
     except StillInUse:
@@ -61,14 +61,10 @@ async def delete_group(call: Call, request: shapes.DeleteGroupRequest) -> None:
 
 async def list_groups(call: Call, request: shapes.ListGroupsRequest) -> shapes.ListGroupsResponse:
     prefix = request.path_prefix or "/"
-    page = await read_page(
-        call,
-        "ListGroups",
-        request,
-        lambda after, limit: call.rooms.store.list_entities(Group, call.account_id, prefix, after, limit),
-        lambda group: group.name,
-        prefix,
-    )
+    limit = limit_of(request.max_items)
+    after = await read_marker(call, "ListGroups", request.marker, prefix)
+    found = await call.rooms.store.list_entities(Group, call.account_id, prefix, after, limit + 1)
+    page = await make_page(call, "ListGroups", found, limit, lambda group: group.name, prefix)
     return shapes.ListGroupsResponse(
         groups=[render_group(call, group) for group in page.items],
         is_truncated=page.is_truncated,

@@ -10,7 +10,7 @@ from strongroom.aws import iam_refusals
 from strongroom.aws.generated import iam_shapes as shapes
 from strongroom.operations.context import Call
 from strongroom.operations.entities import named_or_calling_user
-from strongroom.operations.iam_pages import from_list, read_page
+from strongroom.operations.entity_pages import read_marker
 from strongroom.operations.operation import EntityTarget, Operation, records
 from strongroom.resources.iam import EntityKind
 
@@ -64,8 +64,7 @@ async def _require_none(
     """The user must be there, and no marker of this listing was ever given. Raises NoSuchEntity,
     ValidationError."""
     await named_or_calling_user(call, request.user_name)
-    nothing: list[str] = []
-    await read_page(call, listing, request, from_list(nothing, str), str)
+    await read_marker(call, listing, request.marker)
 
 
 def _of_user(action: str) -> tuple[EntityTarget, ...]:

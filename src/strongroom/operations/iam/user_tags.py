@@ -7,38 +7,33 @@ import msgspec
 from strongroom.aws.generated import iam_shapes as shapes
 from strongroom.operations.context import Call
 from strongroom.operations.entities import require_entity
-from strongroom.operations.iam_pages import from_list, read_page
-from strongroom.operations.iam_tags import merge_tags, remove_tags, require_tags, sorted_tags
+from strongroom.operations.entity_pages import numbered_page
+from strongroom.operations.entity_tags import merge_tags, sorted_tags, without_tags
 from strongroom.operations.operation import EntityTarget, Operation, records
 from strongroom.resources.iam import EntityKind, User
 
 
 def check_tag_user(request: shapes.TagUserRequest) -> None:
     """Raises InvalidInput."""
-    require_tags(request.tags)
+    merge_tags(EntityKind.USER, {}, request.tags)
 
 
 async def tag_user(call: Call, request: shapes.TagUserRequest) -> None:
     user = await require_entity(call, User, request.user_name)
-    tags = merge_tags(user.tags, request.tags, "TagsPerUser")
+    tags = merge_tags(EntityKind.USER, user.tags, request.tags)
     await call.rooms.store.update_entity(msgspec.structs.replace(user, tags=tags))
 
 
 async def untag_user(call: Call, request: shapes.UntagUserRequest) -> None:
     user = await require_entity(call, User, request.user_name)
-    tags = remove_tags(user.tags, request.tag_keys)
+    tags = without_tags(EntityKind.USER, user.tags, request.tag_keys)
     await call.rooms.store.update_entity(msgspec.structs.replace(user, tags=tags))
 
 
 async def list_user_tags(call: Call, request: shapes.ListUserTagsRequest) -> shapes.ListUserTagsResponse:
     user = await require_entity(call, User, request.user_name)
-    page = await read_page(
-        call,
-        "ListUserTags",
-        request,
-        from_list(sorted_tags(user.tags), lambda tag: tag.key),
-        lambda tag: tag.key,
-        user.unique_id,
+    page = await numbered_page(
+        call, "ListUserTags", request.marker, request.max_items, sorted_tags(user.tags), user.unique_id
     )
     return shapes.ListUserTagsResponse(
         tags=list(page.items), is_truncated=page.is_truncated, marker=page.marker

@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
-from strongroom.aws import iam_refusals
+from strongroom.aws import iam_entity_refusals, iam_refusals
 from strongroom.aws.generated import iam_shapes as shapes
+from strongroom.operations.boundaries import require_boundary
 from strongroom.operations.context import Call
 from strongroom.operations.entities import named_or_calling_user, render_user, require_entity
-from strongroom.operations.iam_pages import read_page
+from strongroom.operations.entity_pages import limit_of, make_page, read_marker
+from strongroom.operations.entity_tags import merge_tags
 from strongroom.operations.iam_quotas import USERS_PER_ACCOUNT
-from strongroom.operations.iam_tags import merge_tags, require_tags
 from strongroom.operations.operation import (
     EntityTarget,
     MovedEntityTarget,
@@ -24,11 +25,9 @@ from strongroom.operations.operation import (
     on_account,
     records,
 )
-from strongroom.operations.boundaries import require_boundary
 from strongroom.resources.iam import EntityKind, IdPrefix, User, new_unique_id
 from strongroom.store.interface import AlreadyExists, ConcurrentChange, LimitReached, StillInUse
 
-_TAGS_QUOTA = "TagsPerUser"
 _ABSENT: Any = None
 """What AWS leaves out of the root's answer, though its model requires it (grycap/scar pull request 181)."""
 _UNKNOWN_BEGINNING = datetime.fromtimestamp(0, UTC)
@@ -36,7 +35,7 @@ _UNKNOWN_BEGINNING = datetime.fromtimestamp(0, UTC)
 
 def check_create_user(request: shapes.CreateUserRequest) -> None:
     """Raises InvalidInput."""
-    require_tags(request.tags)
+    merge_tags(EntityKind.USER, {}, request.tags)
 
 
 async def create_user(call: Call, request: shapes.CreateUserRequest) -> shapes.CreateUserResponse:
@@ -46,7 +45,7 @@ async def create_user(call: Call, request: shapes.CreateUserRequest) -> shapes.C
         unique_id=new_unique_id(IdPrefix.USER),
         path=request.path or "/",
         created_at=call.rooms.clock.now(),
-        tags=merge_tags({}, request.tags, _TAGS_QUOTA),
+        tags=merge_tags(EntityKind.USER, {}, request.tags),
         permissions_boundary=await require_boundary(call, request.permissions_boundary),
     )
     try:
@@ -88,9 +87,9 @@ async def delete_user(call: Call, request: shapes.DeleteUserRequest) -> None:
     if user.groups:
         raise iam_refusals.memberships_first()
     if user.attached_policies:
-        raise iam_refusals.attached_policies_first()
+        raise iam_entity_refusals.must_detach_policies()
     if user.inline_policies:
-        raise iam_refusals.inline_policies_first()
+        raise iam_entity_refusals.must_delete_policies()
     if await call.rooms.store.list_access_keys(call.account_id, user.unique_id):
         raise iam_refusals.access_keys_first()
     try:
@@ -101,14 +100,10 @@ async def delete_user(call: Call, request: shapes.DeleteUserRequest) -> None:
 
 async def list_users(call: Call, request: shapes.ListUsersRequest) -> shapes.ListUsersResponse:
     prefix = request.path_prefix or "/"
-    page = await read_page(
-        call,
-        "ListUsers",
-        request,
-        lambda after, limit: call.rooms.store.list_entities(User, call.account_id, prefix, after, limit),
-        lambda user: user.name,
-        prefix,
-    )
+    limit = limit_of(request.max_items)
+    after = await read_marker(call, "ListUsers", request.marker, prefix)
+    found = await call.rooms.store.list_entities(User, call.account_id, prefix, after, limit + 1)
+    page = await make_page(call, "ListUsers", found, limit, lambda user: user.name, prefix)
     return shapes.ListUsersResponse(
         users=[render_user(call, user, is_whole=False) for user in page.items],
         is_truncated=page.is_truncated,

@@ -33,6 +33,8 @@ from strongroom.resources.identifiers import MaterialId
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY
 
+_RSA = (EncryptionAlgorithmSpec.RSAES_OAEP_SHA_1, EncryptionAlgorithmSpec.RSAES_OAEP_SHA_256)
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -194,7 +196,8 @@ async def _re_encrypt(
             KeyInUse(destination.current_token, destination.key_id, algorithm, aad),
         )
     except PlaintextRefused:
-        if algorithm is SYMMETRIC_DEFAULT:  # an asymmetric ciphertext that holds nothing
+        to_sm2 = algorithm is EncryptionAlgorithmSpec.SM2PKE and source.algorithm in _RSA
+        if algorithm is SYMMETRIC_DEFAULT or to_sm2:  # an RSA ciphertext that holds nothing
             raise refusals.invalid_ciphertext() from None
         raise too_large(destination, algorithm) from None
 
@@ -205,7 +208,7 @@ ENCRYPT = Operation(
     input=EncryptRequest,
     output=EncryptResponse,
     check=None,
-    access=on_key("kms:Encrypt", aliases=True, cross_account=True),
+    access=on_key("kms:Encrypt", aliases=True, cross_account=True, encryption_context="encryption_context"),
     states=USABLE_FOR_CRYPTOGRAPHY,
     usage=KeyUsageType.ENCRYPT_DECRYPT,
     read_only=True,
@@ -221,7 +224,14 @@ DECRYPT = Operation(
     output=DecryptResponse,
     check=check_ciphertext,
     access=(
-        KeyTarget("kms:Decrypt", "key_id", aliases=True, ciphertext="ciphertext_blob", cross_account=True),
+        KeyTarget(
+            "kms:Decrypt",
+            "key_id",
+            aliases=True,
+            ciphertext="ciphertext_blob",
+            cross_account=True,
+            encryption_context="encryption_context",
+        ),
     ),
     states=USABLE_FOR_CRYPTOGRAPHY,
     usage=None,  # a key of another usage gets IncorrectKeyException, not InvalidKeyUsage (recorded on AWS)
@@ -238,8 +248,22 @@ RE_ENCRYPT = Operation(
     output=ReEncryptResponse,
     check=check_ciphertext,
     access=(
-        KeyTarget("kms:ReEncryptFrom", "source_key_id", True, "ciphertext_blob", cross_account=True),
-        KeyTarget("kms:ReEncryptTo", "destination_key_id", True, None, cross_account=True),
+        KeyTarget(
+            "kms:ReEncryptFrom",
+            "source_key_id",
+            aliases=True,
+            ciphertext="ciphertext_blob",
+            cross_account=True,
+            encryption_context="source_encryption_context",
+        ),
+        KeyTarget(
+            "kms:ReEncryptTo",
+            "destination_key_id",
+            aliases=True,
+            ciphertext=None,
+            cross_account=True,
+            encryption_context="destination_encryption_context",
+        ),
     ),
     states=USABLE_FOR_CRYPTOGRAPHY,
     usage=None,  # a source of another usage gets IncorrectKeyException (recorded on AWS); `run` says both

@@ -50,6 +50,14 @@ def check_create_key(request: CreateKeyRequest) -> None:
     check_place(request, spec)
 
 
+async def _require_spec(call: Call, spec: KeySpec) -> None:
+    """Of a key whose material comes later: so that nobody finds out then that there is no use for it."""
+    try:
+        await call.rooms.boundary.require_key_spec(spec)
+    except BoundaryRefused:
+        raise refusals.not_built(f"KeySpec {spec}") from None
+
+
 async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyRequest) -> KeyMaterial:
     spec, usage = requested_spec(request), requested_usage(request)
     try:
@@ -64,8 +72,8 @@ async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyReques
 async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse:
     key_id = new_multi_region_key_id() if request.multi_region else new_key_id()
     arn = key_arn(call.region, call.account_id, key_id)
-    policy = policy_of_new_key(
-        call.principal, arn, request.policy, bypass_lockout=bool(request.bypass_policy_lockout_safety_check)
+    policy, policy_principals = await policy_of_new_key(
+        call, arn, request.policy, bypass_lockout=bool(request.bypass_policy_lockout_safety_check)
     )
     tags = merge_tags({}, request.tags or [])
     origin = request.origin or OriginType.AWS_KMS
@@ -74,6 +82,8 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
     material = None
     if origin is OriginType.AWS_KMS:
         material = await _generate_material(call, key_id, request)
+    elif origin is OriginType.EXTERNAL:
+        await _require_spec(call, spec)
     now = call.rooms.clock.now()
     rotates = (
         call.rooms.rules.rotate_new_keys
@@ -105,6 +115,7 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
         primary_region=call.region if request.multi_region else None,
         custom_key_store_id=None if place is None else place.custom_key_store_id,
         xks_key_id=request.xks_key_id,
+        policy_principals=policy_principals,
     )
     try:
         if place is not None:
