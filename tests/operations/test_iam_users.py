@@ -250,7 +250,7 @@ def test_boundary_must_be_a_policy_of_aws_or_of_the_account(own_road: Road) -> N
             404,
         )
     wrong = f"arn:aws:iam::{ACCOUNT}:user/somebody"
-    assert refusal(own_road, "CreateUser", UserName="x", PermissionsBoundary=wrong)[0] == "ValidationError"
+    assert refusal(own_road, "CreateUser", UserName="x", PermissionsBoundary=wrong)[0] == "InvalidInput"
 
 
 def test_arns_are_of_the_partition_of_the_called_region(own_road: Road) -> None:

@@ -12,8 +12,8 @@ from strongroom.aws.generated import iam_shapes as shapes
 from strongroom.aws.generated.iam_enums import PermissionsBoundaryAttachmentType
 from strongroom.aws.generated.iam_shapes import Tag
 from strongroom.identity.principal import PrincipalType
-from strongroom.operations.boundaries import shown_policy_arn
 from strongroom.operations.context import Call
+from strongroom.operations.managed_policy_lookup import shown_arn
 from strongroom.resources.iam import KINDS, Entity, Group, User, iam_arn
 from strongroom.resources.identifiers import partition_of
 
@@ -85,5 +85,5 @@ def render_boundary(call: Call, arn: str | None) -> shapes.AttachedPermissionsBo
         return None
     return shapes.AttachedPermissionsBoundary(
         permissions_boundary_type=PermissionsBoundaryAttachmentType.PERMISSIONS_BOUNDARY_POLICY,
-        permissions_boundary_arn=shown_policy_arn(arn, call.region),
+        permissions_boundary_arn=shown_arn(call, arn),
     )

@@ -54,5 +54,5 @@ def without_tags(kind: EntityKind, existing: Mapping[str, str], keys: Sequence[s
 
 
 def sorted_tags(tags: Mapping[str, str]) -> list[Tag]:
-    """As the operations that list tags order them: short keys first, equally long ones by their letters. [LS]"""
+    """As the operations that list tags order them: short keys first, then by their letters. [LS]"""
     return [Tag(key=key, value=tags[key]) for key in sorted(tags, key=lambda one: (len(one), one))]

@@ -7,8 +7,16 @@ from strongroom.aws.query_services import IAM, STS
 from strongroom.operations.iam import (
     access_keys,
     account_summary,
+    attachments,
+    entity_tagging,
     group_members,
     groups,
+    inline_policies,
+    managed_policies,
+    oidc_providers,
+    policy_usage,
+    policy_versions,
+    roles,
     user_leftovers,
     user_tags,
     users,
@@ -75,6 +83,14 @@ IAM_OPERATIONS: dict[str, Operation] = {
         access_keys,
         user_leftovers,
         account_summary,
+        roles,
+        entity_tagging,
+        inline_policies,
+        managed_policies,
+        policy_versions,
+        attachments,
+        policy_usage,
+        oidc_providers,
     )
     for operation in family.OPERATIONS
 }

@@ -1,25 +1,18 @@
 """Role trust policies: what may be put, whom their principals mean, and how they are shown.
 
-Sources: IAM User Guide, "AWS JSON policy elements: Principal" (ARNs become unique ids when a policy is saved);
-"IAM and AWS STS quotas" (2,048 characters; "IAM doesn't count white space").
+Source: IAM User Guide, "AWS JSON policy elements: Principal" (ARNs become unique ids when a policy is saved).
 """
 
 from __future__ import annotations
 
 from strongroom.authorization.iam_policy import parse_trust_policy
 from strongroom.authorization.key_policy import named_principals
-from strongroom.aws import iam_entity_refusals, iam_policy_refusals
+from strongroom.aws import iam_policy_refusals
 from strongroom.operations.context import Call
 from strongroom.operations.policy_principals import bind_principal, is_unbindable, render_principals
+from strongroom.operations.policy_sizes import require_trust_policy_size
 from strongroom.resources.iam import Role, UniqueId, User
 from strongroom.resources.identifiers import AccountId
-
-TRUST_POLICY_CHARACTERS_MAX = 2_048
-
-
-def policy_characters(text: str) -> int:
-    """The size of a policy as IAM counts it: without white space."""
-    return len("".join(text.split()))
 
 
 async def judge_trust_policy(call: Call, text: str) -> dict[str, UniqueId]:
@@ -29,8 +22,7 @@ async def judge_trust_policy(call: Call, text: str) -> dict[str, UniqueId]:
     stays unbound, and matches nobody. Raises ApiError MalformedPolicyDocument, LimitExceeded.
     """
     document = parse_trust_policy(text)
-    if policy_characters(text) > TRUST_POLICY_CHARACTERS_MAX:
-        raise iam_entity_refusals.quota_exceeded("ACLSizePerRole", TRUST_POLICY_CHARACTERS_MAX)
+    require_trust_policy_size(text)
     bound: dict[str, UniqueId] = {}
     for name in named_principals(document):
         unique_id = await _bind(call, name)

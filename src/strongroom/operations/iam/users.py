@@ -12,12 +12,12 @@ import msgspec
 
 from strongroom.aws import iam_entity_refusals, iam_refusals
 from strongroom.aws.generated import iam_shapes as shapes
-from strongroom.operations.boundaries import require_boundary
 from strongroom.operations.context import Call
 from strongroom.operations.entities import named_or_calling_user, render_user, require_entity
 from strongroom.operations.entity_pages import limit_of, make_page, read_marker
 from strongroom.operations.entity_tags import merge_tags
 from strongroom.operations.iam_quotas import USERS_PER_ACCOUNT
+from strongroom.operations.managed_policy_lookup import require_attachable_boundary
 from strongroom.operations.operation import (
     EntityTarget,
     MovedEntityTarget,
@@ -39,6 +39,9 @@ def check_create_user(request: shapes.CreateUserRequest) -> None:
 
 
 async def create_user(call: Call, request: shapes.CreateUserRequest) -> shapes.CreateUserResponse:
+    boundary = None
+    if request.permissions_boundary is not None:
+        boundary = await require_attachable_boundary(call, request.permissions_boundary)
     user = User(
         account_id=call.account_id,
         name=request.user_name,
@@ -46,7 +49,7 @@ async def create_user(call: Call, request: shapes.CreateUserRequest) -> shapes.C
         path=request.path or "/",
         created_at=call.rooms.clock.now(),
         tags=merge_tags(EntityKind.USER, {}, request.tags),
-        permissions_boundary=await require_boundary(call, request.permissions_boundary),
+        permissions_boundary=boundary,
     )
     try:
         await call.rooms.store.insert_entity(user, of_account_max=USERS_PER_ACCOUNT)
