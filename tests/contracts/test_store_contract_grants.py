@@ -320,3 +320,15 @@ def test_insert_key_from_eight_workers_at_once_keeps_the_limit(open_same: OpenSt
     assert sum(outcome is None for outcome in outcomes) == 5
     assert sum(isinstance(outcome, LimitReached) for outcome in outcomes) == 3
     assert run(stores[0].count_keys(ACCOUNT, REGION)) == 5
+
+
+def test_list_grants_to_a_unique_id_finds_what_was_bound_to_it(store: Store, key: Key) -> None:
+    bound = replace(new_grant(key, grantee=ALICE), grantee_id="AIDAALICE")
+    renamed = replace(new_grant(key, grantee=BOB), grantee_id="AIDAALICE")
+    other = replace(new_grant(key, grantee=ALICE), grantee_id="AIDAOTHER")
+    for grant in (bound, renamed, other):
+        run(store.insert_grant(grant, of_key_version=key.version))
+    found = run(store.list_grants_to(REGION, key.key_id, "AIDAALICE"))
+    assert {grant.grant_id for grant in found} == {bound.grant_id, renamed.grant_id}
+    run(store.delete_grant(REGION, key.key_id, bound.grant_id))
+    assert list(run(store.list_grants_to(REGION, key.key_id, "AIDAALICE"))) == [renamed]
