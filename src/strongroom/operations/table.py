@@ -17,6 +17,7 @@ from strongroom.operations.iam import (
     policy_usage,
     policy_versions,
     roles,
+    simulation,
     user_leftovers,
     user_tags,
     users,
@@ -91,6 +92,7 @@ IAM_OPERATIONS: dict[str, Operation] = {
         attachments,
         policy_usage,
         oidc_providers,
+        simulation,
     )
     for operation in family.OPERATIONS
 }
