@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -158,6 +159,8 @@ SIMULATED = {"SimulatePrincipalPolicy", "SimulateCustomPolicy"}
 
 def test_every_condition_key_of_the_reference_is_known_or_said_to_be_absent() -> None:
     assert set(DATA.conditions.get_condition_keys_for_service("iam")) == {*REFERENCE, *ABSENT}
+    page = (Path(__file__).resolve().parents[2] / "docs" / "divergences.md").read_text()
+    assert [key for key in ABSENT if f"`{key}`" not in page] == []
     listed = {key.lower().replace("${tagkey}", "") for key in REFERENCE}
     assert {*IAM_KEYS, *IAM_PREFIXES} <= listed
 
