@@ -21,7 +21,7 @@ from strongroom.operations.circumstances import (
     render,
     value_named,
 )
-from strongroom.resources.iam import Entity, ManagedPolicy, OidcProvider, Role, User
+from strongroom.resources.iam import Entity, EntityKind, ManagedPolicy, OidcProvider, Role, User, iam_arn
 from strongroom.resources.identifiers import AccessKeyId, partition_of
 
 IAM_ACTIONS: Final = "iam:"
@@ -97,16 +97,22 @@ async def _find_role(asked: Circumstances, name: str) -> Entity | None:
 
 
 async def _find_policy(asked: Circumstances, arn: str) -> Entity | None:
+    """Of the account, under exactly this ARN: a policy of AWS may have a namesake here."""
     account_id = asked.principal.account_id
-    if f":iam::{account_id}:policy/" not in arn:  # AWS's policies have no tags here
-        return None
-    return await asked.rooms.store.find_entity(ManagedPolicy, account_id, arn.rpartition("/")[2])
+    found = await asked.rooms.store.find_entity(ManagedPolicy, account_id, arn.rpartition("/")[2])
+    return found if found is not None and _arn(asked, found, found.path) == arn else None
 
 
 async def _find_provider(asked: Circumstances, arn: str) -> Entity | None:
     account_id = asked.principal.account_id
-    _, mark, url = arn.partition(f":iam::{account_id}:oidc-provider/")
-    return await asked.rooms.store.find_entity(OidcProvider, account_id, url) if mark else None
+    url = arn.partition(f":{EntityKind.OIDC_PROVIDER}/")[2]
+    found = await asked.rooms.store.find_entity(OidcProvider, account_id, url)
+    return found if found is not None and _arn(asked, found, "/") == arn else None
+
+
+def _arn(asked: Circumstances, entity: Entity, path: str) -> str:
+    partition = partition_of(asked.authenticated.region)
+    return iam_arn(entity.account_id, entity.kind, path, entity.name, partition)
 
 
 async def _find_bearer(asked: Circumstances, access_key_id: str) -> Entity | None:

@@ -1,8 +1,8 @@
 """The policies of a simulation: those of a user, group or role, and those that the request brings.
 
 Sources: IAM API reference, SimulatePrincipalPolicy, PolicyIdentifier. What a policy is called in a result:
-Terraform's tests against AWS, as quoted in faiscadev/fakecloud#1904: a managed policy by its name, an inline one
-`user_alice_PolicyName`, one of the request `PolicyInputList.1`.
+Terraform's tests against AWS, as quoted in faiscadev/fakecloud#1904: a managed policy by its name, an inline
+one `user_alice_PolicyName`, one of the request `PolicyInputList.1`.
 """
 
 from __future__ import annotations
