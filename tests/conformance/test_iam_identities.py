@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -286,3 +287,55 @@ def test_secret_is_in_no_log_of_the_server(strict: Server) -> None:
     iam.create_user(UserName=name)
     secret = iam.create_access_key(UserName=name)["AccessKey"]["SecretAccessKey"]
     assert secret.encode() not in bytes(strict.logged)
+
+
+def at_once(server: Server, calls: int, call: Callable[[Any, int], Any]) -> list[str | None]:
+    """The outcomes of calls that race each other over connections of their own."""
+    clients = [as_root(server) for _ in range(calls)]
+    with ThreadPoolExecutor(calls) as threads:
+        return list(threads.map(lambda number: outcome(lambda: call(clients[number], number)), range(calls)))
+
+
+def test_races_lose_no_change_and_exceed_no_quota(strict: Server) -> None:
+    iam = as_root(strict)
+    name = new_name("raced")
+    made = at_once(strict, 8, lambda client, _: client.create_user(UserName=name))
+    assert sorted(made, key=str) == ["EntityAlreadyExists"] * 7 + [None]
+    made = at_once(strict, 8, lambda client, _: client.create_access_key(UserName=name))
+    assert sorted(made, key=str) == ["LimitExceeded"] * 6 + [None] * 2
+    groups = [new_name("g") for _ in range(8)]
+    for group in groups:
+        iam.create_group(GroupName=group)
+    joined = at_once(
+        strict, 8, lambda client, number: client.add_user_to_group(GroupName=groups[number], UserName=name)
+    )
+    assert joined == [None] * 8
+    found = iam.list_groups_for_user(UserName=name)["Groups"]
+    assert [group["GroupName"] for group in found] == groups
+    tagged = at_once(
+        strict,
+        8,
+        lambda client, number: client.tag_user(UserName=name, Tags=[{"Key": f"k{number}", "Value": "v"}]),
+    )
+    assert tagged == [None] * 8
+    assert len(iam.list_user_tags(UserName=name)["Tags"]) == 8
+
+
+def test_user_whose_deletion_races_a_new_key_leaves_no_key_behind(strict: Server) -> None:
+    """Either the user stays with its key, or both are gone: never a key without a user."""
+    iam = as_root(strict)
+    for _ in range(6):
+        name = new_name("short")
+        iam.create_user(UserName=name)
+
+        def race(client: Any, number: int, name: str = name) -> Any:
+            return (
+                client.delete_user(UserName=name) if number == 0 else client.create_access_key(UserName=name)
+            )
+
+        deleted, created = at_once(strict, 2, race)
+        there = outcome(lambda: iam.get_user(UserName=name)) is None  # noqa: B023
+        assert (deleted, created, there) in {
+            (None, "NoSuchEntity", False),
+            ("DeleteConflict", None, True),
+        }

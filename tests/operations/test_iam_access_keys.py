@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from tests.support.road import ACCOUNT, Refusal, Road
 
+from strongroom.aws.generated import iam_shapes as shapes
+from strongroom.aws.generated.iam_enums import statusType
 from strongroom.operations import iam_quotas as quotas
 from strongroom.operations import policy_sizes
 from strongroom.operations.iam import attachments, managed_policies, policy_versions, roles
+from strongroom.operations.plan import show_struct
 from strongroom.resources.iam import EntityKind, User
 from strongroom.resources.identifiers import AccessKeyId, AccountId
 from strongroom.store.iam_interface import AccessKeyUse
@@ -55,6 +58,20 @@ def test_secret_is_in_the_answer_and_not_in_the_record(
     assert stored is not None
     assert key["SecretAccessKey"].encode() not in stored.secret_token
     assert key["SecretAccessKey"].encode() not in (own_road.directory / "strongroom.db").read_bytes()
+
+
+def test_secret_is_in_no_representation_of_the_answer() -> None:
+    """INVARIANT A3: also where it stands in a structure within the answer."""
+    key = shapes.AccessKey(
+        user_name="u",
+        access_key_id="AKIAIOSFODNN7EXAMPLE",
+        status=statusType.ACTIVE,
+        secret_access_key="s3cr3t",
+    )
+    answer = shapes.CreateAccessKeyResponse(access_key=key)
+    assert "s3cr3t" not in repr(answer)
+    assert "s3cr3t" not in repr(show_struct(answer))
+    assert "AKIAIOSFODNN7EXAMPLE" in repr(show_struct(answer))
 
 
 def test_user_has_two_access_keys_active_or_not(own_road: Road) -> None:
