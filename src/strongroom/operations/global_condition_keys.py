@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from strongroom.identity.principal import PrincipalType
-from strongroom.operations import iam_condition_keys
 from strongroom.operations.circumstances import (
     Circumstances,
     Look,
@@ -20,6 +19,13 @@ from strongroom.operations.circumstances import (
     render_instant,
     value_named,
 )
+from strongroom.operations.iam_condition_keys import (
+    IAM_ACTIONS,
+    entity_tag,
+    request_tag_keys,
+    request_tags,
+)
+from strongroom.resources.identifiers import global_region_of
 
 ABSENT_GLOBAL_KEYS: Final[Mapping[str, str]] = {
     key: reason
@@ -118,7 +124,9 @@ def _header(name: bytes) -> Look:
 
 
 def _requested_region(asked: Circumstances) -> Values:
-    """ReplicateKey needs kms:CreateKey and kms:TagResource in the replica's Region."""
+    """ReplicateKey needs kms:CreateKey and kms:TagResource in the replica's Region. IAM has one Region."""
+    if asked.action.startswith(IAM_ACTIONS):
+        return (global_region_of(asked.authenticated.region),)
     if asked.is_about_new_key:
         return (getattr(asked.request, "replica_region", asked.authenticated.region),)
     return (asked.authenticated.region,)
@@ -134,19 +142,18 @@ def _called_via(asked: Circumstances) -> Values:
 
 
 def _tag_pairs(asked: Circumstances) -> list[tuple[str, str]]:
-    if iam_condition_keys.is_iam(asked):
-        return iam_condition_keys.tag_pairs(asked.request)
+    if asked.action.startswith(IAM_ACTIONS):
+        return request_tags(asked.request)
     if asked.action not in _TAGGING_ACTIONS:
         return []
     return [(tag.tag_key, tag.tag_value) for tag in asked.request.tags or ()]
 
 
 def _tag_keys(asked: Circumstances) -> Values:
+    if asked.action.startswith(IAM_ACTIONS):
+        return request_tag_keys(asked.request)
     if asked.action == "kms:UntagResource":
         return tuple(asked.request.tag_keys) or None
-    if iam_condition_keys.is_iam(asked):
-        removed = iam_condition_keys.untagged_keys(asked.request)
-        return (*removed, *(key for key, _ in _tag_pairs(asked))) or None
     return tuple(key for key, _ in _tag_pairs(asked)) or None
 
 
@@ -155,11 +162,11 @@ def request_tag(asked: Circumstances, lower_name: str) -> Values:
     return value_named(_tag_pairs(asked), lower_name)
 
 
-async def resource_tag(asked: Circumstances, lower_name: str) -> Values:
-    """aws:ResourceTag/<key>: what the key is tagged with, or will be ("in requests that create a resource
-    with an attached tag"). Of an entity of IAM, that stands in the store."""
-    if iam_condition_keys.is_iam(asked):
-        return await iam_condition_keys.entity_tag(asked, lower_name)
+def resource_tag(asked: Circumstances, lower_name: str) -> Values:
+    """aws:ResourceTag/<key>: what the resource is tagged with, or will be ("in requests that create a
+    resource with an attached tag")."""
+    if asked.action.startswith(IAM_ACTIONS):
+        return entity_tag(asked, lower_name)
     if asked.key is not None:
         return value_named(asked.key.tags.items(), lower_name)
     return value_named(_tag_pairs(asked), lower_name)
@@ -191,9 +198,9 @@ GLOBAL_KEYS: Final[Mapping[str, Look]] = {
     "aws:useragent": _header(b"user-agent"),
     "aws:userid": _user_id,
     "aws:username": _user_name,
-    "iam:policyarn": iam_condition_keys.policy_arn,
     "aws:viaawsservice": lambda asked: render(asked.principal.forwarding is not None),
 }
 GLOBAL_PREFIXES: Final[Mapping[str, Callable[[Circumstances, str], Values]]] = {
     "aws:requesttag/": request_tag,
+    "aws:resourcetag/": resource_tag,
 }

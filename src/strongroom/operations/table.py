@@ -5,8 +5,12 @@ from __future__ import annotations
 from strongroom.aws.generated.constraints import OPERATIONS as KMS_MODEL
 from strongroom.aws.query_services import IAM, STS
 from strongroom.operations.iam import (
+    access_keys,
+    account_summary,
     attachments,
     entity_tagging,
+    group_members,
+    groups,
     inline_policies,
     managed_policies,
     oidc_providers,
@@ -14,6 +18,9 @@ from strongroom.operations.iam import (
     policy_versions,
     roles,
     simulation,
+    user_leftovers,
+    user_tags,
+    users,
 )
 from strongroom.operations.kms import (
     aliases,
@@ -70,6 +77,13 @@ KMS_OPERATIONS: dict[str, Operation] = {
 IAM_OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for family in (
+        users,
+        user_tags,
+        groups,
+        group_members,
+        access_keys,
+        user_leftovers,
+        account_summary,
         roles,
         entity_tagging,
         inline_policies,
