@@ -12,6 +12,7 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +25,13 @@ from strongroom.attestation.verification import AttestationVerifier
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
+from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
+from strongroom.external_key_store.backend import ExternalKeyStores, build_tls_context
+from strongroom.external_key_store.https_client import HttpsClient
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
@@ -104,6 +108,7 @@ def _run_prepare(context: PrepareContext) -> None:
     assert settings.data_directory is not None  # noqa: S101  (a running server has one)
     path = settings.data_directory / DATABASE_FILE
     _load_attestation_roots(settings)  # before anything is written
+    _build_proxy_tls(settings)
     try:
         prepare_database(path)
         asyncio.run(_begin_tracking_usage(path))
@@ -138,6 +143,19 @@ def _load_attestation_roots(settings: Settings) -> AttestationVerifier:
                 f"The attestation root {file} must be one certificate in PEM, of an elliptic curve key."
             ) from None
     return AttestationVerifier(roots)
+
+
+def _build_proxy_tls(settings: Settings) -> ssl.SSLContext:
+    """Raises: StartRefused."""
+    file = settings.xks_ca_file
+    try:
+        return build_tls_context(file)
+    except ssl.SSLError:
+        raise StartRefused(
+            f"The certificate authorities in {file} cannot be used: xks_ca_file must be certificates in PEM."
+        ) from None
+    except OSError as error:
+        raise StartRefused(f"Cannot read xks_ca_file {file}: {error.strerror}.") from None
 
 
 async def _require_a_root_access_key(path: Path) -> None:
@@ -189,8 +207,24 @@ class House:
             regions=None if settings.regions is None else frozenset(settings.regions),
             require_policy_principals=settings.auth == "strict",
         )
+        self.external_key_stores = ExternalKeyStores(
+            self.boundary,
+            HostClock(),
+            HttpsClient(
+                _build_proxy_tls(settings),
+                timeout_seconds=settings.xks_timeout_milliseconds / 1000,
+                private_addresses=settings.xks_private_addresses,
+            ),
+            settings.xks_port,
+        )
         self.rooms = Rooms(
-            self.store, self.boundary, Authorizer(self.store), clock, rules, _load_attestation_roots(settings)
+            self.store,
+            self.boundary,
+            Authorizer(self.store),
+            clock,
+            rules,
+            _load_attestation_roots(settings),
+            key_stores={CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores},
         )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()
@@ -228,6 +262,7 @@ class House:
         except AuditUnavailable as error:
             raise ServerFailed(f"Some audit records were not written: {error}.") from None
         finally:
+            self.external_key_stores.close()
             self.boundary.close()
             self.store.close()
 

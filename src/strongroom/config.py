@@ -79,6 +79,15 @@ class Settings:
     """Customer managed keys of an account in a Region, in any state."""
     request_quotas: RequestQuotaSetting = "off"
     """`aws`: AWS's request quotas of each Region. A table: requests per second by group; none for others."""
+    xks_ca_file: Path | None = None
+    """Certificate authorities (PEM) of external key store proxies, instead of the system's."""
+    xks_private_addresses: bool = False
+    """Whether external key store proxies may have addresses that are not public: anybody who may create a
+    custom key store could have this server connect to hosts of its own network."""
+    xks_port: int = 443
+    """The TCP port of external key store proxies; XksProxyUriEndpoint has none."""
+    xks_timeout_milliseconds: int = 250
+    """For one request to an external key store proxy in all: name, connection, TLS, answer. AWS's is 250."""
     body_bytes_max: int = 524_288
     """The largest legal request carries an attestation document of 349,528 bytes in base64."""
     header_bytes_max: int = 65_536
@@ -212,6 +221,10 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "keys_max": _whole_number(1, 10_000_000),
     "request_quotas": _parse_request_quotas,
     "signature_skew_seconds": _whole_number(1, 900),
+    "xks_ca_file": _parse_path,
+    "xks_private_addresses": _truth,
+    "xks_port": _whole_number(1, 65_535),
+    "xks_timeout_milliseconds": _whole_number(50, 10_000),
     "body_bytes_max": _whole_number(16_384, 16_777_216),
     "header_bytes_max": _whole_number(4_096, 1_048_576),
     "connections_max": _whole_number(1, 65_536),

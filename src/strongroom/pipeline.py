@@ -293,7 +293,16 @@ class Pipeline:
             else:  # nearly always
                 require_states(operation.states, plan, call_keys, rooms.clock)
         call = Call(
-            principal, region, call_keys, rooms, trip.grants, grant, trip.recipient, values=permissions.values
+            principal,
+            region,
+            call_keys,
+            rooms,
+            trip.grants,
+            grant,
+            trip.recipient,
+            operation=operation.name,
+            request_id=trip.request_id,
+            values=permissions.values,
         )
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)

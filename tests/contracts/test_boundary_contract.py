@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from dataclasses import replace
 
@@ -279,5 +280,32 @@ def test_wrap_store_secret_of_nothing_too_much_or_no_place_is_refused(run: Run) 
             with pytest.raises(BoundaryRefused):
                 await boundary.wrap_store_secret(*place, store_id, b"secret")
         await boundary.wrap_store_secret(*place, "cks-1", bytes(128))
+
+    run(test)
+
+
+def test_derive_store_signing_key_is_of_the_secret_and_for_proxies_only(run: Run) -> None:
+    async def test(boundary: Boundary) -> None:
+        secret = b"PlantedRawSecretAccessKey/0123456789+abcdefgh="
+        store = ("111122223333", "eu-central-1", "cks-0123456789abcdef0")
+        token = await boundary.wrap_store_secret(*store, secret)
+        expected = b"AWS4" + secret
+        for part in (b"20250101", b"eu-central-1", b"kms-xks-proxy", b"aws4_request"):
+            expected = hmac.digest(expected, part, "sha256")
+        assert await boundary.derive_store_signing_key(token, *store, "20250101") == expected
+        for other in (
+            ("111122223334", *store[1:]),
+            (store[0], "eu-central-2", store[2]),
+            (*store[:2], "cks-0123456789abcdef1"),
+        ):
+            with pytest.raises(TokenRefused):
+                await boundary.derive_store_signing_key(token, *other, "20250101")
+        backing_key = (await boundary.generate_key(binding())).exported_token
+        flipped = token[:-1] + bytes([token[-1] ^ 1])
+        for no_token in (backing_key, flipped, token[:-1], b""):
+            with pytest.raises(TokenRefused):
+                await boundary.derive_store_signing_key(no_token, *store, "20250101")
+        with pytest.raises(BoundaryRefused):
+            await boundary.derive_store_signing_key(token, *store, "1" * 256)
 
     run(test)

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.operations.external_key_scene import ExternalScene
 from tests.operations.key_store_scene import Scene
 from tests.support.road import Road
+from tests.support.xks_proxy import XksProxy
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +31,13 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     scene = Scene(tmp_path)
     with scene.road:
         yield scene
+
+
+@pytest.fixture
+def external(tmp_path: Path) -> Iterator[ExternalScene]:
+    """A road of its own before a real external key store proxy."""
+    with XksProxy(tmp_path) as proxy:
+        scene = ExternalScene(tmp_path, proxy)
+        with scene.road:
+            yield scene
+            scene.backend.close()

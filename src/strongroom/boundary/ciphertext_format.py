@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 import struct
 from functools import lru_cache
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 MAGIC: Final = b"SR"
 VERSION: Final = 1
+VERSION_EXTERNAL: Final = 2
+"""A blob of version 1 that an external key has encrypted once more."""
 FLAG_MULTI_REGION: Final = 0x01
 """The key id is `mrk-` and 32 hex digits, not a UUID."""
 
@@ -26,6 +29,11 @@ OVERHEAD_BYTES: Final = HEADER_BYTES + TAG_BYTES
 PLAINTEXT_BYTES_MAX: Final = 4096
 BLOB_BYTES_MIN: Final = OVERHEAD_BYTES + 1
 BLOB_BYTES_MAX: Final = OVERHEAD_BYTES + PLAINTEXT_BYTES_MAX
+EXTERNAL_HEADER_BYTES: Final = PREFIX_BYTES + 32
+"""Prefix, and the SHA-256 of the blob of version 1 inside."""
+EXTERNAL_BLOB_BYTES_MIN: Final = EXTERNAL_HEADER_BYTES + 1 + 12 + 1 + 16 + BLOB_BYTES_MIN
+EXTERNAL_BLOB_BYTES_MAX: Final = EXTERNAL_HEADER_BYTES + 1 + 16 + 1 + 20 + 16 + BLOB_BYTES_MAX
+"""Header, IV with its length, metadata with its length, tag, and the encrypted blob."""
 PREFIXES_REMEMBERED_MAX: Final = 2048
 """Callers choose what stands in a blob: what is kept of it is bounded."""
 
@@ -50,16 +58,22 @@ def parse_header(blob: bytes) -> CiphertextHeader:
     Raises: ValueError for anything that is not a blob of this format; the message names no content.
     Secrets: none are needed and none are read.
     """
-    if not BLOB_BYTES_MIN <= len(blob) <= BLOB_BYTES_MAX:
+    if not BLOB_BYTES_MIN <= len(blob) <= EXTERNAL_BLOB_BYTES_MAX:
         raise ValueError("not a ciphertext blob: length")
-    return _parse_prefix(blob[:PREFIX_BYTES])
+    header = _parse_prefix(blob[:PREFIX_BYTES])
+    is_external = header.version == VERSION_EXTERNAL
+    if (is_external and len(blob) < EXTERNAL_BLOB_BYTES_MIN) or (
+        not is_external and len(blob) > BLOB_BYTES_MAX
+    ):
+        raise ValueError("not a ciphertext blob: length")
+    return header
 
 
 @lru_cache(maxsize=PREFIXES_REMEMBERED_MAX)
 def _parse_prefix(prefix: bytes) -> CiphertextHeader:
     """Remembered, for few key materials make nearly all blobs."""
     magic, version, flags = _START.unpack_from(prefix)
-    if magic != MAGIC or version != VERSION or flags > FLAG_MULTI_REGION:
+    if magic != MAGIC or version not in (VERSION, VERSION_EXTERNAL) or flags > FLAG_MULTI_REGION:
         raise ValueError("not a ciphertext blob: header")
     digits = prefix[4:20].hex()
     if flags:
@@ -83,6 +97,16 @@ def render_prefix(key_id: str, material_id: bytes) -> bytes:
     if len(material_id) != 32:
         raise ValueError("not a material id")
     return MAGIC + bytes([VERSION]) + render_key_id(key_id) + material_id
+
+
+def render_external_header(blob: bytes) -> bytes:
+    """The first 84 bytes of the blob of version 2 that will hold `blob`, one of version 1.
+
+    They say which one it is: an external key manager that kept another blob of the same key cannot give
+    that one back instead.
+    """
+    start = MAGIC + bytes([VERSION_EXTERNAL]) + blob[len(MAGIC) + 1 : PREFIX_BYTES]
+    return start + sha256(blob).digest()
 
 
 def render_authenticated_data(header: bytes, aad: bytes) -> bytes:

@@ -240,6 +240,12 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls):
         store = map(str.encode, (account_id, region, custom_key_store_id))
         return self._call(Opcode.WRAP_STORE_SECRET, None, *store, secret)
 
+    def derive_store_signing_key(
+        self, token: bytes, account_id: str, region: str, custom_key_store_id: str, date: str
+    ) -> Awaitable[bytes]:
+        store = map(str.encode, (account_id, region, custom_key_store_id, date))
+        return self._call(Opcode.DERIVE_STORE_SIGNING_KEY, None, token, *store)
+
     def make_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.MAKE_TICKET, None, purpose.encode(), context, text)
 

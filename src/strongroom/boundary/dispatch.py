@@ -111,6 +111,10 @@ class CryptographicModule(RecipientModule, Protocol):
 
     def wrap_store_secret(self, account_id: str, region: str, store_id: str, secret: bytes) -> bytes: ...
 
+    def derive_store_signing_key(
+        self, token: bytes, account_id: str, region: str, store_id: str, date: bytes
+    ) -> bytes: ...
+
     def derive_signing_key(
         self, token: bytes, access_key_id: str, date: bytes, region: bytes, service: bytes
     ) -> bytes: ...
@@ -183,6 +187,7 @@ class Dispatcher:
             Opcode.WRAP_ROOT_SECRET: self._wrap_root_secret,
             Opcode.CREATE_ACCESS_KEY_SECRET: self._create_access_key_secret,
             Opcode.WRAP_STORE_SECRET: self._wrap_store_secret,
+            Opcode.DERIVE_STORE_SIGNING_KEY: self._derive_store_signing_key,
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
@@ -305,6 +310,12 @@ class Dispatcher:
         account_id, region, store_id, secret = parse_four_fields(body)
         return self._module.wrap_store_secret(
             account_id.decode("ascii"), region.decode("ascii"), store_id.decode("ascii"), secret
+        )
+
+    def _derive_store_signing_key(self, body: bytes) -> bytes:
+        token, account_id, region, store_id, date = parse_fields(body, 5)
+        return self._module.derive_store_signing_key(
+            token, account_id.decode("ascii"), region.decode("ascii"), store_id.decode("ascii"), date
         )
 
     def _create_access_key_secret(self, body: bytes) -> bytes:

@@ -336,6 +336,16 @@ class Boundary(Protocol):
         """
         ...
 
+    def derive_store_signing_key(
+        self, token: bytes, account_id: str, region: str, custom_key_store_id: str, date: str
+    ) -> Awaitable[bytes]:
+        """The 32-byte SigV4 signing key of one day for the store's external key store proxy.
+
+        Region and service (`kms-xks-proxy`) of its scope are fixed. `token` is of `wrap_store_secret`;
+        TokenRefused for one of another store.
+        """
+        ...
+
     def make_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
         """A ticket for a text of 1 to 6144 bytes: opaque, unforgeable, different each time.
 

@@ -85,6 +85,8 @@ class Opcode(IntEnum):
     MAKE_TICKET = 60
     READ_TICKET = 61
     WRAP_STORE_SECRET = 62
+    # 63 and 64: tickets and secrets kept for others
+    DERIVE_STORE_SIGNING_KEY = 65
 
 
 class Status(IntEnum):
@@ -141,6 +143,7 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.MAKE_TICKET: 3,
     Opcode.READ_TICKET: 3,
     Opcode.WRAP_STORE_SECRET: 4,
+    Opcode.DERIVE_STORE_SIGNING_KEY: 5,
     Opcode.GET_IMPORT_PARAMETERS: 6,
     Opcode.IMPORT_KEY_MATERIAL: 8,
     Opcode.GENERATE_MAC: 3,

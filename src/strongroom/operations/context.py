@@ -68,6 +68,9 @@ class Call:
     """For whom the answer is to be sealed; its measurements are what conditions compare."""
     related_events: tuple[RelatedEvent, ...] = ()
     """Recorded with the request, if it succeeds."""
+    operation: str = ""
+    """Its name."""
+    request_id: str = ""
     values: ConditionValues = NO_VALUES
     """The condition keys of the last permission that the road asked for."""
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from strongroom.aws import refusals
-from strongroom.aws.generated.enums import ConnectionStateType, KeyState
+from strongroom.aws.generated.enums import ConnectionStateType, KeyState, OriginType
 from strongroom.resources.custom_key_store import CustomKeyStore
 from strongroom.resources.key import Key
 from strongroom.store.interface import Store
@@ -44,7 +44,7 @@ async def as_judged(store: Store, keys: tuple[Key, ...]) -> tuple[Key, ...]:
 
 
 def require_own_material(keys: Sequence[Key]) -> None:
-    """Refuse to use a key whose material is in a custom key store: that is not built yet."""
+    """Refuse to use a key whose material is in an HSM cluster: that is not built yet."""
     for key in keys:
-        if key.custom_key_store_id is not None:
-            raise refusals.not_built("A cryptographic operation with a key in a custom key store")
+        if key.origin is OriginType.AWS_CLOUDHSM:
+            raise refusals.not_built("A cryptographic operation with a key in an AWS CloudHSM key store")

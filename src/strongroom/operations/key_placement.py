@@ -9,10 +9,11 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from strongroom.aws import key_store_refusals, refusals
+from strongroom.aws import key_store_refusals, proxy_refusals, refusals
 from strongroom.aws.generated.enums import ConnectionStateType, CustomKeyStoreType, KeySpec, OriginType
 from strongroom.aws.generated.shapes import CreateKeyRequest
 from strongroom.operations.context import Call
+from strongroom.operations.external_keys import on_behalf_of
 from strongroom.operations.key_store_backend import KeyStoreBackend, KeyStoreError
 from strongroom.operations.key_store_rules import as_refusal
 from strongroom.resources.custom_key_store import CustomKeyStore
@@ -58,9 +59,9 @@ async def create_in_store(call: Call, key: Key, store: CustomKeyStore) -> None:
     """Have the key made there, and keep its record. Raises LimitReached."""
     backend = call.rooms.key_stores[store.type]
     try:
-        await backend.create_key(store, key.key_id, key.xks_key_id)
+        await backend.create_key(store, key.key_id, key.xks_key_id, on_behalf_of(call))
     except KeyStoreError as error:
-        raise as_refusal(error) from None
+        raise as_refusal(error, proxy_refusals.of_new_key) from None
     try:
         await call.rooms.store.insert_key_in(key, store, of_account_max=call.rooms.rules.keys_max)
     except Exception as error:

@@ -6,9 +6,11 @@ type cannot be made (kms/custom_key_stores.py); nothing pretends to be connected
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from strongroom.aws.generated.enums import ConnectionErrorCodeType
+from strongroom.aws.proxy_refusals import ProxyFailure
 from strongroom.resources.custom_key_store import CustomKeyStore
 
 
@@ -21,7 +23,8 @@ class KeyStoreError(Exception):
      ├─ IncorrectTrustAnchor
      ├─ ProxyUnreachable, ProxyCredentialRefused, ProxyInvalidConfiguration, ProxyInvalidResponse
      ├─ EndpointServiceNotFound, EndpointServiceInvalidConfiguration
-     └─ ExternalKeyNotFound, ExternalKeyInvalidConfiguration
+     ├─ ExternalKeyNotFound, ExternalKeyInvalidConfiguration
+     └─ ProxyFailed                           what went wrong with a proxy: the operation chooses AWS's name
     """
 
     code = "KMSInternalException"
@@ -93,13 +96,38 @@ class ExternalKeyInvalidConfiguration(KeyStoreError):
     code = "XksKeyInvalidConfigurationException"
 
 
+class ProxyFailed(KeyStoreError):
+    """A request to an external key store proxy failed; aws/proxy_refusals.py has what a caller is told."""
+
+    def __init__(self, failure: ProxyFailure) -> None:
+        super().__init__(failure.value)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class OnBehalf:
+    """For which request a backend is asked: external key stores are told (requestMetadata)."""
+
+    operation: str
+    """`Encrypt`."""
+    request_id: str
+    principal_arn: str
+    """As aws:PrincipalArn has it."""
+    key_arn: str | None = None
+    """The KMS key; None where there is none yet."""
+    via_service: str | None = None
+    """The integrated service that acts for the caller: `s3`."""
+
+
 class KeyStoreBackend(Protocol):
     """Every call may be made twice without harm, and may raise KeyStoreError.
 
     Secrets: a store's password or proxy credential comes as a token that only the boundary opens.
     """
 
-    async def check_configuration(self, store: CustomKeyStore, before: CustomKeyStore | None) -> None:
+    async def check_configuration(
+        self, store: CustomKeyStore, before: CustomKeyStore | None, on_behalf: OnBehalf
+    ) -> None:
         """Whether the store could be made, or changed from `before`, as it stands."""
         ...
 
@@ -115,7 +143,9 @@ class KeyStoreBackend(Protocol):
         """Give up sessions. The store is disconnected whatever this raises."""
         ...
 
-    async def create_key(self, store: CustomKeyStore, key_id: str, xks_key_id: str | None) -> None:
+    async def create_key(
+        self, store: CustomKeyStore, key_id: str, xks_key_id: str | None, on_behalf: OnBehalf
+    ) -> None:
         """Make the key of a KMS key, named by its id; or see that the external key is there and fit."""
         ...
 
@@ -125,4 +155,16 @@ class KeyStoreBackend(Protocol):
 
     async def generate_random(self, store: CustomKeyStore, number_of_bytes: int) -> bytes:
         """Random bytes of an HSM cluster."""
+        ...
+
+    async def wrap(
+        self, store: CustomKeyStore, xks_key_id: str, plaintext: bytes, aad: bytes, on_behalf: OnBehalf
+    ) -> bytes:
+        """Have the external key encrypt 1 to 4300 bytes; returns what `unwrap` takes. Raises ProxyFailed."""
+        ...
+
+    async def unwrap(
+        self, store: CustomKeyStore, xks_key_id: str, wrapped: bytes, aad: bytes, on_behalf: OnBehalf
+    ) -> bytes:
+        """What `wrap` was given, or anything at all: a proxy is not trusted. Raises ProxyFailed."""
         ...

@@ -9,10 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from strongroom.aws import key_store_refusals as refusals
+from strongroom.aws import proxy_refusals
 from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.enums import CustomKeyStoreType, XksProxyConnectivityType
 from strongroom.aws.generated.shapes import CreateCustomKeyStoreRequest, UpdateCustomKeyStoreRequest
-from strongroom.operations.key_store_backend import KeyStoreError
+from strongroom.aws.proxy_refusals import ProxyFailure
+from strongroom.aws.refusals import internal
+from strongroom.operations.key_store_backend import KeyStoreError, ProxyFailed
 from strongroom.resources.custom_key_store import CustomKeyStore
 
 STORES_MAX: Final = 10
@@ -107,6 +110,15 @@ def _host(store: CustomKeyStore) -> str:
     return (store.xks_proxy_uri_endpoint or "").lower()  # a name of the DNS knows no capitals
 
 
-def as_refusal(error: KeyStoreError) -> ApiError:
-    """AWS's answer for what a backend says. ConnectionFailed is none: it becomes a connection state."""
+def as_refusal(
+    error: KeyStoreError, of_proxy: Callable[[ProxyFailure], ApiError] = proxy_refusals.of_store
+) -> ApiError:
+    """AWS's answer for what a backend says. ConnectionFailed is none: it becomes a connection state.
+
+    `of_proxy` is the answer of the operation for a failure of a proxy.
+    """
+    if isinstance(error, ProxyFailed):
+        return of_proxy(error.failure)
+    if type(error) is KeyStoreError:
+        return internal()
     return refusals.rejected(error.code)

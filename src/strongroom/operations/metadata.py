@@ -80,7 +80,7 @@ def render_key_metadata(
         valid_to=None if current is None or current.expires_at is None else current.expires_at.timestamp(),
         # Only symmetric encryption keys name their material [LS].
         # A replica that is being created does not yet [LS].
-        current_key_material_id=key.current_material_id
+        current_key_material_id=key.told_material_id
         if row.type is KeyType.SYMMETRIC and key.key_state is not KeyState.CREATING
         else None,
     )

@@ -117,8 +117,8 @@ def record_material(plan: Plan, response: Any, keys: tuple[Key, ...]) -> Mapping
         return shown or None
     if plan.operation.usage is None or len(keys) != 1:
         return None
-    if keys[0].key_spec is _SYMMETRIC:  # Encrypt: not in its answer
-        return {"keyMaterialId": keys[0].current_material_id}
+    if keys[0].key_spec is _SYMMETRIC and keys[0].told_material_id is not None:  # Encrypt: not in its answer
+        return {"keyMaterialId": keys[0].told_material_id}
     return None
 
 

@@ -95,6 +95,11 @@ class Key:
         return token
 
     @property
+    def told_material_id(self) -> MaterialId | None:
+        """The current key material as answers name it: a key of an external key store has none to name."""
+        return None if self.origin is OriginType.EXTERNAL_KEY_STORE else self.current_material_id
+
+    @property
     def is_replica(self) -> bool:
         """Whether this is a replica of a multi-Region primary key."""
         return self.primary_region is not None and self.primary_region != self.region

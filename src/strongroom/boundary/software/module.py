@@ -50,6 +50,9 @@ SLOW_SPECS: Final = frozenset(key_spec for (key_spec, _), family in FAMILIES.ite
 STORE_SECRET_BYTES_MAX: Final = 128
 """A password of 32 characters in UTF-8, or a proxy's secret access key of 64."""
 
+PROXY_SERVICE: Final = b"kms-xks-proxy"
+"""In the scope of requests to external key store proxies: the secret signs for nothing else."""
+
 K = TypeVar("K", bound=BackingKey)
 
 
@@ -226,6 +229,16 @@ class SoftwareModule:
             return self._domain_keys.wrap(header, secret)
         except ValueError:
             raise BoundaryRefused from None
+
+    def derive_store_signing_key(
+        self, token: bytes, account_id: str, region: str, store_id: str, date: bytes
+    ) -> bytes:
+        parsed = require_token(token, TokenKind.STORE_SECRET)
+        header = parsed.header
+        if (header.account_id, header.region, header.key_id) != (account_id, region, store_id):
+            raise TokenRefused
+        secret = self._domain_keys.unwrap(parsed)
+        return secret_access_keys.derive_signing_key(secret, date, region.encode("ascii"), PROXY_SERVICE)
 
     def derive_signing_key(
         self, token: bytes, access_key_id: str, date: bytes, region: bytes, service: bytes

@@ -27,6 +27,7 @@ from strongroom.aws.generated.shapes import (
     XksProxyConfigurationType,
 )
 from strongroom.operations.context import Call
+from strongroom.operations.external_keys import on_behalf_of
 from strongroom.operations.key_store_backend import KeyStoreBackend, KeyStoreError
 from strongroom.operations.key_store_rules import (
     STORES_MAX,
@@ -131,7 +132,7 @@ async def create_custom_key_store(
         xks_proxy_secret_token=await _wrap(call, custom_key_store_id, raw),
     )
     try:
-        await backend.check_configuration(store, None)
+        await backend.check_configuration(store, None, on_behalf_of(call))
     except KeyStoreError as error:
         raise as_refusal(error) from None
     await call.rooms.store.insert_custom_key_store(store, unique)
@@ -203,7 +204,7 @@ async def update_custom_key_store(
         require_connectivity(after)
         backend = _backend(call, before.type)
         try:
-            await backend.check_configuration(after, before)
+            await backend.check_configuration(after, before, on_behalf_of(call))
         except KeyStoreError as error:
             raise as_refusal(error) from None
     try:

@@ -14,6 +14,7 @@ from strongroom.boundary.interface import BoundaryRefused
 from strongroom.operations.context import Call
 from strongroom.operations.encryption_algorithms import require_symmetric
 from strongroom.operations.encryption_context import canonical_encryption_context
+from strongroom.operations.external_keys import seal_outside
 from strongroom.operations.operation import Operation, on_key, records
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY
 
@@ -43,12 +44,12 @@ async def generate_data_key_pair(
     except BoundaryRefused:
         raise refusals.not_built(f"KeyPairSpec {request.key_pair_spec}") from None
     return GenerateDataKeyPairResponse(
-        private_key_ciphertext_blob=pair.private_key_blob,
+        private_key_ciphertext_blob=await seal_outside(call, key, pair.private_key_blob, context),
         private_key_plaintext=pair.private_key,
         public_key=pair.public_key,
         key_id=key.arn,
         key_pair_spec=request.key_pair_spec,
-        key_material_id=key.current_material_id,
+        key_material_id=key.told_material_id,
     )
 
 
@@ -64,7 +65,7 @@ async def _generate_for_recipient(
     except BoundaryRefused:
         raise refusals.not_built(f"KeyPairSpec {request.key_pair_spec}") from None
     return GenerateDataKeyPairResponse(
-        private_key_ciphertext_blob=pair.private_key_blob,
+        private_key_ciphertext_blob=await seal_outside(call, key, pair.private_key_blob, context),
         ciphertext_for_recipient=pair.sealed_private_key,
         public_key=pair.public_key,
         key_id=key.arn,
@@ -88,11 +89,11 @@ async def generate_data_key_pair_without_plaintext(
     except BoundaryRefused:
         raise refusals.not_built(f"KeyPairSpec {request.key_pair_spec}") from None
     return GenerateDataKeyPairWithoutPlaintextResponse(
-        private_key_ciphertext_blob=blob,
+        private_key_ciphertext_blob=await seal_outside(call, key, blob, context),
         public_key=public_key,
         key_id=key.arn,
         key_pair_spec=request.key_pair_spec,
-        key_material_id=key.current_material_id,
+        key_material_id=key.told_material_id,
     )
 
 

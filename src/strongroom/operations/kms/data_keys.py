@@ -15,6 +15,7 @@ from strongroom.aws.generated.shapes import (
 from strongroom.operations.context import Call
 from strongroom.operations.encryption_algorithms import require_symmetric
 from strongroom.operations.encryption_context import canonical_encryption_context
+from strongroom.operations.external_keys import seal_outside
 from strongroom.operations.key_placement import random_of_store
 from strongroom.operations.operation import Operation, on_account, on_key, records
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY
@@ -51,13 +52,17 @@ async def generate_data_key(call: Call, request: GenerateDataKeyRequest) -> Gene
         sealed, blob = await call.rooms.boundary.generate_data_key_for_recipient(
             key.current_token, key.key_id, length, context, call.recipient.public_key
         )
+        blob = await seal_outside(call, key, blob, context)
         # Neither Plaintext nor KeyMaterialId (API reference, response elements).
         return GenerateDataKeyResponse(ciphertext_blob=blob, ciphertext_for_recipient=sealed, key_id=key.arn)
     plaintext, blob = await call.rooms.boundary.generate_data_key(
         key.current_token, key.key_id, length, context
     )
     return GenerateDataKeyResponse(
-        ciphertext_blob=blob, plaintext=plaintext, key_id=key.arn, key_material_id=key.current_material_id
+        ciphertext_blob=await seal_outside(call, key, blob, context),
+        plaintext=plaintext,
+        key_id=key.arn,
+        key_material_id=key.told_material_id,
     )
 
 
@@ -67,11 +72,14 @@ async def generate_data_key_without_plaintext(
     key = call.key
     require_symmetric(key)
     length = data_key_bytes(request.key_spec, request.number_of_bytes)
+    context = canonical_encryption_context(request.encryption_context)
     blob = await call.rooms.boundary.generate_data_key_without_plaintext(
-        key.current_token, key.key_id, length, canonical_encryption_context(request.encryption_context)
+        key.current_token, key.key_id, length, context
     )
     return GenerateDataKeyWithoutPlaintextResponse(
-        ciphertext_blob=blob, key_id=key.arn, key_material_id=key.current_material_id
+        ciphertext_blob=await seal_outside(call, key, blob, context),
+        key_id=key.arn,
+        key_material_id=key.told_material_id,
     )
 
 

@@ -15,8 +15,8 @@ from strongroom.aws.generated.shapes import (
     ReEncryptRequest,
     ReEncryptResponse,
 )
-from strongroom.boundary.ciphertext_format import parse_header
-from strongroom.boundary.interface import KeyInUse, PlaintextRefused
+from strongroom.boundary.ciphertext_format import VERSION, VERSION_EXTERNAL, parse_header
+from strongroom.boundary.interface import CiphertextRefused, KeyInUse, PlaintextRefused
 from strongroom.operations.context import Call
 from strongroom.operations.dry_run import check_ciphertext
 from strongroom.operations.encryption_algorithms import (
@@ -28,6 +28,7 @@ from strongroom.operations.encryption_algorithms import (
     too_large,
 )
 from strongroom.operations.encryption_context import canonical_encryption_context
+from strongroom.operations.external_keys import ciphertext_invalid, is_external, open_outside, seal_outside
 from strongroom.operations.operation import KeyTarget, Operation, on_key, records
 from strongroom.resources.identifiers import MaterialId
 from strongroom.resources.key import Key
@@ -75,6 +76,9 @@ def token_that_opens(key: Key, blob: bytes) -> tuple[bytes, MaterialId]:
         raise refusals.invalid_ciphertext() from None
     if header.key_id != key.key_id or key.key_spec is not SYMMETRIC_KEY:
         raise refusals.incorrect_key()
+    # INVARIANT X1: what a proxy sees inside a blob of an external key store opens nothing by itself.
+    if header.version != (VERSION_EXTERNAL if is_external(key) else VERSION):
+        raise refusals.invalid_ciphertext()
     material = key.materials.get(MaterialId(header.material_id))
     if material is None:
         raise refusals.invalid_ciphertext()
@@ -93,20 +97,28 @@ async def encrypt(call: Call, request: EncryptRequest) -> EncryptResponse:
             key.current_token, key.key_id, request.plaintext, algorithm
         )
         return EncryptResponse(ciphertext_blob=ciphertext, key_id=key.arn, encryption_algorithm=algorithm)
-    blob = await call.rooms.boundary.encrypt(
-        key.current_token,
-        key.key_id,
-        request.plaintext,
-        canonical_encryption_context(request.encryption_context),
-    )
+    context = canonical_encryption_context(request.encryption_context)
+    blob = await call.rooms.boundary.encrypt(key.current_token, key.key_id, request.plaintext, context)
+    blob = await seal_outside(call, key, blob, context)
     return EncryptResponse(ciphertext_blob=blob, key_id=key.arn, encryption_algorithm=SYMMETRIC_DEFAULT)
 
 
 async def decrypt(call: Call, request: DecryptRequest) -> DecryptResponse:
+    try:
+        return await _decrypt(call, request)
+    except CiphertextRefused:
+        if is_external(call.key):
+            raise ciphertext_invalid() from None
+        raise
+
+
+async def _decrypt(call: Call, request: DecryptRequest) -> DecryptResponse:
     key = call.key
     assert request.ciphertext_blob is not None  # noqa: S101  (check_ciphertext)
     blob, context = request.ciphertext_blob, request.encryption_context
     source = source_of(key, blob, request.encryption_algorithm, context)
+    if is_external(key):
+        blob = await open_outside(call, key, blob, canonical_encryption_context(context))
     if call.recipient is not None:
         symmetric = source.algorithm is SYMMETRIC_DEFAULT
         sealed = await call.rooms.boundary.decrypt_for_recipient(
@@ -136,7 +148,7 @@ async def decrypt(call: Call, request: DecryptRequest) -> DecryptResponse:
         key_id=key.arn,
         plaintext=plaintext,
         encryption_algorithm=SYMMETRIC_DEFAULT,
-        key_material_id=source.material_id,
+        key_material_id=None if is_external(key) else source.material_id,
     )
 
 
@@ -149,17 +161,25 @@ async def re_encrypt(call: Call, request: ReEncryptRequest) -> ReEncryptResponse
     if destination.key_usage is not KeyUsageType.ENCRYPT_DECRYPT:
         raise refusals.invalid_key_usage(destination.arn, destination.key_usage, "ReEncrypt")
     algorithm = require_algorithm(destination, request.destination_encryption_algorithm)
-    blob = await _re_encrypt(call, request, source, algorithm, ciphertext)
+    if is_external(key):
+        ciphertext = await open_outside(call, key, ciphertext, canonical_encryption_context(context))
+    try:
+        blob = await _re_encrypt(call, request, source, algorithm, ciphertext)
+    except CiphertextRefused:
+        if is_external(key):
+            raise ciphertext_invalid() from None
+        raise
+    if is_external(destination):
+        aad = canonical_encryption_context(request.destination_encryption_context)
+        blob = await seal_outside(call, destination, blob, aad)
     return ReEncryptResponse(
         ciphertext_blob=blob,
         source_key_id=key.arn,
         key_id=destination.arn,
         source_encryption_algorithm=source.algorithm,
         destination_encryption_algorithm=algorithm,
-        source_key_material_id=source.material_id,
-        destination_key_material_id=destination.current_material_id
-        if algorithm is SYMMETRIC_DEFAULT
-        else None,
+        source_key_material_id=None if is_external(key) else source.material_id,
+        destination_key_material_id=destination.told_material_id if algorithm is SYMMETRIC_DEFAULT else None,
     )
 
 

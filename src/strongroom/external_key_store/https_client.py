@@ -1,0 +1,200 @@
+"""One HTTPS request within its time: no redirect followed, no name asked twice, no answer without bound.
+
+httptools reads the answers. Connections that stay open are kept for the next request to the same endpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import httptools
+
+from strongroom.aws.proxy_refusals import ProxyFailure
+from strongroom.external_key_store.addresses import resolve
+from strongroom.operations.key_store_backend import ProxyFailed
+
+RESPONSE_BYTES_MAX: Final = 65_536
+"""Head and body. The largest answer of the specification, a ciphertext of 4300 bytes, is below 7 KB."""
+CONNECTIONS_MAX: Final = 128
+"""Of one process to one endpoint, look-ups included."""
+IDLE_MAX: Final = 16
+IDLE_SECONDS_MAX: Final = 30.0
+_READ_BYTES: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a proxy listens."""
+
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> str:
+        """As the Host header has it."""
+        return self.host if self.port == 443 else f"{self.host}:{self.port}"
+
+
+@dataclass(slots=True)
+class _Connection:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    idle_since: float = 0.0
+
+
+class _ClosedEarly(Exception):
+    """The connection ended before the first byte of an answer."""
+
+
+class _Answer:
+    """What httptools tells of a response."""
+
+    def __init__(self) -> None:
+        self.body = bytearray()
+        self.is_json = False
+        self.is_complete = False
+        self.stays_open = False
+        self.parser = httptools.HttpResponseParser(self)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"content-type":
+            self.is_json = value.split(b";", 1)[0].strip().lower() == b"application/json"
+
+    def on_body(self, data: bytes) -> None:
+        self.body += data
+
+    def on_message_complete(self) -> None:
+        self.is_complete = True
+        self.stays_open = self.parser.should_keep_alive()
+
+
+class HttpsClient:
+    """Sends POST requests with a body in JSON. Concurrency: one event loop.
+
+    Callers need no asyncio task of their own (strongroom.reply): each request runs in one made here.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, *, timeout_seconds: float, private_addresses: bool) -> None:
+        """`timeout_seconds` is for all of a request: name, connection, handshake, answer."""
+        self._tls = tls
+        self._timeout_seconds = timeout_seconds
+        self._private_addresses = private_addresses
+        self._idle: dict[Endpoint, list[_Connection]] = {}
+        self._open: dict[Endpoint, int] = {}
+
+    async def post(self, endpoint: Endpoint, head: bytes, body: bytes) -> tuple[int, bytes]:
+        """Status and body of an answer in JSON. `head` ends with its empty line. Raises: ProxyFailed."""
+        return await asyncio.get_running_loop().create_task(self._post(endpoint, head + body))
+
+    def forget(self, endpoint: Endpoint) -> None:
+        """Close the connections to it that nobody uses."""
+        for connection in self._idle.pop(endpoint, ()):
+            connection.writer.transport.abort()
+
+    def close(self) -> None:
+        for endpoint in list(self._idle):
+            self.forget(endpoint)
+
+    async def _post(self, endpoint: Endpoint, request: bytes) -> tuple[int, bytes]:
+        if self._open.get(endpoint, 0) >= CONNECTIONS_MAX:
+            raise ProxyFailed(ProxyFailure.THROTTLED)
+        self._open[endpoint] = self._open.get(endpoint, 0) + 1
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self._exchange(endpoint, request)
+        except TimeoutError:
+            raise ProxyFailed(ProxyFailure.TIMED_OUT) from None
+        finally:
+            self._open[endpoint] -= 1
+            if not self._open[endpoint]:
+                del self._open[endpoint]
+
+    async def _exchange(self, endpoint: Endpoint, request: bytes) -> tuple[int, bytes]:
+        kept = self._take_idle(endpoint)
+        if kept is not None:
+            try:
+                return await self._send(endpoint, kept, request)
+            except _ClosedEarly:  # while it was idle; asking twice does no harm
+                self.forget(endpoint)
+        try:
+            return await self._send(endpoint, await self._connect(endpoint), request)
+        except _ClosedEarly:
+            raise ProxyFailed(ProxyFailure.INVALID_RESPONSE) from None
+
+    async def _send(self, endpoint: Endpoint, connection: _Connection, request: bytes) -> tuple[int, bytes]:
+        is_reusable = False
+        try:
+            connection.writer.write(request)
+            answer = await _read(connection.reader)
+            status = answer.parser.get_status_code()
+            is_reusable = answer.stays_open and answer.is_json
+        finally:
+            if is_reusable:
+                self._keep(endpoint, connection)
+            else:
+                connection.writer.transport.abort()
+        if not answer.is_json:
+            raise ProxyFailed(ProxyFailure.INVALID_RESPONSE)
+        return status, bytes(answer.body)
+
+    async def _connect(self, endpoint: Endpoint) -> _Connection:
+        try:
+            addresses = await resolve(endpoint.host, endpoint.port, private_allowed=self._private_addresses)
+        except (OSError, UnicodeError):
+            raise ProxyFailed(ProxyFailure.UNREACHABLE) from None
+        for address in addresses:
+            try:
+                reader, writer = await asyncio.open_connection(
+                    address, endpoint.port, ssl=self._tls, server_hostname=endpoint.host
+                )
+            except (ssl.SSLError, ConnectionResetError, ConnectionAbortedError):
+                raise ProxyFailed(ProxyFailure.TLS) from None
+            except OSError:
+                continue
+            return _Connection(reader, writer)
+        raise ProxyFailed(ProxyFailure.UNREACHABLE)
+
+    def _take_idle(self, endpoint: Endpoint) -> _Connection | None:
+        idle = self._idle.get(endpoint, [])
+        while idle:
+            connection = idle.pop()
+            is_fresh = time.monotonic() - connection.idle_since < IDLE_SECONDS_MAX
+            if is_fresh and not connection.reader.at_eof() and not connection.writer.is_closing():
+                return connection
+            connection.writer.transport.abort()
+        return None
+
+    def _keep(self, endpoint: Endpoint, connection: _Connection) -> None:
+        idle = self._idle.setdefault(endpoint, [])
+        connection.idle_since = time.monotonic()
+        idle.append(connection)
+        if len(idle) > IDLE_MAX:
+            idle.pop(0).writer.transport.abort()
+
+
+async def _read(reader: asyncio.StreamReader) -> _Answer:
+    """One whole answer. Raises: ProxyFailed, _ClosedEarly."""
+    answer = _Answer()
+    received = 0
+    try:
+        while not answer.is_complete:
+            data = await reader.read(_READ_BYTES)
+            if not data:
+                if not received:
+                    raise _ClosedEarly
+                raise ProxyFailed(ProxyFailure.INVALID_RESPONSE)
+            received += len(data)
+            if received > RESPONSE_BYTES_MAX:
+                raise ProxyFailed(ProxyFailure.INVALID_RESPONSE)
+            answer.parser.feed_data(data)
+    except httptools.HttpParserError:
+        raise ProxyFailed(ProxyFailure.INVALID_RESPONSE) from None
+    except OSError:
+        if not received:
+            raise _ClosedEarly from None
+        raise ProxyFailed(ProxyFailure.INVALID_RESPONSE) from None
+    return answer

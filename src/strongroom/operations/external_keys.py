@@ -1,0 +1,99 @@
+"""Keys of external key stores: what the boundary sealed is encrypted once more by the external key.
+
+Double encryption (Developer Guide, "External key stores": KMS encrypts first, then the external key
+manager). Neither side alone opens a ciphertext; what a lying proxy gives back, the boundary does not take.
+"""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+
+from strongroom.aws import proxy_refusals, refusals
+from strongroom.aws.errors import ApiError
+from strongroom.aws.generated.enums import ConnectionStateType, OriginType
+from strongroom.aws.proxy_refusals import ProxyFailure
+from strongroom.boundary.ciphertext_format import EXTERNAL_HEADER_BYTES, render_external_header
+from strongroom.operations.context import Call
+from strongroom.operations.key_availability import store_of_key
+from strongroom.operations.key_store_backend import KeyStoreBackend, KeyStoreError, OnBehalf, ProxyFailed
+from strongroom.resources.custom_key_store import CustomKeyStore
+from strongroom.resources.key import Key
+
+
+def is_external(key: Key) -> bool:
+    """Whether an external key takes part in its cryptography."""
+    return key.origin is OriginType.EXTERNAL_KEY_STORE
+
+
+def on_behalf_of(call: Call, key_arn: str | None = None) -> OnBehalf:
+    """What a backend may tell of the request."""
+    principal = call.principal
+    return OnBehalf(
+        operation=call.operation,
+        request_id=call.request_id,
+        principal_arn=principal.role_arn or principal.arn,
+        key_arn=key_arn,
+        via_service=None if principal.forwarding is None else principal.forwarding.service,
+    )
+
+
+def ciphertext_invalid() -> ApiError:
+    """What the proxy gave back is not what the boundary had sealed."""
+    return proxy_refusals.of_use(ProxyFailure.CIPHERTEXT_INVALID)
+
+
+async def seal_outside(call: Call, key: Key, blob: bytes, context: bytes) -> bytes:
+    """The ciphertext blob for the caller: `blob` itself unless the key is in an external key store.
+
+    `context` is the canonical encryption context; the proxy is told its hash. Raises: ApiError.
+    """
+    if not is_external(key):
+        return blob
+    store, backend, xks_key_id = await _place(call, key)
+    header = render_external_header(blob)
+    try:
+        wrapped = await backend.wrap(
+            store, xks_key_id, blob, _aad(header, context), on_behalf_of(call, key.arn)
+        )
+    except KeyStoreError as error:
+        raise _as_refusal(error) from None
+    return header + wrapped
+
+
+async def open_outside(call: Call, key: Key, blob: bytes, context: bytes) -> bytes:
+    """What the boundary opens: from a proxy it may be anything, and the boundary sees. Raises: ApiError."""
+    if not is_external(key):
+        return blob
+    store, backend, xks_key_id = await _place(call, key)
+    header, wrapped = blob[:EXTERNAL_HEADER_BYTES], blob[EXTERNAL_HEADER_BYTES:]
+    try:
+        inner = await backend.unwrap(
+            store, xks_key_id, wrapped, _aad(header, context), on_behalf_of(call, key.arn)
+        )
+    except KeyStoreError as error:
+        raise _as_refusal(error) from None
+    # INVARIANT X2: it is the very blob that was wrapped, not another one of the same key.
+    if not hmac.compare_digest(render_external_header(inner), header):
+        raise ciphertext_invalid()
+    return inner
+
+
+async def _place(call: Call, key: Key) -> tuple[CustomKeyStore, KeyStoreBackend, str]:
+    store = await store_of_key(call.rooms.store, key)
+    backend = None if store is None else call.rooms.key_stores.get(store.type)
+    if store is None or store.connection_state is not ConnectionStateType.CONNECTED:
+        raise refusals.unavailable(key.arn)  # disconnected since the road looked
+    if backend is None or key.xks_key_id is None:
+        raise refusals.internal()
+    return store, backend, key.xks_key_id
+
+
+def _aad(header: bytes, context: bytes) -> bytes:
+    return header + sha256(context).digest()
+
+
+def _as_refusal(error: KeyStoreError) -> ApiError:
+    if isinstance(error, ProxyFailed):
+        return proxy_refusals.of_use(error.failure)
+    return refusals.internal()
