@@ -307,3 +307,30 @@ def test_rotate_new_keys_is_on_unless_the_operator_says_otherwise(tmp_path: Path
 def test_rotate_new_keys_of_another_word_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="rotate_new_keys"):
         _load(environment={"STRONGROOM_ROTATE_NEW_KEYS": text})
+
+
+def test_external_key_stores_have_the_defaults_of_aws_and_can_be_told_others(tmp_path: Path) -> None:
+    for mode in ("dev", "serve"):
+        settings = _load(mode)
+        assert (settings.xks_ca_file, settings.xks_private_addresses) == (None, False)
+        assert (settings.xks_port, settings.xks_timeout_milliseconds) == (443, 250)
+    settings = _load(
+        file=_file(tmp_path, 'xks_ca_file = "/ca.pem"\nxks_private_addresses = true\nxks_port = 8443')
+    )
+    assert (settings.xks_ca_file, settings.xks_private_addresses) == (Path("/ca.pem"), True)
+    assert settings.xks_port == 8443
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("xks_private_addresses", "yes"),
+        ("xks_port", "0"),
+        ("xks_port", "65536"),
+        ("xks_timeout_milliseconds", "49"),
+        ("xks_timeout_milliseconds", "10001"),
+    ],
+)
+def test_setting_of_external_key_stores_out_of_range_is_refused(name: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        _load(environment={f"STRONGROOM_{name.upper()}": text})
