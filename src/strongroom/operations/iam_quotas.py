@@ -1,6 +1,7 @@
 """How much of everything an account has of IAM: AWS's default quotas, not adjustable here.
 
-Source: IAM User Guide, "IAM and AWS STS quotas" (reference_iam-quotas); GetAccountSummary of a new account.
+The sizes of policies stand in policy_sizes.py. Source: IAM User Guide, "IAM and AWS STS quotas"
+(reference_iam-quotas); GetAccountSummary of a new account.
 """
 
 from __future__ import annotations
@@ -15,8 +16,3 @@ GROUPS_PER_USER: Final = 10
 ACCESS_KEYS_PER_USER: Final = 2
 ATTACHED_POLICIES_PER_ENTITY: Final = 10
 VERSIONS_PER_POLICY: Final = 5
-USER_POLICY_CHARACTERS: Final = 2048
-GROUP_POLICY_CHARACTERS: Final = 5120
-ROLE_POLICY_CHARACTERS: Final = 10_240
-MANAGED_POLICY_CHARACTERS: Final = 6144
-TRUST_POLICY_CHARACTERS: Final = 2048
