@@ -19,14 +19,13 @@ from strongroom.operations.entities import arn_of, render_tags, require_entity
 from strongroom.operations.entity_pages import limit_of, make_page, page_of, read_marker
 from strongroom.operations.entity_tags import merge_tags
 from strongroom.operations.iam_operation import iam_operation
+from strongroom.operations.iam_quotas import ROLES_PER_ACCOUNT
 from strongroom.operations.managed_policy_lookup import require_attachable_boundary, shown_arn
 from strongroom.operations.operation import EntityTarget, on_account, records
 from strongroom.operations.trust_policies import judge_trust_policy, render_trust_policy
 from strongroom.resources.iam import EntityKind, IdPrefix, Role, new_unique_id
 from strongroom.store.interface import AlreadyExists, LimitReached
 
-ROLES_MAX: Final = 1_000
-"""Of an account. IAM User Guide, "IAM and AWS STS quotas"."""
 SESSION_SECONDS_DEFAULT: Final = 3_600
 
 _BOUNDARY_TYPE: Final = cast(PermissionsBoundaryAttachmentType, "Policy")
@@ -74,11 +73,11 @@ async def create_role(call: Call, request: iam_shapes.CreateRoleRequest) -> iam_
         permissions_boundary=boundary,
     )
     try:
-        await call.rooms.store.insert_entity(role, of_account_max=ROLES_MAX)
+        await call.rooms.store.insert_entity(role, of_account_max=ROLES_PER_ACCOUNT)
     except AlreadyExists:
         raise iam_refusals.already_exists("Role", request.role_name) from None
     except LimitReached:
-        raise iam_entity_refusals.quota_exceeded("RolesPerAccount", ROLES_MAX) from None
+        raise iam_entity_refusals.quota_exceeded("RolesPerAccount", ROLES_PER_ACCOUNT) from None
     shown = await _render(call, role)
     shown.permissions_boundary = _render_boundary(call, role)
     shown.tags = render_tags(role.tags)
