@@ -1,7 +1,6 @@
 """How much of everything an account has of IAM: AWS's default quotas, not adjustable here.
 
-The sizes of policies stand in policy_sizes.py. Source: IAM User Guide, "IAM and AWS STS quotas"
-(reference_iam-quotas); GetAccountSummary of a new account.
+Source: IAM User Guide, "IAM and AWS STS quotas" (reference_iam-quotas); GetAccountSummary of a new account.
 """
 
 from __future__ import annotations
@@ -16,3 +15,11 @@ GROUPS_PER_USER: Final = 10
 ACCESS_KEYS_PER_USER: Final = 2
 ATTACHED_POLICIES_PER_ENTITY: Final = 10
 VERSIONS_PER_POLICY: Final = 5
+USER_POLICY_CHARACTERS: Final = 2048
+GROUP_POLICY_CHARACTERS: Final = 5120
+ROLE_POLICY_CHARACTERS: Final = 10_240
+MANAGED_POLICY_CHARACTERS: Final = 6144
+TRUST_POLICY_CHARACTERS: Final = 2048
+PROVIDERS_PER_ACCOUNT: Final = 100
+CLIENT_IDS_PER_PROVIDER: Final = 100
+THUMBPRINTS_PER_PROVIDER: Final = 5

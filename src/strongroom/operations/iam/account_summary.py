@@ -7,7 +7,6 @@ from typing import Final
 from strongroom.aws.generated.iam_enums import summaryKeyType as Entry
 from strongroom.aws.generated.iam_shapes import GetAccountSummaryRequest, GetAccountSummaryResponse
 from strongroom.operations import iam_quotas as quotas
-from strongroom.operations import policy_sizes
 from strongroom.operations.context import Call
 from strongroom.operations.operation import Operation, on_account
 from strongroom.resources.iam import EntityKind, ManagedPolicy
@@ -23,19 +22,19 @@ _COUNTED: Final = {
 # What AWS answered for an account in February 2026: LocalStack's test_iam_account_summary.snapshot.json.
 _FIXED: Final = {
     Entry.ACCESS_KEYS_PER_USER_QUOTA: quotas.ACCESS_KEYS_PER_USER,
-    Entry.ASSUME_ROLE_POLICY_SIZE_QUOTA: policy_sizes.TRUST_POLICY_CHARACTERS_MAX,
+    Entry.ASSUME_ROLE_POLICY_SIZE_QUOTA: quotas.TRUST_POLICY_CHARACTERS,
     Entry.ATTACHED_POLICIES_PER_GROUP_QUOTA: quotas.ATTACHED_POLICIES_PER_ENTITY,
     Entry.ATTACHED_POLICIES_PER_ROLE_QUOTA: quotas.ATTACHED_POLICIES_PER_ENTITY,
     Entry.ATTACHED_POLICIES_PER_USER_QUOTA: quotas.ATTACHED_POLICIES_PER_ENTITY,
     Entry.GLOBAL_ENDPOINT_TOKEN_VERSION: 1,
-    Entry.GROUP_POLICY_SIZE_QUOTA: policy_sizes.INLINE_CHARACTERS_MAX[EntityKind.GROUP],
+    Entry.GROUP_POLICY_SIZE_QUOTA: quotas.GROUP_POLICY_CHARACTERS,
     Entry.GROUPS_PER_USER_QUOTA: quotas.GROUPS_PER_USER,
     Entry.GROUPS_QUOTA: quotas.GROUPS_PER_ACCOUNT,
     Entry.POLICIES_QUOTA: quotas.POLICIES_PER_ACCOUNT,
-    Entry.POLICY_SIZE_QUOTA: policy_sizes.MANAGED_POLICY_CHARACTERS_MAX,
-    Entry.ROLE_POLICY_SIZE_QUOTA: policy_sizes.INLINE_CHARACTERS_MAX[EntityKind.ROLE],
+    Entry.POLICY_SIZE_QUOTA: quotas.MANAGED_POLICY_CHARACTERS,
+    Entry.ROLE_POLICY_SIZE_QUOTA: quotas.ROLE_POLICY_CHARACTERS,
     Entry.ROLES_QUOTA: quotas.ROLES_PER_ACCOUNT,
-    Entry.USER_POLICY_SIZE_QUOTA: policy_sizes.INLINE_CHARACTERS_MAX[EntityKind.USER],
+    Entry.USER_POLICY_SIZE_QUOTA: quotas.USER_POLICY_CHARACTERS,
     Entry.USERS_QUOTA: quotas.USERS_PER_ACCOUNT,
     Entry.VERSIONS_PER_POLICY_QUOTA: quotas.VERSIONS_PER_POLICY,
     # Not here at all: passwords, MFA devices, certificates, instance profiles. Their quotas are AWS's.

@@ -27,8 +27,6 @@ from strongroom.operations.managed_policy_lookup import (
 from strongroom.operations.operation import Access, EntityTarget, Operation, records
 from strongroom.resources.iam import EntityKind, Group, Role, User
 
-"""Managed policies of one entity. IAM User Guide, "IAM and AWS STS quotas"."""
-
 Holder: TypeAlias = User | Group | Role
 Bounded: TypeAlias = User | Role
 """What may have a permissions boundary."""

@@ -36,7 +36,6 @@ from strongroom.resources.iam import (
 )
 from strongroom.store.interface import AlreadyExists, LimitReached, StillInUse
 
-"""Customer managed policies of an account. IAM User Guide, "IAM and AWS STS quotas"."""
 FIRST_VERSION: Final = "v1"
 
 _LOCAL: Final = "local/"
