@@ -187,9 +187,10 @@ class House:
             rotate_new_keys=settings.rotate_new_keys,
             keys_max=settings.keys_max,
             regions=None if settings.regions is None else frozenset(settings.regions),
+            require_policy_principals=settings.auth == "strict",
         )
         self.rooms = Rooms(
-            self.store, self.boundary, Authorizer(), clock, rules, _load_attestation_roots(settings)
+            self.store, self.boundary, Authorizer(self.store), clock, rules, _load_attestation_roots(settings)
         )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()

@@ -25,20 +25,19 @@ import msgspec
 from strongroom.attestation.verification import Recipient
 from strongroom.audit.cloudtrail import Envelope, render_envelope, render_event, render_user_identity
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
-from strongroom.authorization.decision import denial
 from strongroom.aws import query_refusals, refusals, signature_refusals
 from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.enums import OriginType
 from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
-from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
+from strongroom.identity.principal import AuthenticatedRequest
 from strongroom.identity.user_identity import user_identity_of
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
 from strongroom.operations.entity_arns import entity_arn_of
 from strongroom.operations.error_translation import in_words_of, translate
-from strongroom.operations.grant_lookup import require_may_retire, resolve_grant
+from strongroom.operations.grant_lookup import resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
 from strongroom.operations.key_availability import as_judged, require_own_material
 from strongroom.operations.key_lookup import (
@@ -47,18 +46,16 @@ from strongroom.operations.key_lookup import (
     resolve_key_target,
 )
 from strongroom.operations.operation import (
-    AccountTarget,
     AliasedKeyTarget,
-    AliasTarget,
     EntityTarget,
     GrantTarget,
     KeyTarget,
-    NewKeyTarget,
     Operation,
     Rehearsed,
     RelatedKeyTarget,
     Target,
 )
+from strongroom.operations.permissions import Permissions
 from strongroom.operations.plan import Plan, record_material, record_request, record_response
 from strongroom.operations.recipients import read_recipient, record_recipient
 from strongroom.operations.request_quotas import RequestQuotas
@@ -267,16 +264,17 @@ class Pipeline:
         operation = plan.operation
         keys: list[Key] = []
         grant: Grant | None = None
+        permissions = Permissions(rooms, trip.http, authenticated, request, trip.recipient)
         for target in operation.access:  # each is resolved and allowed before the next is looked up
             if isinstance(target, KeyTarget):
                 key = await resolve_key_target(rooms.store, target, request, principal, region)
                 keys.append(key)
                 trip.keys = tuple(keys)  # a refusal's record names the key, too
-                self._authorize_key(target, request, principal, key)  # INVARIANT T1
+                await permissions.require_key(target, key, trip.keys)  # INVARIANT T1
                 if target.is_primary:
                     require_primary(key)
             else:
-                grant = await self._allow_further(trip, target, request, authenticated, keys)
+                grant = await self._allow_further(trip, target, request, authenticated, permissions, keys)
         call_keys = trip.keys
         if operation.usage is not None:  # AWS judges the usage before the state
             for key in call_keys:
@@ -289,7 +287,9 @@ class Pipeline:
                     break
             else:  # nearly always
                 require_states(operation.states, plan, call_keys, rooms.clock)
-        call = Call(principal, region, call_keys, rooms, trip.grants, grant, trip.recipient)
+        call = Call(
+            principal, region, call_keys, rooms, trip.grants, grant, trip.recipient, values=permissions.values
+        )
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
             raise refusals.dry_run_succeeded()
@@ -298,7 +298,13 @@ class Pipeline:
         return response
 
     async def _allow_further(
-        self, trip: Trip, target: Target, request: Any, authenticated: AuthenticatedRequest, keys: list[Key]
+        self,
+        trip: Trip,
+        target: Target,
+        request: Any,
+        authenticated: AuthenticatedRequest,
+        permissions: Permissions,
+        keys: list[Key],
     ) -> Grant | None:
         """Resolve and authorize a target that is not a key named by the request; the grant it is, if one."""
         rooms, principal, region = self._rooms, authenticated.principal, authenticated.region
@@ -306,20 +312,20 @@ class Pipeline:
             key = await resolve_further_key(rooms.store, target, request, principal.account_id, region, keys)
             keys.append(key)
             trip.keys = tuple(keys)
-            decision = rooms.authorizer.authorize_key(principal, target.action, key, cross_account=False)
-            if not decision.allowed:
-                raise denial(decision, principal, target.action, key.arn)
+            await permissions.require_further_key(target, key, trip.keys)
         elif isinstance(target, GrantTarget):
             key, grant = await resolve_grant(rooms, target, request, principal, region)
             keys.append(key)
             trip.keys = tuple(keys)
-            require_may_retire(principal, target, key, grant)
+            await permissions.require_retirement(target, key, grant, trip.keys)
             return grant
         elif isinstance(target, EntityTarget):
-            resource = await entity_arn_of(rooms.store, target, request, principal, region)
-            self._authorize_by_identity(target.action, principal, resource)
+            entity_arn = await entity_arn_of(rooms.store, target, request, principal, region)
+            await permissions.require_by_identity(target.action, entity_arn, trip.keys)
         elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
-            self._authorize_resource(target, request, authenticated)
+            resource = resource_arn_of(target, request, principal.account_id, region)
+            if resource is not None:
+                await permissions.require_by_identity(target.action, resource, trip.keys)
         return None
 
     async def _judge_states_in_stores(self, plan: Plan, rule: StateRule, keys: tuple[Key, ...]) -> None:
@@ -337,39 +343,6 @@ class Pipeline:
             await plan.operation.run(call, request)
         elif isinstance(plan.operation.run, Rehearsed):
             await plan.operation.run.prepare(call, request)
-
-    def _authorize_key(
-        self, target: KeyTarget, request: Any, principal: AuthenticatedPrincipal, key: Key
-    ) -> None:
-        decision = self._rooms.authorizer.authorize_key(principal, target.action, key, target.cross_account)
-        if decision.allowed:
-            return
-        named: str | None = getattr(request, target.member)
-        if named is None:
-            raise refusals.ciphertext_key_inaccessible()
-        if key.account_id != principal.account_id:
-            # What a stranger hears is the same as for a key or alias that does not exist (key_lookup.py).
-            raise refusals.access_denied_by_resource(principal.arn, target.action, named)
-        raise denial(decision, principal, target.action, key.arn)
-
-    def _authorize_resource(
-        self,
-        target: AliasTarget | AccountTarget | NewKeyTarget,
-        request: Any,
-        authenticated: AuthenticatedRequest,
-    ) -> None:
-        principal = authenticated.principal
-        account_id = principal.account_id
-        resource = resource_arn_of(target, request, account_id, authenticated.region)
-        if resource is None:
-            return
-        self._authorize_by_identity(target.action, principal, resource)
-
-    def _authorize_by_identity(self, action: str, principal: AuthenticatedPrincipal, resource: str) -> None:
-        account_id = principal.account_id
-        decision = self._rooms.authorizer.authorize_account(principal, action, account_id, resource)
-        if not decision.allowed:
-            raise denial(decision, principal, action, resource)
 
     def _record(self, trip: Trip, service: str) -> Awaitable[None] | None:
         """Hand over the record; what comes back, if anything, is to be waited for."""

@@ -177,7 +177,7 @@ def test_policy_that_is_none_is_refused_and_nothing_changes(
                         "Principal": "*",
                         "Action": "kms:*",
                         "Resource": "*",
-                        "Condition": {"StringEquals": {"kms:CallerAccount": ACCOUNT}},
+                        "Condition": {"StringEquals": {"kms:CallerAccount": STRANGER}},
                     }
                 ]
             }

@@ -15,12 +15,6 @@ from tests.operations.road_requests import (
     refused,
 )
 from tests.support.road import ACCOUNT, Road
-from tests.support.store_records import new_grant, new_key
-
-from strongroom.aws.generated.enums import GrantOperation
-from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
-from strongroom.operations.grant_lookup import may_retire
-from strongroom.resources.identifiers import AccessKeyId, AccountId
 
 OWNER = "900000002001"
 THIRD = "900000002002"
@@ -145,32 +139,3 @@ def test_retire_grant_is_recorded_with_the_key_also_when_denied(road: Road) -> N
     assert record["errorCode"].startswith("AccessDenied")
     assert [resource["ARN"] for resource in record["resources"]] == [key["Arn"]]
     assert record["requestParameters"] == {"keyId": key["Arn"], "grantId": made["GrantId"]}
-
-
-def caller(arn: str, kind: PrincipalType, account: str = "111122223333") -> AuthenticatedPrincipal:
-    return AuthenticatedPrincipal(kind, AccountId(account), arn, "id", AccessKeyId("AKIA"))
-
-
-ALICE = "arn:aws:iam::111122223333:user/alice"
-
-
-@pytest.mark.parametrize(
-    ("arn", "kind", "expected"),
-    [
-        (ALICE, PrincipalType.IAM_USER, True),
-        ("arn:aws:iam::111122223333:user/alic", PrincipalType.IAM_USER, False),
-        ("arn:aws:iam::111122223333:user/Alice", PrincipalType.IAM_USER, False),
-        ("arn:aws:iam::111122223333:root", PrincipalType.ROOT, True),
-        ("arn:aws:iam::111122223333:root", PrincipalType.IAM_USER, False),
-        ("arn:aws:iam::444455556666:root", PrincipalType.ROOT, False),
-    ],
-)
-def test_may_retire_as_the_retiring_principal_or_the_root(
-    arn: str, kind: PrincipalType, expected: bool
-) -> None:
-    account = arn.split(":")[4]
-    assert may_retire(caller(arn, kind, account), new_grant(new_key(), retiring=ALICE)) is expected
-    as_grantee = new_grant(new_key(), grantee=ALICE)
-    assert may_retire(caller(arn, kind, account), as_grantee) is (expected and kind is PrincipalType.ROOT)
-    with_right = new_grant(new_key(), grantee=ALICE, operations=[GrantOperation.RETIRE_GRANT])
-    assert may_retire(caller(arn, kind, account), with_right) is expected

@@ -26,6 +26,7 @@ from strongroom.clock import MovableClock
 from strongroom.identity.authenticate import OpenAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.http_request import HttpRequest
+from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.identity.temporary_credentials import TemporaryCredentials
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
@@ -80,13 +81,33 @@ class ListedTrail:
         self.durably_recorded += 1
 
 
+class GivenCallers:
+    """Nobody signs; an access key id that a test has given to a principal is that principal's."""
+
+    def __init__(self, others: OpenAuthenticator) -> None:
+        self.by_access_key: dict[str, AuthenticatedPrincipal] = {}
+        self._open = others
+
+    async def authenticate(self, request: HttpRequest) -> AuthenticatedRequest:
+        authenticated = await self._open.authenticate(request)
+        principal = self.by_access_key.get(authenticated.principal.access_key_id)
+        if principal is None:
+            return authenticated
+        return AuthenticatedRequest(principal, authenticated.region, authenticated.service)
+
+    def add(self, principal: AuthenticatedPrincipal) -> str:
+        """The access key id by which requests are the principal's: the `account` of `Road.call`."""
+        self.by_access_key[principal.access_key_id] = principal
+        return principal.access_key_id
+
+
 class Road:
     """A pipeline with its rooms; `call` sends one request down it. A context manager."""
 
     def __init__(
         self,
         directory: Path,
-        rules: Rules = Rules(),  # noqa: B008  (frozen)
+        rules: Rules = Rules(require_policy_principals=False),  # noqa: B008  (frozen)
         request_quotas: RequestQuotas | None = None,
         attestation_roots: Mapping[str, bytes] | None = None,
         key_stores: Mapping[CustomKeyStoreType, KeyStoreBackend] = MappingProxyType({}),
@@ -103,7 +124,7 @@ class Road:
         self.rooms = Rooms(
             self.store,
             self.boundary,
-            Authorizer(),
+            Authorizer(self.store),
             self.clock,
             rules,
             AttestationVerifier(attestation_roots or {}),
@@ -111,15 +132,16 @@ class Road:
         )
         ids = RequestIds()
         self.jobs = JobRunner(self.rooms, self.audit, ids)
+        self.callers = GivenCallers(
+            OpenAuthenticator(AccountId(ACCOUNT), Callers(self.store, self.boundary, self.clock))
+        )
         self.codec = AwsJson11()
         self.more_headers: list[tuple[bytes, bytes]] = []
         """Sent with every request from now on: an integrated service's, say."""
         self._session_tokens: dict[str, str] = {}
         self.query_codecs = {name: AwsQuery(name) for name in QUERY_SERVICES}
         self.pipeline = Pipeline(
-            authenticator=OpenAuthenticator(
-                AccountId(ACCOUNT), Callers(self.store, self.boundary, self.clock)
-            ),
+            authenticator=self.callers,
             rooms=self.rooms,
             audit=self.audit,
             request_ids=ids,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from strongroom.aws.generated.enums import GrantOperation
 from strongroom.identity.principal import AuthenticatedPrincipal
-from strongroom.resources.grant import Grant
+from strongroom.resources.grant import Grant, GrantTerms
 from strongroom.resources.iam import Identity
 from strongroom.resources.identifiers import AccountId, KeyId, Region
 from strongroom.resources.key import Key
@@ -67,12 +68,11 @@ class PolicyFacts(Protocol):
         ...
 
     async def list_grants_to(self, region: Region, key_id: KeyId, grantee_principal: str) -> Sequence[Grant]:
-        """All of a key's grants to one principal."""
+        """All of a key's grants to one principal: its ARN as the grants have it, or a service's name."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """One question. Every permission that an operation needs is one of its own."""
 
     principal: AuthenticatedPrincipal
@@ -90,3 +90,5 @@ class Ask:
     """What a grant must list to permit this; None: no grant can."""
     encryption_context: Mapping[str, str] | None = None
     """Of a cryptographic operation with a symmetric key; what grants' constraints are compared with."""
+    child_grant: GrantTerms | None = None
+    """Of CreateGrant: what is to be granted, which a grant that permits it must not be narrower than."""

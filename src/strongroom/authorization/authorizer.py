@@ -2,124 +2,224 @@
 
 from __future__ import annotations
 
-from strongroom.authorization.decision import Decision, Reason
+from collections.abc import Hashable, Mapping
+from typing import TypeAlias
+
+from strongroom.authorization.ask import AmbiguousCondition, Ask, PolicyFacts
+from strongroom.authorization.decision import A_GRANT_MAY_STILL_ALLOW, Decision, PolicyType, Reason
 from strongroom.authorization.evaluation import (
-    CompiledPolicy,
-    RequestContext,
-    compile_policy,
-    evaluate_key_policy,
+    PolicyInForce,
+    Question,
+    evaluate_identity_policies,
+    evaluate_resource_policy,
+    evaluate_retirement,
 )
-from strongroom.authorization.key_policy import parse_policy
-from strongroom.aws.errors import ApiError
+from strongroom.authorization.explanation import EXPLAINED_KEYS, Explanation, explain
+from strongroom.authorization.grant_permission import GrantMemory, allow_by_grant, may_retire
+from strongroom.authorization.policy_document import PolicyKind
+from strongroom.authorization.policy_memory import NO_BINDINGS, Bindings, PolicyMemory
+from strongroom.authorization.principals import caller_of
+from strongroom.authorization.standings import (
+    REMEMBERED_CHARACTERS_MAX,
+    SessionSources,
+    Standing,
+    StandingMemory,
+    compile_own_side,
+)
 from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
+from strongroom.resources.grant import Grant
+from strongroom.resources.iam import Identity
 from strongroom.resources.key import Key
 
-POLICIES_MAX = 4096
-POLICY_CHARACTERS_MAX = 8 * 1024 * 1024
-DECISIONS_PER_POLICY_MAX = 1024
+_AMBIGUOUS = Decision(False, Reason.AMBIGUOUS_CONDITION)
+_NO_SESSION_POLICIES: SessionSources = ()
 
-_BY_ACCOUNT = Decision(True, Reason.ACCOUNT_ROOT, ())
-_NOT_BY_ACCOUNT = Decision(False, Reason.NO_IDENTITY_POLICY_ALLOWS, ())
-_UNREADABLE = Decision(False, Reason.KEY_POLICY_UNREADABLE, ())
+ResourcePolicy: TypeAlias = tuple[PolicyType | None, PolicyKind, str, Bindings]
+"""A resource's policy: what it is, how it is read, its text, and whom its principals mean."""
 
-
-class _KnownPolicy:
-    """A compiled key policy and what was decided by it. `compiled` is None when it cannot be read."""
-
-    __slots__ = ("compiled", "decisions", "names_resources")
-
-    def __init__(self, compiled: CompiledPolicy | None) -> None:
-        self.compiled = compiled
-        self.names_resources = compiled is not None and compiled.names_resources
-        self.decisions: dict[tuple[object, ...], Decision] = {}
+_NO_POLICY: ResourcePolicy = (None, PolicyKind.KEY, "", NO_BINDINGS)
+_WITH_IDENTITY = (PrincipalType.IAM_USER, PrincipalType.ASSUMED_ROLE)
 
 
 class Authorizer:
     """Decides who may do what, and remembers its decisions.
 
-    Pure but for that memory, which holds nothing that could become untrue.
-    Concurrency: one event loop; each worker has its own.
+    INVARIANT Z5: a decision is remembered under everything it was made from, so no change of a policy, an
+    attachment, a group, a session or a condition's value can meet an older one. Grants are asked anew each
+    time. Concurrency: one event loop; each worker has its own.
     """
 
-    __slots__ = ("_characters", "_policies")
+    __slots__ = ("_facts", "_grants", "_policies", "_standings")
 
-    def __init__(self) -> None:
-        self._policies: dict[str, _KnownPolicy] = {}
-        self._characters = 0
+    def __init__(self, facts: PolicyFacts) -> None:
+        self._facts = facts
+        self._policies = PolicyMemory()
+        self._standings = StandingMemory()
+        self._grants = GrantMemory(facts)
 
-    def authorize_key(
-        self, principal: AuthenticatedPrincipal, action: str, key: Key, cross_account: bool
-    ) -> Decision:
-        """Whether `principal` may do `action` on `key`, by the key policy.
-
-        `cross_account` says whether the operation works on keys of other accounts at all.
-        """
-        try:
-            policy = self._policies[key.policy]
-        except KeyError:
-            policy = self._load(key.policy)
-        # INVARIANT Z5: a decision is remembered under everything it was made from, the policy's whole
-        # text first; so a changed policy, principal or key can never meet an older decision.
-        made_from = (
-            principal.arn,  # which says the account too
-            principal.type,
-            action,
-            cross_account,
-            key.arn if policy.names_resources else key.account_id,  # the ARN says the account too
-        )
-        try:
-            return policy.decisions[made_from]
-        except KeyError:
-            decision = _decide(policy, principal, action, key, cross_account)
-            if len(policy.decisions) >= DECISIONS_PER_POLICY_MAX:
-                policy.decisions.clear()
-            policy.decisions[made_from] = decision
+    async def authorize_key(self, ask: Ask) -> Decision:
+        """By the key policy, the caller's policies, and the key's grants."""
+        key, principal = ask.key, ask.principal
+        assert key is not None  # noqa: S101
+        bindings = frozenset(key.policy_principals.items()) if key.policy_principals else NO_BINDINGS
+        resource = (PolicyType.KEY, PolicyKind.KEY, key.policy, bindings)
+        # A root needs nothing of the store, and a policy without conditions nothing of the request.
+        if _has_identity(principal):
+            standing = await self._stand(principal, resource)
+        else:
+            standing = self._standing(principal, resource, None, _NO_SESSION_POLICIES)
+        if standing.key_order:
+            decision = await self._decide(ask, standing)
+        else:
+            decision = self._decide_by(ask, standing, ())
+        if decision.allowed or decision.reason not in A_GRANT_MAY_STILL_ALLOW:
             return decision
+        return await allow_by_grant(self._grants, ask, key, standing.identity) or decision
 
-    def authorize_account(
-        self, principal: AuthenticatedPrincipal, action: str, account_id: str, resource: str
+    async def authorize_resource(self, ask: Ask) -> Decision:
+        """By the caller's policies alone: accounts, aliases, entities of IAM have none of their own."""
+        return await self._decide(ask, await self._stand(ask.principal, _NO_POLICY))
+
+    async def authorize_trust(
+        self, ask: Ask, trust_policy: str, trust_principals: Mapping[str, str]
     ) -> Decision:
-        """Whether `principal` may do `action` that no key policy governs (CreateKey, ListKeys, ...).
+        """By a role's trust policy and the caller's policies: AssumeRole and its kin."""
+        bindings = frozenset(trust_principals.items())
+        resource = (PolicyType.TRUST, PolicyKind.TRUST, trust_policy, bindings)
+        return await self._decide(ask, await self._stand(ask.principal, resource))
 
-        Identity-based policies decide; an account root has every right in its own account.
-        """
-        del action, resource  # identity-based policies will look at them
-        if principal.type is PrincipalType.ROOT and principal.account_id == account_id:
-            return _BY_ACCOUNT
-        return _NOT_BY_ACCOUNT
-
-    def authorize_alias(
-        self, principal: AuthenticatedPrincipal, action: str, alias_arn: str, alias_account_id: str
-    ) -> Decision:
-        """Whether `principal` may do `action` on an alias as such; its keys are asked for separately.
-
-        Source: KMS Developer Guide, "Controlling access to aliases".
-        """
-        return self.authorize_account(principal, action, alias_account_id, alias_arn)
-
-    def _load(self, text: str) -> _KnownPolicy:
-        """Compile a policy and remember it, forgetting the oldest ones when memory is full."""
+    async def authorize_retirement(self, ask: Ask, grant: Grant) -> Decision:
+        """By the grant itself; policies can deny it, and delegate what an account may."""
+        key = ask.key
+        assert key is not None  # noqa: S101
+        standing = await self._stand(ask.principal, _policy_of(key))
+        assert standing.policy is not None  # noqa: S101
         try:
-            policy = _KnownPolicy(compile_policy(parse_policy(text)))
-        except ApiError:
-            # It was valid when it was put. Whatever happened since, it allows nothing now.
-            policy = _KnownPolicy(None)
-        self._characters += len(text)
-        while self._policies and (
-            len(self._policies) >= POLICIES_MAX or self._characters > POLICY_CHARACTERS_MAX
-        ):
-            oldest = next(iter(self._policies))
-            del self._policies[oldest]
-            self._characters -= len(oldest)
-        self._policies[text] = policy
-        return policy
+            await ask.values.prepare(standing.condition_keys)
+            by_policies = evaluate_retirement(_question(ask, standing), standing.policy, standing.own)
+        except AmbiguousCondition:
+            return _AMBIGUOUS
+        return may_retire(ask.principal, grant, by_policies)
+
+    async def explain_key(self, ask: Ask) -> Explanation:
+        """All that `authorize_key` looks at, and what it found."""
+        key = ask.key
+        assert key is not None  # noqa: S101
+        standing = await self._stand(ask.principal, _policy_of(key))
+        grants = await self._grants.list_for(ask.principal, standing.identity, key)
+        return await self._explain(ask, await self.authorize_key(ask), standing, grants)
+
+    async def explain_resource(self, ask: Ask) -> Explanation:
+        """The same of `authorize_resource`."""
+        standing = await self._stand(ask.principal, _NO_POLICY)
+        return await self._explain(ask, await self.authorize_resource(ask), standing, ())
+
+    async def _explain(
+        self, ask: Ask, decision: Decision, standing: Standing, grants: tuple[Grant, ...]
+    ) -> Explanation:
+        if decision is _AMBIGUOUS:
+            return Explanation(
+                decision, ask.principal.arn, ask.action, ask.resource_arn, (), (), (str(decision.reason),)
+            )
+        await ask.values.prepare(standing.condition_keys | EXPLAINED_KEYS)
+        return explain(ask, decision, _question(ask, standing), standing.policy, standing.own, grants)
+
+    async def _stand(self, principal: AuthenticatedPrincipal, resource: ResourcePolicy) -> Standing:
+        """The caller before a resource's policy, with what the store knows of the caller now."""
+        identity: Identity | None = None
+        session = _NO_SESSION_POLICIES
+        if _has_identity(principal):
+            identity = await self._facts.find_identity(principal.account_id, principal.unique_id)
+            if principal.session is not None:
+                session = await self._session_sources(principal)
+        return self._standing(principal, resource, identity, session)
+
+    def _standing(
+        self,
+        principal: AuthenticatedPrincipal,
+        resource: ResourcePolicy,
+        identity: Identity | None,
+        session: SessionSources,
+    ) -> Standing:
+        """INVARIANT Z5: found under all that it was made from, and made for this very `identity`."""
+        place = (resource, principal.type, principal.arn, principal.unique_id, session)
+        standing = self._standings.found.get(place)
+        if standing is not None and standing.identity is identity:
+            return standing
+        policy_type, kind, text, bindings = resource
+        policy = None
+        if policy_type is not None:
+            policy = PolicyInForce(str(policy_type), self._policies.find(kind, text, bindings))
+        gone = identity is None and _has_identity(principal)
+        own = compile_own_side(self._policies, identity, session, gone=gone)
+        characters = len(text) + sum(len(one) for _, one in session)
+        standing = Standing(caller_of(principal), policy, own, identity, characters)
+        self._standings.keep(place, standing)
+        return standing
+
+    async def _session_sources(self, principal: AuthenticatedPrincipal) -> SessionSources:
+        session = principal.session
+        assert session is not None  # noqa: S101
+        if not session.policies and not session.policy_arns:
+            return _NO_SESSION_POLICIES
+        sources = [("session policy", text) for text in session.policies]
+        for arn in session.policy_arns:
+            sources.append((f"session policy {arn}", await self._facts.find_policy_text(arn) or ""))
+        return tuple(sources)
+
+    async def _decide(self, ask: Ask, standing: Standing) -> Decision:
+        """By policies, under the values of the condition keys that they look at."""
+        try:
+            await ask.values.prepare(standing.condition_keys)
+            values = tuple([ask.values.values_of(key) for key in standing.key_order])
+        except AmbiguousCondition:
+            return _AMBIGUOUS
+        return self._decide_by(ask, standing, values)
+
+    def _decide_by(
+        self, ask: Ask, standing: Standing, values: tuple[tuple[str, ...] | None, ...]
+    ) -> Decision:
+        made_from: Hashable = (
+            ask.action,
+            ask.cross_account,
+            ask.resource_account_id,
+            ask.resource_arn if standing.names_resources else "",
+            values,
+        )
+        decision = standing.decisions.get(made_from)
+        if decision is not None:
+            return decision
+        decision = _evaluate(_question(ask, standing), standing)
+        if sum(len(text) for found in values if found for text in found) <= REMEMBERED_CHARACTERS_MAX:
+            self._standings.remember(standing, made_from, decision)
+        return decision
 
 
-def _decide(
-    policy: _KnownPolicy, principal: AuthenticatedPrincipal, action: str, key: Key, cross_account: bool
-) -> Decision:
-    if policy.compiled is None:
-        return _UNREADABLE
-    return evaluate_key_policy(
-        policy.compiled, RequestContext(principal, action, key.arn, key.account_id, cross_account)
+def _has_identity(principal: AuthenticatedPrincipal) -> bool:
+    """Whether it is a user or role. A web identity that has no role yet is a caller without an id."""
+    return principal.type in _WITH_IDENTITY and principal.unique_id != ""
+
+
+def _policy_of(key: Key) -> ResourcePolicy:
+    return PolicyType.KEY, PolicyKind.KEY, key.policy, frozenset(key.policy_principals.items())
+
+
+def _evaluate(question: Question, standing: Standing) -> Decision:
+    if standing.policy is None:
+        return evaluate_identity_policies(question, standing.own)
+    policy_type = PolicyType(standing.policy.label)
+    return evaluate_resource_policy(question, policy_type, standing.policy, standing.own)
+
+
+def _question(ask: Ask, standing: Standing) -> Question:
+    caller = standing.caller
+    return Question(
+        caller=caller,
+        caller_account_id=caller.account_id,
+        is_root=ask.principal.type is PrincipalType.ROOT,
+        action=ask.action.lower(),
+        resource_arn=ask.resource_arn,
+        resource_account_id=ask.resource_account_id,
+        values=ask.values,
+        cross_account=ask.cross_account,
     )

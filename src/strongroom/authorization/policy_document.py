@@ -6,6 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class PolicyKind(StrEnum):
+    """What a policy is attached to, and so which elements it has."""
+
+    KEY = "key policy"
+    IDENTITY = "identity-based policy"
+    """Of a user, group or role; permissions boundaries and session policies too."""
+    TRUST = "trust policy"
+    """Of a role: who may assume it."""
+
+
 class Effect(StrEnum):
     """What a statement does when it applies."""
 
@@ -56,19 +66,21 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of a key policy. All conditions must hold for it to apply."""
+    """One statement. All conditions must hold for it to apply."""
 
     sid: str | None
     effect: Effect
-    principal: PrincipalElement
+    principal: PrincipalElement | None
+    """None in an identity-based policy: it speaks of whom it is attached to."""
     action: PatternElement
-    resource: PatternElement
+    resource: PatternElement | None
+    """None in a trust policy: it speaks of its role."""
     conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
-    """A key policy."""
+    """A policy."""
 
     version: str
     id: str | None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn, TypeAlias
 
-from strongroom.aws import refusals
+from strongroom.authorization.policy_document import PolicyKind
+from strongroom.authorization.policy_error import PolicyError, Problem
 
 
 class JsonNumber(str):
@@ -21,7 +22,7 @@ JsonObject: TypeAlias = dict[str, Any]
 def _require_distinct(pairs: list[tuple[str, Any]]) -> JsonObject:
     found = dict(pairs)
     if len({name.lower() for name in found}) != len(pairs):
-        raise refusals.malformed_policy("A member is given twice in the same JSON object.")
+        raise PolicyError("A member is given twice in the same JSON object.", Problem.SYNTAX)
     return found
 
 
@@ -40,35 +41,35 @@ _DECODER = json.JSONDecoder(
 def parse_policy_json(text: str) -> JsonObject:
     """The JSON object that a policy is.
 
-    Raises ApiError MalformedPolicyDocumentException, also for names given twice (in any case of
+    Raises PolicyError, also for names given twice (in any case of
     letters), NaN and Infinity, and nesting beyond all use.
     """
     try:
         document = _DECODER.decode(text)
     except (ValueError, RecursionError):
-        raise refusals.malformed_policy("The policy is not valid JSON.") from None
+        raise PolicyError("The policy is not valid JSON.", Problem.JSON) from None
     if not isinstance(document, dict):
-        raise refusals.malformed_policy("The policy must be a JSON object.")
+        raise PolicyError("The policy must be a JSON object.", Problem.SYNTAX)
     return document
 
 
-def require_members(of: JsonObject, allowed: frozenset[str], where: str) -> None:
+def require_members(of: JsonObject, allowed: frozenset[str], where: str, kind: PolicyKind) -> None:
     """Refuse members that a policy does not have: a misspelled element must not lose its meaning."""
     if not allowed.issuperset(of):
-        raise refusals.malformed_policy(f"{where} has an element that is not part of a key policy.")
+        raise PolicyError(f"{where} has an element that is not part of a {kind}.", Problem.SYNTAX)
 
 
 def require_text(value: object, where: str) -> str:
     """A JSON string."""
     if type(value) is not str:
-        raise refusals.malformed_policy(f"{where} must be a string.")
+        raise PolicyError(f"{where} must be a string.", Problem.SYNTAX)
     return value
 
 
 def require_object(value: object, where: str) -> JsonObject:
     """A JSON object."""
     if not isinstance(value, dict):
-        raise refusals.malformed_policy(f"{where} must be a JSON object.")
+        raise PolicyError(f"{where} must be a JSON object.", Problem.SYNTAX)
     return value
 
 
@@ -76,5 +77,5 @@ def require_list(value: object, where: str) -> list[Any]:
     """A list with something in it, or one value standing for a list of one."""
     items = value if isinstance(value, list) else [value]
     if not items:
-        raise refusals.malformed_policy(f"{where} must not be empty.")
+        raise PolicyError(f"{where} must not be empty.", Problem.SYNTAX)
     return items

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from strongroom.attestation.verification import AttestationVerifier, Recipient
+from strongroom.authorization.ask import NO_VALUES, ConditionValues
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.boundary.interface import Boundary
@@ -67,6 +68,8 @@ class Call:
     """For whom the answer is to be sealed; its measurements are what conditions compare."""
     related_events: tuple[RelatedEvent, ...] = ()
     """Recorded with the request, if it succeeds."""
+    values: ConditionValues = NO_VALUES
+    """The condition keys of the last permission that the road asked for."""
 
     @property
     def account_id(self) -> AccountId:

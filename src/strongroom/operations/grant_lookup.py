@@ -1,16 +1,11 @@
-"""From what RetireGrant names to the grant it means, and who may retire that.
-
-The grant itself says who may: no key policy is asked. Source: AWS KMS Developer Guide, "Retiring and
-revoking grants".
-"""
+"""From what RetireGrant names to the grant it means."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from strongroom.aws import grant_refusals, refusals
-from strongroom.aws.generated.enums import GrantOperation
-from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
+from strongroom.identity.principal import AuthenticatedPrincipal
 from strongroom.operations.context import Rooms
 from strongroom.operations.grant_tokens import read_grant_token
 from strongroom.operations.key_lookup import find_named_key
@@ -53,27 +48,3 @@ async def resolve_grant(
             raise refusals.access_denied_by_resource(principal.arn, target.action, key.arn)
         raise grant_refusals.grant_not_found(request.grant_id)
     return key, grant
-
-
-def may_retire(principal: AuthenticatedPrincipal, grant: Grant) -> bool:
-    """Whether the grant lets this caller retire it.
-
-    The retiring principal; the grantee, where RetireGrant is among the operations; and the roots of the
-    account that made the grant and of the account that has the key.
-    """
-    if principal.type is PrincipalType.ROOT and (
-        principal.account_id == grant.account_id
-        or grant.issuing_account == account_root_arn(grant.region, principal.account_id)
-    ):
-        return True
-    if principal.arn == grant.retiring_principal:
-        return True
-    return principal.arn == grant.grantee_principal and GrantOperation.RETIRE_GRANT in grant.operations
-
-
-def require_may_retire(
-    principal: AuthenticatedPrincipal, target: GrantTarget, key: Key, grant: Grant
-) -> None:
-    """Raises AccessDeniedException."""
-    if not may_retire(principal, grant):
-        raise refusals.access_denied_by_resource(principal.arn, target.action, key.arn)

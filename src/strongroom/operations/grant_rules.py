@@ -9,7 +9,7 @@ from strongroom.aws import grant_refusals
 from strongroom.aws.generated.enums import GrantOperation
 from strongroom.aws.generated.shapes import CreateGrantRequest
 from strongroom.operations.encryption_context import canonical_encryption_context
-from strongroom.resources.grant import NO_CONSTRAINTS, GrantConstraints
+from strongroom.resources.grant import NO_CONSTRAINTS, GrantConstraints, GrantTerms
 from strongroom.resources.grant_operations import SYMMETRIC_ENCRYPTION, grantable_operations
 from strongroom.resources.identifiers import partition_of
 from strongroom.resources.key import Key
@@ -122,3 +122,8 @@ def constraints_of(request: CreateGrantRequest) -> GrantConstraints:
         encryption_context_equals=given.encryption_context_equals,
         source_arn=given.source_arn,
     )
+
+
+def terms_of(request: CreateGrantRequest) -> GrantTerms:
+    """What is to be granted: a grant that permits CreateGrant must not permit less."""
+    return GrantTerms(frozenset(request.operations), constraints_of(request))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
 
-from strongroom.aws.generated.enums import KeyUsageType
+from strongroom.aws.generated.enums import GrantOperation, KeyUsageType
 from strongroom.resources.iam import EntityKind
 from strongroom.resources.key_state import StateRule
+
+_GRANT_OPERATIONS = {f"kms:{operation}": operation for operation in GrantOperation}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,13 @@ class KeyTarget:
     cross_account: bool
     is_primary: bool = False
     """Whether it must be a multi-Region primary key; said before its state is judged."""
+    encryption_context: str | None = None
+    """The input's attribute with the encryption context that a symmetric key is used with."""
+    grant_operation: GrantOperation | None = field(init=False)
+    """What a grant must list to permit the action; None: no grant can."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "grant_operation", _GRANT_OPERATIONS.get(self.action))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +128,15 @@ NO_PERMISSION_NEEDED: Access = ()
 
 
 def on_key(
-    action: str, *, member: str = "key_id", aliases: bool = False, cross_account: bool = False
+    action: str,
+    *,
+    member: str = "key_id",
+    aliases: bool = False,
+    cross_account: bool = False,
+    encryption_context: str | None = None,
 ) -> Access:
     """One key, named by `member`."""
-    return (KeyTarget(action, member, aliases, None, cross_account),)
+    return (KeyTarget(action, member, aliases, None, cross_account, encryption_context=encryption_context),)
 
 
 def on_primary_key(action: str) -> Access:

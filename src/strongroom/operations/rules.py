@@ -15,3 +15,6 @@ class Rules:
     """Customer managed keys of an account in a Region, in any state: AWS's quota (adjustable there, too)."""
     regions: frozenset[str] | None = None
     """The Regions that are served, and so the ones a key can be replicated to. None: any."""
+    require_policy_principals: bool = True
+    """The users and roles that key policies and grants name must exist, as on AWS. Where nobody signs
+    (development), they need not, and a name that means nobody gives nobody anything."""

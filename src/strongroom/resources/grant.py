@@ -39,6 +39,14 @@ NO_CONSTRAINTS = GrantConstraints()
 
 
 @dataclass(frozen=True, slots=True)
+class GrantTerms:
+    """What a grant permits: these operations, under these constraints."""
+
+    operations: frozenset[GrantOperation]
+    constraints: GrantConstraints
+
+
+@dataclass(frozen=True, slots=True)
 class GrantReference:
     """What a grant token says: which grant, of which key. Not that the grant is still there."""
 

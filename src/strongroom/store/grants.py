@@ -25,6 +25,12 @@ _TO_GRANTEE = (
     .order_by(GRANTS.c.grant_id)
 )
 _IDS_TO_GRANTEE = _TO_GRANTEE.with_only_columns(GRANTS.c.grant_id)
+_TO_SERVICE = (
+    select(GRANTS)
+    .where(*_OF_KEY, GRANTS.c.grantee_service_principal == bindparam("grantee_principal"))
+    .order_by(GRANTS.c.grant_id)
+)
+_IDS_TO_SERVICE = _TO_SERVICE.with_only_columns(GRANTS.c.grant_id)
 _KEY_VERSION = select(KEYS.c.version).where(
     KEYS.c.region == bindparam("region"),
     KEYS.c.key_id == bindparam("key_id"),
@@ -120,17 +126,19 @@ def select_retirable_grants(
 def select_grants_to(
     connection: Connection, region: Region, key_id: KeyId, grantee_principal: str
 ) -> tuple[Grant, ...]:
-    """All grants of a key to one principal."""
+    """All grants of a key to one principal: an ARN, or the name of a service."""
     of = {"region": region, "key_id": key_id, "grantee_principal": grantee_principal}
-    return tuple(parse_grant(row) for row in connection.execute(_TO_GRANTEE, of))
+    wanted = _TO_GRANTEE if grantee_principal.startswith("arn:") else _TO_SERVICE
+    return tuple(parse_grant(row) for row in connection.execute(wanted, of))
 
 
 def select_grant_ids_to(
     connection: Connection, region: Region, key_id: KeyId, grantee_principal: str
 ) -> list[GrantId]:
-    """Their ids alone, from the index alone, in the same order."""
+    """Their ids alone, from an index alone unless it is a service's, in the same order."""
     of = {"region": region, "key_id": key_id, "grantee_principal": grantee_principal}
-    return [GrantId(grant_id) for grant_id in connection.execute(_IDS_TO_GRANTEE, of).scalars()]
+    wanted = _IDS_TO_GRANTEE if grantee_principal.startswith("arn:") else _IDS_TO_SERVICE
+    return [GrantId(grant_id) for grant_id in connection.execute(wanted, of).scalars()]
 
 
 def count_grants_of(connection: Connection, region: Region, key_id: KeyId) -> int:

@@ -205,7 +205,8 @@ class Store(IamStore, Protocol):
         ...
 
     async def list_grants_to(self, region: Region, key_id: KeyId, grantee_principal: str) -> Sequence[Grant]:
-        """All of a key's grants to one principal: what authorization asks. From memory, S2 permitting."""
+        """All of a key's grants to one principal, by its ARN, or a service's name: what authorization asks.
+        From memory, S2 permitting."""
         ...
 
     async def count_grants_of(self, region: Region, key_id: KeyId) -> int: ...

@@ -6,8 +6,10 @@ import time
 from typing import Any
 
 import pytest
+from tests.support.policy_facts import GivenValues
 from tests.unit.authorization.policies import (
     KEY_ARN,
+    KEY_ID,
     OTHER,
     OWNER,
     decide,
@@ -15,7 +17,6 @@ from tests.unit.authorization.policies import (
     root,
     root_arn,
     statement,
-    user,
 )
 
 from strongroom.authorization.decision import Reason, StatementReference
@@ -109,8 +110,8 @@ def test_explicit_deny_wins_wherever_it_stands() -> None:
     allow, deny = statement(Sid="a"), statement("Deny", Sid="d", Action="kms:Decrypt")
     for statements in ([allow, deny], [deny, allow], [deny, allow, allow]):
         decision = decide(policy(*statements), "kms:Decrypt")
-        assert (decision.allowed, decision.reason) == (False, Reason.EXPLICIT_DENY)
-        assert decision.statements == (StatementReference(statements.index(deny), "d"),)
+        assert (decision.allowed, decision.reason) == (False, Reason.DENIED_BY_KEY_POLICY)
+        assert decision.statements == (StatementReference(statements.index(deny), "d", "key policy"),)
     assert decide(policy(allow, deny), "kms:Encrypt").allowed
 
 
@@ -122,7 +123,10 @@ def test_decision_names_every_statement_that_decided() -> None:
     )
     decision = decide(text)
     assert decision.reason is Reason.KEY_POLICY_ALLOWS
-    assert decision.statements == (StatementReference(0, "yes"), StatementReference(2, None))
+    assert decision.statements == (
+        StatementReference(0, "yes", "key policy"),
+        StatementReference(2, None, "key policy"),
+    )
 
 
 def test_account_root_without_an_allow_has_no_right() -> None:
@@ -146,29 +150,36 @@ def test_other_account_on_operation_that_does_not_cross_is_denied_whatever_the_p
 
 
 @pytest.mark.parametrize(
-    "undecidable",
+    ("elements", "values", "applies"),
     [
-        {"Condition": {"StringEquals": {"kms:CallerAccount": OWNER}}},
-        {"Condition": {"Null": {"kms:ViaService": "true"}}},
-        {"Resource": "arn:aws:kms:*:*:key/${aws:userid}"},
-        {"Resource": ["*", "arn:aws:kms:*:*:key/${aws:userid}"]},
-        {"NotResource": "arn:aws:kms:*:*:key/${aws:userid}"},
+        ({"Condition": {"StringEquals": {"kms:CallerAccount": OWNER}}}, {"kms:CallerAccount": OWNER}, True),
+        ({"Condition": {"StringEquals": {"kms:CallerAccount": OWNER}}}, {"kms:CallerAccount": OTHER}, False),
+        ({"Condition": {"StringEquals": {"kms:CallerAccount": OWNER}}}, {}, False),
+        ({"Condition": {"Null": {"kms:ViaService": "true"}}}, {}, True),
+        ({"Condition": {"Null": {"kms:ViaService": "true"}}}, {"kms:ViaService": "s3"}, False),
+        ({"Resource": "arn:aws:kms:*:*:key/${aws:userid}"}, {"aws:userid": KEY_ID}, True),
+        ({"Resource": "arn:aws:kms:*:*:key/${aws:userid}"}, {"aws:userid": "other"}, False),
+        ({"Resource": "arn:aws:kms:*:*:key/${aws:userid}"}, {}, False),
     ],
     ids=str,
 )
-def test_statement_that_cannot_be_decided_never_allows_and_always_denies(undecidable: dict[str, Any]) -> None:
-    """INVARIANT Z2."""
-    assert decide(policy(statement(**undecidable))).reason is Reason.NO_KEY_POLICY_ALLOWS
-    assert decide(policy(statement(), statement("Deny", **undecidable))).reason is Reason.EXPLICIT_DENY
-    assert decide(policy(statement(), statement(**undecidable))).allowed
+def test_statement_with_a_condition_applies_when_the_request_fulfils_it(
+    elements: dict[str, Any], values: dict[str, str], applies: bool
+) -> None:
+    """INVARIANT Z2: for an Allow and for a Deny alike."""
+    given = GivenValues(values)
+    assert decide(policy(statement(**elements)), values=given).allowed is applies
+    denied = decide(policy(statement(), statement("Deny", **elements)), values=given)
+    assert (denied.reason is Reason.DENIED_BY_KEY_POLICY) is applies
+    assert denied.allowed is not applies
 
 
-def test_undecidable_deny_of_another_action_or_principal_does_not_apply() -> None:
-    condition = {"Bool": {"aws:SecureTransport": "false"}}
-    assert decide(policy(statement(), statement("Deny", Action="kms:Decrypt", Condition=condition))).allowed
-    assert decide(
-        policy(statement(), statement("Deny", Principal={"AWS": OTHER}, Condition=condition))
-    ).allowed
+def test_condition_key_with_two_values_in_the_request_denies() -> None:
+    """INVARIANT Z2: whichever were taken, a statement could be dodged or tricked."""
+    condition = {"StringEquals": {"kms:EncryptionContext:a": "1"}}
+    values = GivenValues(ambiguous="kms:encryptioncontext:a")
+    decision = decide(policy(statement(), statement("Deny", Condition=condition)), values=values)
+    assert (decision.allowed, decision.reason) == (False, Reason.AMBIGUOUS_CONDITION)
 
 
 @pytest.mark.parametrize(
@@ -188,12 +199,6 @@ def test_deny_not_principal_applies_unless_the_root_is_listed(principal: Any, ow
     """Source: IAM JSON policy elements, NotPrincipal."""
     text = policy(statement(), statement("Deny", NotPrincipal=principal))
     assert decide(text).allowed is not owner_denied
-
-
-def test_caller_that_is_no_root_is_denied() -> None:
-    """Users and roles come with IAM; until then nothing is decided for them."""
-    decision = decide(policy(statement(), statement(Principal={"AWS": user().arn})), caller=user())
-    assert (decision.allowed, decision.reason) == (False, Reason.NO_IDENTITY_POLICY_ALLOWS)
 
 
 def test_largest_policy_of_nasty_patterns_is_decided_in_bounded_time() -> None:

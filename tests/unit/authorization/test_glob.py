@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from strongroom.authorization.glob import compile_glob
+from strongroom.authorization.glob import ONE, _find_abreast, compile_glob, glob_of_pieces
 
 
 def matches_slowly(pattern: str, text: str) -> bool:
@@ -79,11 +79,41 @@ def test_glob_any_unicode_agrees_with_the_table(pattern: str, text: str) -> None
     assert compile_glob(pattern).matches(text) is matches_slowly(pattern, text)
 
 
+@given(st.text("ab?", min_size=1, max_size=60), st.text("ab", max_size=300), st.integers(0, 40), st.data())
+def test_find_abreast_agrees_with_place_by_place(
+    piece: str, text: str, start: int, data: st.DataObject
+) -> None:
+    piece = piece.replace("?", ONE)
+    if data.draw(st.booleans()):  # one that is there, or nearly
+        at = data.draw(st.integers(0, len(text)))
+        text = text[:at] + piece.replace(ONE, "b") + text[at:]
+    end = data.draw(st.integers(start, max(start, len(text))))
+    end = min(end, len(text))
+    slowly = next(
+        (
+            place
+            for place in range(start, end - len(piece) + 1)
+            if all(wanted in (ONE, text[place + i]) for i, wanted in enumerate(piece))
+        ),
+        -1,
+    )
+    assert _find_abreast(piece, text, start, end) == slowly
+
+
 @given(st.text(ALPHABET, max_size=20))
 def test_glob_text_without_wildcards_matches_itself_only(text: str) -> None:
     literal = text.replace("?", "")
     assert compile_glob(literal).matches(literal)
     assert not compile_glob(literal).matches(literal + "a")
+
+
+def test_glob_question_mark_that_is_meant_stands_beside_one_that_is_not() -> None:
+    """What a policy variable brings along is an ordinary character."""
+    glob = glob_of_pieces(["a" + ONE + "?", ""])
+    assert glob.matches("ab?")
+    assert not glob.matches("abc")
+    assert glob_of_pieces(["*?"]).matches("*?")
+    assert not glob_of_pieces(["*?"]).matches("ab")
 
 
 @pytest.mark.parametrize(

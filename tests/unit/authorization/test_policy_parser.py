@@ -45,6 +45,8 @@ def test_parse_policy_every_element_is_kept() -> None:
     (only,) = document.statements
     assert only.effect is Effect.DENY
     assert only.sid == "With spaces, as KMS allows"
+    assert only.principal is not None
+    assert only.resource is not None
     assert only.principal.negated
     assert only.principal.names == (
         (PrincipalKind.AWS, OWNER),
@@ -96,7 +98,9 @@ def test_parse_policy_accepted_forms_have_one_statement(text: str) -> None:
 )
 def test_parse_policy_principal_of_every_form_is_accepted(principal: Any) -> None:
     """Source: IAM JSON policy elements, Principal."""
-    assert parse_policy(policy(statement(Principal=principal))).statements[0].principal.names
+    read = parse_policy(policy(statement(Principal=principal))).statements[0].principal
+    assert read is not None
+    assert read.names
 
 
 @pytest.mark.parametrize(
@@ -234,7 +238,7 @@ def test_parse_policy_text_that_is_no_policy_is_refused(text: str) -> None:
     assert refused(text).code == MALFORMED
 
 
-PLAIN = policy(statement(Principal={"AWS": "*"}, Condition={"Bool": {"aws:a": "x"}}))
+PLAIN = policy(statement(Principal={"AWS": "*"}, Condition={"StringEquals": {"aws:a": "x"}}))
 
 
 @pytest.mark.parametrize(
@@ -281,7 +285,7 @@ def test_parse_policy_size_is_counted_in_bytes() -> None:
 
 def test_parse_policy_long_numbers_keep_every_digit() -> None:
     digits = "9" * 6000
-    text = policy(statement(Condition={"NumericEquals": {"aws:x": 1}})).replace(
+    text = policy(statement(Condition={"StringEquals": {"aws:x": 1}})).replace(
         '"aws:x": 1', f'"aws:x": {digits}'
     )
     assert parse_policy(text).statements[0].conditions[0].values == (digits,)

@@ -7,8 +7,12 @@ import dataclasses
 import pytest
 from tests.unit.identity.signed_requests import ACCOUNT, KEY, Desk, sign, signed_at
 
-from strongroom.authorization.evaluation import RequestContext, compile_policy, evaluate_key_policy
-from strongroom.authorization.key_policy import default_key_policy, parse_policy
+from strongroom.authorization.key_policy import (
+    compile_key_policy,
+    default_key_policy,
+    parse_policy,
+    try_lockout,
+)
 from strongroom.identity.principal import PrincipalType
 from strongroom.resources.identifiers import key_arn, partition_of
 
@@ -28,6 +32,5 @@ def test_root_of_bootstrap_in_any_partition_is_allowed_by_the_default_key_policy
     desk = Desk(signed_at(request))
     desk.access_keys.by_id[root.access_key_id] = root
     caller = desk.authenticate(request).principal
-    policy = compile_policy(parse_policy(default_key_policy(ACCOUNT, partition_of(region))))
-    context = RequestContext(caller, "kms:Encrypt", key_arn(region, ACCOUNT, KEY_ID), ACCOUNT, False)
-    assert evaluate_key_policy(policy, context).allowed
+    policy = compile_key_policy(parse_policy(default_key_policy(ACCOUNT, partition_of(region))))
+    assert try_lockout(caller, policy, key_arn(region, ACCOUNT, KEY_ID), ACCOUNT).passed

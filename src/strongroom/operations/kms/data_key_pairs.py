@@ -93,7 +93,9 @@ GENERATE_DATA_KEY_PAIR = Operation(
     input=GenerateDataKeyPairRequest,
     output=GenerateDataKeyPairResponse,
     check=None,
-    access=on_key("kms:GenerateDataKeyPair", aliases=True, cross_account=True),
+    access=on_key(
+        "kms:GenerateDataKeyPair", aliases=True, cross_account=True, encryption_context="encryption_context"
+    ),
     states=USABLE_FOR_CRYPTOGRAPHY,
     usage=KeyUsageType.ENCRYPT_DECRYPT,
     read_only=True,
@@ -108,7 +110,12 @@ GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT = Operation(
     input=GenerateDataKeyPairWithoutPlaintextRequest,
     output=GenerateDataKeyPairWithoutPlaintextResponse,
     check=None,
-    access=on_key("kms:GenerateDataKeyPairWithoutPlaintext", aliases=True, cross_account=True),
+    access=on_key(
+        "kms:GenerateDataKeyPairWithoutPlaintext",
+        aliases=True,
+        cross_account=True,
+        encryption_context="encryption_context",
+    ),
     states=USABLE_FOR_CRYPTOGRAPHY,
     usage=KeyUsageType.ENCRYPT_DECRYPT,
     read_only=True,

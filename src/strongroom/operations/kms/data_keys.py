@@ -99,7 +99,9 @@ GENERATE_DATA_KEY = Operation(
     input=GenerateDataKeyRequest,
     output=GenerateDataKeyResponse,
     check=check_data_key_length,
-    access=on_key("kms:GenerateDataKey", aliases=True, cross_account=True),
+    access=on_key(
+        "kms:GenerateDataKey", aliases=True, cross_account=True, encryption_context="encryption_context"
+    ),
     states=USABLE_FOR_CRYPTOGRAPHY,
     usage=KeyUsageType.ENCRYPT_DECRYPT,
     read_only=True,
@@ -114,7 +116,12 @@ GENERATE_DATA_KEY_WITHOUT_PLAINTEXT = Operation(
     input=GenerateDataKeyWithoutPlaintextRequest,
     output=GenerateDataKeyWithoutPlaintextResponse,
     check=check_data_key_length,
-    access=on_key("kms:GenerateDataKeyWithoutPlaintext", aliases=True, cross_account=True),
+    access=on_key(
+        "kms:GenerateDataKeyWithoutPlaintext",
+        aliases=True,
+        cross_account=True,
+        encryption_context="encryption_context",
+    ),
     states=USABLE_FOR_CRYPTOGRAPHY,
     usage=KeyUsageType.ENCRYPT_DECRYPT,
     read_only=True,

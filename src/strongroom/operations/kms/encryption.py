@@ -205,7 +205,7 @@ ENCRYPT = Operation(
     input=EncryptRequest,
     output=EncryptResponse,
     check=None,
-    access=on_key("kms:Encrypt", aliases=True, cross_account=True),
+    access=on_key("kms:Encrypt", aliases=True, cross_account=True, encryption_context="encryption_context"),
     states=USABLE_FOR_CRYPTOGRAPHY,
     usage=KeyUsageType.ENCRYPT_DECRYPT,
     read_only=True,
@@ -221,7 +221,14 @@ DECRYPT = Operation(
     output=DecryptResponse,
     check=check_ciphertext,
     access=(
-        KeyTarget("kms:Decrypt", "key_id", aliases=True, ciphertext="ciphertext_blob", cross_account=True),
+        KeyTarget(
+            "kms:Decrypt",
+            "key_id",
+            aliases=True,
+            ciphertext="ciphertext_blob",
+            cross_account=True,
+            encryption_context="encryption_context",
+        ),
     ),
     states=USABLE_FOR_CRYPTOGRAPHY,
     usage=None,  # a key of another usage gets IncorrectKeyException, not InvalidKeyUsage (recorded on AWS)
@@ -238,8 +245,22 @@ RE_ENCRYPT = Operation(
     output=ReEncryptResponse,
     check=check_ciphertext,
     access=(
-        KeyTarget("kms:ReEncryptFrom", "source_key_id", True, "ciphertext_blob", cross_account=True),
-        KeyTarget("kms:ReEncryptTo", "destination_key_id", True, None, cross_account=True),
+        KeyTarget(
+            "kms:ReEncryptFrom",
+            "source_key_id",
+            aliases=True,
+            ciphertext="ciphertext_blob",
+            cross_account=True,
+            encryption_context="source_encryption_context",
+        ),
+        KeyTarget(
+            "kms:ReEncryptTo",
+            "destination_key_id",
+            aliases=True,
+            ciphertext=None,
+            cross_account=True,
+            encryption_context="destination_encryption_context",
+        ),
     ),
     states=USABLE_FOR_CRYPTOGRAPHY,
     usage=None,  # a source of another usage gets IncorrectKeyException (recorded on AWS); `run` says both

@@ -36,7 +36,9 @@ from strongroom.operations.operation import (
     records,
 )
 from strongroom.operations.pagination import cut_page, parse_marker, render_marker
+from strongroom.operations.policy_principals import bind_principal, is_unbindable
 from strongroom.resources.grant import NO_CONSTRAINTS, Grant, GrantFilter, GrantId, new_grant_id
+from strongroom.resources.iam import UniqueId
 from strongroom.resources.identifiers import key_arn
 from strongroom.resources.key_state import ANY_STATE, GRANTABLE
 from strongroom.store.interface import LimitReached
@@ -53,6 +55,8 @@ async def prepare_grant(call: Call, request: CreateGrantRequest) -> Grant:
     """The grant that is asked for, if the key can have it."""
     key = call.key
     check_grant_fits(request, key)
+    grantee_id = await _bind(call, request.grantee_principal)
+    retiring_id = await _bind(call, request.retiring_principal)
     if request.dry_run and await call.rooms.store.count_grants_of(key.region, key.key_id) >= (
         GRANTS_PER_KEY_MAX
     ):
@@ -71,7 +75,19 @@ async def prepare_grant(call: Call, request: CreateGrantRequest) -> Grant:
         operations=ordered(request.operations),
         constraints=constraints_of(request),
         created_at=call.rooms.clock.now(),
+        grantee_id=grantee_id,
+        retiring_id=retiring_id,
     )
+
+
+async def _bind(call: Call, principal: str | None) -> UniqueId | None:
+    """Whom the ARN means now. Raises InvalidArnException for nobody, if the rules ask for principals."""
+    if principal is None or is_unbindable(principal):
+        return None
+    unique_id = await bind_principal(call.rooms.store, principal)
+    if unique_id is None and call.rooms.rules.require_policy_principals:
+        raise grant_refusals.invalid_principal(principal)
+    return unique_id
 
 
 async def create_grant(call: Call, request: CreateGrantRequest, grant: Grant) -> CreateGrantResponse:

@@ -64,8 +64,8 @@ async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyReques
 async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse:
     key_id = new_multi_region_key_id() if request.multi_region else new_key_id()
     arn = key_arn(call.region, call.account_id, key_id)
-    policy = policy_of_new_key(
-        call.principal, arn, request.policy, bypass_lockout=bool(request.bypass_policy_lockout_safety_check)
+    policy, policy_principals = await policy_of_new_key(
+        call, arn, request.policy, bypass_lockout=bool(request.bypass_policy_lockout_safety_check)
     )
     tags = merge_tags({}, request.tags or [])
     origin = request.origin or OriginType.AWS_KMS
@@ -105,6 +105,7 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
         primary_region=call.region if request.multi_region else None,
         custom_key_store_id=None if place is None else place.custom_key_store_id,
         xks_key_id=request.xks_key_id,
+        policy_principals=policy_principals,
     )
     try:
         if place is not None:

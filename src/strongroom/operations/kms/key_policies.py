@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from strongroom.authorization.key_policy import check_lockout, parse_policy
 from strongroom.aws import refusals
 from strongroom.aws.generated.shapes import (
     GetKeyPolicyRequest,
@@ -16,6 +15,7 @@ from strongroom.aws.generated.shapes import (
 from strongroom.operations.context import Call
 from strongroom.operations.operation import Operation, on_key, records
 from strongroom.operations.pagination import parse_marker
+from strongroom.operations.policy_principals import judge_key_policy, render_key_policy
 from strongroom.resources.key_state import ANY_STATE
 
 POLICY_NAME = "default"
@@ -24,7 +24,8 @@ POLICY_NAME = "default"
 async def get_key_policy(call: Call, request: GetKeyPolicyRequest) -> GetKeyPolicyResponse:
     if request.policy_name not in (None, POLICY_NAME):
         raise refusals.no_such_policy_name()
-    return GetKeyPolicyResponse(policy=call.key.policy, policy_name=POLICY_NAME)
+    policy = await render_key_policy(call.rooms.store, call.key)
+    return GetKeyPolicyResponse(policy=policy, policy_name=POLICY_NAME)
 
 
 async def put_key_policy(call: Call, request: PutKeyPolicyRequest) -> None:
@@ -32,10 +33,11 @@ async def put_key_policy(call: Call, request: PutKeyPolicyRequest) -> None:
         raise refusals.ram_policy()
     if request.policy_name not in (None, POLICY_NAME):
         raise refusals.no_such_policy_name()
-    parse_policy(request.policy)
-    if not request.bypass_policy_lockout_safety_check:
-        check_lockout(call.principal, request.policy, call.key.arn, call.key.account_id)
-    await call.rooms.store.update_key(replace(call.key, policy=request.policy))
+    key = call.key
+    principals = await judge_key_policy(
+        call, request.policy, key.arn, bypass_lockout=bool(request.bypass_policy_lockout_safety_check)
+    )
+    await call.rooms.store.update_key(replace(key, policy=request.policy, policy_principals=principals))
 
 
 async def list_key_policies(call: Call, request: ListKeyPoliciesRequest) -> ListKeyPoliciesResponse:

@@ -51,8 +51,8 @@ async def _new_replica(call: Call, request: ReplicateKeyRequest, region: Region)
     """The record of a new replica: the primary's shared properties, and its own of the request."""
     primary, rooms = call.key, call.rooms
     arn = key_arn(region, primary.account_id, primary.key_id)
-    policy = policy_of_new_key(
-        call.principal, arn, request.policy, bypass_lockout=bool(request.bypass_policy_lockout_safety_check)
+    policy, policy_principals = await policy_of_new_key(
+        call, arn, request.policy, bypass_lockout=bool(request.bypass_policy_lockout_safety_check)
     )
     tags = merge_tags({}, request.tags or [])
     copied = [
@@ -66,6 +66,7 @@ async def _new_replica(call: Call, request: ReplicateKeyRequest, region: Region)
         description=request.description or "",
         key_state=KeyState.CREATING,
         policy=policy,
+        policy_principals=policy_principals,
         created_at=rooms.clock.now(),
         current_material_id=None
         if primary.origin is OriginType.EXTERNAL  # it comes with the first import

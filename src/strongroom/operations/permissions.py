@@ -1,0 +1,128 @@
+"""The permissions of one request: each is a question of its own to the authorizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from strongroom.attestation.verification import Recipient
+from strongroom.authorization.ask import NO_VALUES, Ask, ConditionValues
+from strongroom.authorization.decision import denial, require_allowed
+from strongroom.aws import refusals
+from strongroom.aws.generated.enums import GrantOperation
+from strongroom.identity.http_request import HttpRequest
+from strongroom.identity.principal import AuthenticatedRequest
+from strongroom.operations.condition_values import RequestConditions
+from strongroom.operations.context import Rooms
+from strongroom.operations.encryption_algorithms import SYMMETRIC_KEY
+from strongroom.operations.grant_rules import terms_of
+from strongroom.operations.operation import AliasedKeyTarget, GrantTarget, KeyTarget, RelatedKeyTarget
+from strongroom.resources.grant import Grant
+from strongroom.resources.key import Key
+
+_CREATE_GRANT = GrantOperation.CREATE_GRANT
+_NO_ENCRYPTION_CONTEXT: Mapping[str, str] = MappingProxyType({})
+
+
+class Permissions:
+    """Asks for one request, and refuses in AWS's words. `keys` are the KMS keys that the road has resolved.
+
+    Every method raises ApiError AccessDeniedException unless the action is allowed.
+    """
+
+    __slots__ = ("_authenticated", "_http", "_recipient", "_request", "_rooms", "values")
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        http: HttpRequest,
+        authenticated: AuthenticatedRequest,
+        request: Any,
+        recipient: Recipient | None,
+    ) -> None:
+        self._rooms = rooms
+        self._http = http
+        self._authenticated = authenticated
+        self._request = request
+        self._recipient = recipient
+        self.values: ConditionValues = NO_VALUES
+        """The condition keys of the last permission that was asked for."""
+
+    def _find_values(
+        self, action: str, keys: Sequence[Key], key: Key | None, grant: Grant | None = None
+    ) -> ConditionValues:
+        """The one place where it is decided what policies may ask of a request under conditions."""
+        self.values = RequestConditions(
+            self._rooms,
+            self._http,
+            self._authenticated,
+            action,
+            self._request,
+            keys,
+            key,
+            recipient=self._recipient,
+            grant=grant,
+        )
+        return self.values
+
+    async def require_key(self, target: KeyTarget, key: Key, keys: Sequence[Key]) -> None:
+        """The key that the request names by a member or by its ciphertext."""
+        principal, request = self._authenticated.principal, self._request
+        operation = target.grant_operation
+        context = None
+        if target.encryption_context is not None and key.key_spec is SYMMETRIC_KEY:
+            context = getattr(request, target.encryption_context) or _NO_ENCRYPTION_CONTEXT
+        decision = await self._rooms.authorizer.authorize_key(
+            Ask(
+                principal,
+                target.action,
+                key.arn,
+                key.account_id,
+                self._find_values(target.action, keys, key),
+                key,
+                target.cross_account,
+                operation,
+                context,
+                terms_of(request) if operation is _CREATE_GRANT else None,
+            )
+        )
+        if decision.allowed:
+            return
+        named: str | None = getattr(request, target.member)
+        if named is None:
+            raise refusals.ciphertext_key_inaccessible()
+        if key.account_id != principal.account_id:
+            # What a stranger hears is the same as for a key or alias that does not exist (key_lookup.py).
+            raise refusals.access_denied_by_resource(principal.arn, target.action, named)
+        raise denial(decision, principal, target.action, key.arn)
+
+    async def require_further_key(
+        self, target: AliasedKeyTarget | RelatedKeyTarget, key: Key, keys: Sequence[Key]
+    ) -> None:
+        """A key that the request does not name itself."""
+        principal, action = self._authenticated.principal, target.action
+        values = self._find_values(action, keys, key)
+        asked = Ask(principal, action, key.arn, key.account_id, values, key)
+        require_allowed(await self._rooms.authorizer.authorize_key(asked), principal, action, key.arn)
+
+    async def require_retirement(
+        self, target: GrantTarget, key: Key, grant: Grant, keys: Sequence[Key]
+    ) -> None:
+        """The grant itself says who may retire it."""
+        principal, action = self._authenticated.principal, target.action
+        values = self._find_values(action, keys, key, grant)
+        asked = Ask(principal, action, key.arn, key.account_id, values, key, cross_account=True)
+        decision = await self._rooms.authorizer.authorize_retirement(asked, grant)
+        if not decision.allowed and key.account_id != principal.account_id:
+            # As for a grant that does not exist (grant_lookup.py).
+            raise refusals.access_denied_by_resource(principal.arn, action, key.arn)
+        require_allowed(decision, principal, action, key.arn)
+
+    async def require_by_identity(self, action: str, resource_arn: str, keys: Sequence[Key]) -> None:
+        """What has no policy of its own, in the caller's account: `*`, an alias, a new key, IAM."""
+        principal = self._authenticated.principal
+        values = self._find_values(action, keys, None)
+        asked = Ask(principal, action, resource_arn, principal.account_id, values)
+        decision = await self._rooms.authorizer.authorize_resource(asked)
+        require_allowed(decision, principal, action, resource_arn)
