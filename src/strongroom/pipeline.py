@@ -46,10 +46,13 @@ from strongroom.operations.key_lookup import (
     resolve_key_target,
 )
 from strongroom.operations.operation import (
+    AccountTarget,
     AliasedKeyTarget,
+    AliasTarget,
     EntityTarget,
     GrantTarget,
     KeyTarget,
+    NewKeyTarget,
     Operation,
     Rehearsed,
     RelatedKeyTarget,

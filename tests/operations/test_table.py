@@ -46,6 +46,18 @@ def test_every_target_names_a_member_of_the_input() -> None:
                 assert target.ciphertext in operation.input.__struct_fields__
 
 
+def test_every_encryption_context_of_an_input_is_declared_for_the_key_that_it_is_for() -> None:
+    """Grants' constraints are compared with what is declared, and with nothing else."""
+    for operation in KMS_OPERATIONS.values():
+        members = {
+            field.name
+            for field in msgspec.structs.fields(operation.input)
+            if field.name.endswith("encryption_context")
+        }
+        declared = [target.encryption_context for target in operation.access if isinstance(target, KeyTarget)]
+        assert members == {member for member in declared if member is not None}, operation.name
+
+
 def test_every_change_that_takes_a_dry_run_is_rehearsed() -> None:
     """A dry run of another change would check nothing and say that it would succeed."""
     for operation in KMS_OPERATIONS.values():

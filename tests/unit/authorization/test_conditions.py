@@ -148,9 +148,11 @@ def test_typed_operator_request_value_of_another_type_matches_nothing(operator: 
 )
 def test_condition_policy_value_that_cannot_be_read_is_refused(operator: str, value: str) -> None:
     """INVARIANT Z4: a Deny that could never match would be skipped for ever."""
+    readable = {"Null": "true"}.get(operator) or OPERATORS[operator][0]
     for prefix in ("", "ForAllValues:", "ForAnyValue:"):
+        assert compiled(prefix + operator, readable)
         with pytest.raises(PolicyError):
-            compiled(prefix + operator, "a" if operator.startswith("String") else "true", value)
+            compiled(prefix + operator, readable, value)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +251,7 @@ def test_condition_key_case_does_not_count() -> None:
         pytest.param("ArnEquals", "arn:aws:s3:::B", "arn:aws:s3:::b", False, id="ARN-case-counts"),
         pytest.param("ArnLike", "*", "arn:aws:s3:::b", True, id="star-is-every-ARN"),
         pytest.param("ArnLike", "*", "alice", False, id="star-is-no-other-text"),
+        pytest.param("ArnLike", "*", "a:b:c:d:e:f", False, id="six-parts-are-no-ARN"),
         pytest.param("ArnNotLike", "*", "arn:aws:s3:::b", False, id="Yulin-1069-ArnNotLike-is-known"),
     ],
 )

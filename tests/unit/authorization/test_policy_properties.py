@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.policy_facts import FactsInMemory
 from tests.unit.authorization.policies import (
@@ -153,6 +153,7 @@ def test_decision_reference_names_statements_of_the_deciding_effect(
     assert effects == expected
 
 
+@settings(deadline=None)  # thirty questions each
 @given(st.lists(st.tuples(policies, actions, callers, st.booleans()), min_size=1, max_size=12), st.randoms())
 def test_authorizer_any_questions_in_any_order_agree_with_fresh_decisions(
     questions: list[tuple[list[dict[str, Any]], str, AuthenticatedPrincipal, bool]], random: Any

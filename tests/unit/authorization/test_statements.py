@@ -208,6 +208,17 @@ def test_compiled_policy_says_what_it_looks_at() -> None:
             "aws:x",
             id="variables",
         ),
+        pytest.param(
+            {"Condition": {"StringLike": {"aws:x": ["*" + "?a" * 900 + "b*"] * 8}}}, "aws:x", id="long-marks"
+        ),
+        pytest.param(
+            {"Condition": {"StringLike": {"aws:x": ["*?${aws:z}b*"] * 60}}}, "aws:x", id="long-variables"
+        ),
+        pytest.param(
+            {"Condition": {"StringLike": {"aws:x": ["${aws:z}" * 1500 + "*"] * 3}}},
+            "aws:x",
+            id="many-variables",
+        ),
     ],
 )
 def test_hostile_pattern_is_decided_in_bounded_time(elements: dict[str, Any], key: str) -> None:
