@@ -6,7 +6,8 @@
 Each step works from what the operation declares (operations/operation.py), so no operation can
 forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
 
-    T1  no operation runs before its caller is authenticated and every one of its targets is allowed
+    T1  no operation runs before its caller is authenticated and every one of its targets is allowed; who
+        asks is said by a signature, of AssumeRoleWithWebIdentity alone by the token in it
     T2  refusals come in the order of the steps above
     T3  every answer, refused ones included, has exactly one record, accepted before the answer leaves
         (what else a request did in another Region has one of its own)
@@ -30,6 +31,7 @@ from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.enums import OriginType
 from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.clock import Clock
+from strongroom.federation.web_identity_token import WebIdentity
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedRequest
 from strongroom.identity.user_identity import user_identity_of
@@ -56,6 +58,7 @@ from strongroom.operations.operation import (
     Operation,
     Rehearsed,
     RelatedKeyTarget,
+    RoleTarget,
     Target,
 )
 from strongroom.operations.permissions import Permissions
@@ -63,7 +66,10 @@ from strongroom.operations.plan import Plan, record_material, record_request, re
 from strongroom.operations.recipients import read_recipient, record_recipient
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.resource_arns import resource_arn_of
+from strongroom.operations.role_assumption import Assumption, resolve_assumption
+from strongroom.operations.session_limits import require_session_may_call
 from strongroom.operations.turns import Turns
+from strongroom.operations.web_identities import authenticate_web_identity
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
 from strongroom.resources.identifiers import Region
@@ -119,6 +125,7 @@ class Trip:
     """What is known of one request so far; the record is made of it."""
 
     __slots__ = (
+        "assumption",
         "authenticated",
         "error",
         "event_id",
@@ -133,6 +140,7 @@ class Trip:
         "request",
         "request_id",
         "response",
+        "web_identity",
     )
 
     def __init__(self, http: HttpRequest, name: str, plan: Plan | None, request_id: str) -> None:
@@ -144,6 +152,8 @@ class Trip:
         self.request: Any = None
         self.grants: tuple[GrantReference, ...] = ()
         self.recipient: Recipient | None = None
+        self.assumption: Assumption | None = None
+        self.web_identity: WebIdentity | None = None
         self.keys: tuple[Key, ...] = ()
         self.related_events: tuple[RelatedEvent, ...] = ()
         self.response: msgspec.Struct | None = None
@@ -186,7 +196,8 @@ class Pipeline:
             plan = await self._travel(trip, codec, service)
             body = codec.encode(plan.operation, trip.response, trip.request_id)
         except Exception as raised:
-            trip.error = in_words_of(service, translate(raised), trip.authenticated is not None)
+            is_about_signature = trip.authenticated is None and (trip.plan is None or trip.plan.is_signed)
+            trip.error = in_words_of(service, translate(raised), not is_about_signature)
         try:
             recorded = self._record(trip, service)
             if recorded is not None:
@@ -208,9 +219,11 @@ class Pipeline:
         return Answer(200, codec.content_type, body, trip.request_id)
 
     async def _travel(self, trip: Trip, codec: Codec, service: str) -> Plan:
+        plan = trip.plan
+        if plan is not None and not plan.is_signed:
+            return await self._travel_unsigned(trip, plan, codec)
         authenticated = await self._authenticator.authenticate(trip.http)
         trip.authenticated = authenticated
-        plan = trip.plan
         if plan is None:
             if service in QUERY_SERVICES:  # whether AWS has it or not
                 raise query_refusals.unknown_action(service, trip.name)
@@ -222,6 +235,7 @@ class Pipeline:
             raise signature_refusals.wrong_scope([signature_refusals.region_sentence()])
         if authenticated.service != service:
             raise signature_refusals.wrong_scope([signature_refusals.service_sentence(service)])
+        require_session_may_call(authenticated.principal, plan.operation)
         request: Any = codec.decode(plan.operation, trip.http.body)
         trip.request = request
         self._admit(trip, plan, authenticated, request)
@@ -244,6 +258,18 @@ class Pipeline:
         finally:
             self._turns.give()
         raise refusals.internal()
+
+    async def _travel_unsigned(self, trip: Trip, plan: Plan, codec: Codec) -> Plan:
+        """The road of AssumeRoleWithWebIdentity: the caller is who the token in the request says, whatever
+        else the request may carry in the way of credentials."""
+        request: Any = codec.decode(plan.operation, trip.http.body)
+        trip.request = request
+        if plan.operation.check is not None:
+            plan.operation.check(request)
+        authenticated, trip.web_identity = await authenticate_web_identity(self._rooms, request)
+        trip.authenticated = authenticated
+        trip.response = await self._run(trip, plan, authenticated, request)
+        return plan
 
     def _admit(self, trip: Trip, plan: Plan, authenticated: AuthenticatedRequest, request: Any) -> None:
         """What is judged by the request alone, before any key is looked up."""
@@ -291,7 +317,16 @@ class Pipeline:
             else:  # nearly always
                 require_states(operation.states, plan, call_keys, rooms.clock)
         call = Call(
-            principal, region, call_keys, rooms, trip.grants, grant, trip.recipient, values=permissions.values
+            principal,
+            region,
+            call_keys,
+            rooms,
+            trip.grants,
+            grant,
+            trip.recipient,
+            assumption=trip.assumption,
+            web_identity=trip.web_identity,
+            values=permissions.values,
         )
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
@@ -322,6 +357,10 @@ class Pipeline:
             trip.keys = tuple(keys)
             await permissions.require_retirement(target, key, grant, trip.keys)
             return grant
+        elif isinstance(target, RoleTarget):
+            assumption = await resolve_assumption(rooms.store, request, principal, region, trip.web_identity)
+            await permissions.require_assumption(target, assumption)  # INVARIANT T1
+            trip.assumption = assumption
         elif isinstance(target, EntityTarget):
             entity_arn = await entity_arn_of(rooms.store, target, request, principal, region)
             await permissions.require_by_identity(target.action, entity_arn, trip.keys)
@@ -417,20 +456,25 @@ class Pipeline:
             source_ip=http.source_ip,
             user_agent=http.fields.get(b"user-agent", b"").decode("latin-1"),
             read_only=plan is None or plan.operation.read_only,
-            resources=[(key.arn, key.account_id) for key in trip.keys]
-            if related is None
-            else related.resources,
+            resources=_resources(trip) if related is None else related.resources,
             recipient_account_id=_recipient_account_id(trip),
             tls_details=None,
         )
 
 
+def _resources(trip: Trip) -> list[tuple[str, str]]:
+    """What the request was about: keys, or the role that was assumed."""
+    if trip.assumption is not None and trip.assumption.role is not None:
+        return [(trip.assumption.role_arn, trip.assumption.role.account_id)]
+    return [(key.arn, key.account_id) for key in trip.keys]
+
+
 def _recipient_account_id(trip: Trip) -> str:
-    """The caller's account; a service has none, so that of the key it uses."""
+    """The caller's account; a service and a web identity have none, so that of the key or role."""
     if trip.authenticated is None:
         return ""
     account_id = trip.authenticated.principal.account_id
-    return account_id or next((str(key.account_id) for key in trip.keys), "")
+    return account_id or next((account for _, account in _resources(trip)), "")
 
 
 def _additional_data(trip: Trip) -> Mapping[str, object] | None:

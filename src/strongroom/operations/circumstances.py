@@ -13,6 +13,7 @@ from strongroom.aws.generated.shapes import CreateGrantRequest
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.operations.context import Rooms
+from strongroom.operations.role_assumption import Assumption
 from strongroom.resources.grant import Grant
 from strongroom.resources.key import Key
 
@@ -33,12 +34,14 @@ class Circumstances:
     `action` is as AWS spells it, one of the permissions that the operation of `request` needs. `keys` are
     the KMS keys that the road has resolved so far; `key` is the one that is asked about, and None where
     that is an alias, the account or a key that does not exist yet. `recipient` is the verified one.
-    `grant` is what RetireGrant names. Concurrency: one request's own.
+    `grant` is what RetireGrant names, `assumption` what AssumeRole and its kin ask for.
+    Concurrency: one request's own.
     """
 
     __slots__ = (
         "_now",
         "action",
+        "assumption",
         "authenticated",
         "grant",
         "http",
@@ -62,6 +65,7 @@ class Circumstances:
         *,
         recipient: Recipient | None = None,
         grant: Grant | None = None,
+        assumption: Assumption | None = None,
     ) -> None:
         self.rooms = rooms
         self.http = http
@@ -72,7 +76,8 @@ class Circumstances:
         self.key = key
         self.recipient = recipient
         self.grant = grant
-        self.known: dict[str, Values] = {}
+        self.assumption = assumption
+        self.known: dict[str, Values] = {} if assumption is None else dict(assumption.claims)
         self._now: datetime | None = None
 
     @property

@@ -1,8 +1,9 @@
 """The values of every condition key, for one question to the authorizer.
 
-Tables from a condition key in lower case to what finds its values: KMS's own (kms_condition_keys.py), AWS's
-global ones (global_condition_keys.py), and those of both that are looked up in the store
-(condition_look_ups.py). A key in none of them has no value, as on AWS.
+Tables from a condition key in lower case to what finds its values: KMS's own (kms_condition_keys.py), STS's
+(sts_condition_keys.py), AWS's global ones (global_condition_keys.py), and those that are looked up in the
+store (condition_look_ups.py); those of a web identity come with its token. A key in none of them has no
+value, as on AWS.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from strongroom.operations.circumstances import Circumstances, Values
 from strongroom.operations.condition_look_ups import LOOK_UPS, PREFIX_LOOK_UPS
 from strongroom.operations.global_condition_keys import GLOBAL_KEYS, GLOBAL_PREFIXES
 from strongroom.operations.kms_condition_keys import KMS_KEYS, KMS_PREFIXES
+from strongroom.operations.sts_condition_keys import STS_KEYS
 
 T = TypeVar("T")
 
-_KEYS: Final = {**KMS_KEYS, **GLOBAL_KEYS}
+_KEYS: Final = {**KMS_KEYS, **STS_KEYS, **GLOBAL_KEYS}
 _PREFIXES: Final = {**KMS_PREFIXES, **GLOBAL_PREFIXES}
 
 
