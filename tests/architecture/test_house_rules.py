@@ -118,3 +118,18 @@ def test_requirements_installed_into_one_environment_agree(name: str) -> None:
         for package in base.keys() & other
         if base[package] != other[package]
     } == {}
+
+
+def test_c_functions_are_called_where_the_house_says() -> None:
+    """ctypes checks nothing: a wrong declaration corrupts memory."""
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"^\s*(import|from) (ctypes|cffi|_ctypes)\b", path.read_text(), re.MULTILINE)
+    }
+    assert found == {
+        "audit/process.py",
+        "boundary/sandbox.py",
+        "boundary/software/libcrypto.py",
+        "processes/spawn.py",
+    }

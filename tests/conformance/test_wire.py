@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from tests.conformance.raw_calls import AMZ_JSON, RawAnswer, call, open_authorization, send
 from tests.support.server import ACCOUNT, Server
+from tests.support.sm2 import IS_OFFERED
 
 SIGNED = {"Authorization": open_authorization()}
 TARGET = "X-Amz-Target"
@@ -104,10 +105,18 @@ def test_errors_that_aws_sends_without_a_message_have_none(server: Server) -> No
     require_aws_json(answer, "UnknownOperationException", message=False)
 
 
-def test_what_is_not_built_says_so(server: Server) -> None:
-    answer = call(server, "CreateKey", KeySpec="SM2", KeyUsage="SIGN_VERIFY")
-    require_aws_json(answer, "UnsupportedOperationException", message=True)
-    assert answer.content["message"] == "KeySpec SM2 is not supported by this server."
+def test_sm2_key_signs_where_the_system_has_it_and_is_refused_where_not(server: Server) -> None:
+    made = call(server, "CreateKey", KeySpec="SM2", KeyUsage="SIGN_VERIFY")
+    if not IS_OFFERED:
+        require_aws_json(made, "UnsupportedOperationException", message=True)
+        assert made.content["message"] == "KeySpec SM2 is not supported by this server."
+        return
+    key_id = made.content["KeyMetadata"]["KeyId"]
+    request = {"KeyId": key_id, "Message": "dGV4dA==", "SigningAlgorithm": "SM2DSA"}
+    signature = call(server, "Sign", **request).content["Signature"]
+    assert call(server, "Verify", **request, Signature=signature).content["SignatureValid"] is True
+    answer = call(server, "Verify", **request, Signature="dGV4dA==")
+    require_aws_json(answer, "KMSInvalidSignatureException", message=False)
 
 
 def test_request_without_credentials_is_told_so(server: Server) -> None:

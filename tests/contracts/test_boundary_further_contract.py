@@ -20,6 +20,7 @@ from tests.support.running_boundary import (
     binding,
     together,
 )
+from tests.support.sm2 import needs_sm2
 
 from strongroom.boundary.interface import (
     Boundary,
@@ -58,6 +59,50 @@ def test_sign_and_verify_agree_and_the_public_key_stays_the_same(run: Run) -> No
         public_key = await boundary.get_public_key(token, KEY_ID)
         await boundary.forget_key(KEY_ID, REGION)
         assert await boundary.get_public_key(token, KEY_ID) == public_key
+
+    run(test)
+
+
+@needs_sm2
+def test_sm2_key_signs_and_another_encrypts(run: Run) -> None:
+    async def test(boundary: Boundary) -> None:
+        signing = replace(SIGNING, key_spec="SM2")
+        token = (await boundary.generate_key(signing)).exported_token
+        for message, message_type in ((b"message", "RAW"), (bytes(range(32)), "DIGEST")):
+            signature = await boundary.sign(token, KEY_ID, message, message_type, "SM2DSA")
+            await boundary.verify(token, KEY_ID, message, message_type, "SM2DSA", signature)
+            with pytest.raises(SignatureRefused):
+                await boundary.verify(token, KEY_ID, message[::-1], message_type, "SM2DSA", signature)
+        with pytest.raises(BoundaryRefused):
+            await boundary.encrypt_asymmetric(token, KEY_ID, b"x", "SM2PKE")
+        token = (await boundary.generate_key(replace(signing, key_usage="ENCRYPT_DECRYPT"))).exported_token
+        ciphertext = await boundary.encrypt_asymmetric(token, KEY_ID, b"text", "SM2PKE")
+        await boundary.forget_key(KEY_ID, REGION)
+        assert await boundary.decrypt_asymmetric(token, KEY_ID, ciphertext, "SM2PKE") == b"text"
+        for wrong in (b"", ciphertext[:-1], ciphertext + b"\0", bytes(len(ciphertext))):
+            with pytest.raises(CiphertextRefused):
+                await boundary.decrypt_asymmetric(token, KEY_ID, wrong, "SM2PKE")
+        for plaintext in (b"", bytes(1025)):
+            with pytest.raises(PlaintextRefused):
+                await boundary.encrypt_asymmetric(token, KEY_ID, plaintext, "SM2PKE")
+
+    run(test)
+
+
+def test_key_spec_that_is_not_offered_is_refused_before_there_is_a_key(run: Run) -> None:
+    async def test(boundary: Boundary) -> None:
+        for offered in (
+            "SYMMETRIC_DEFAULT",
+            "RSA_2048",
+            "ECC_NIST_P256",
+            "HMAC_512",
+            "ML_DSA_44",
+            "ML_KEM_512",
+        ):
+            assert await boundary.require_key_spec(offered) is None  # type: ignore[func-returns-value]
+        for wrong in ("SM4", "RSA_1024", "", "ECC_NIST_P256 "):
+            with pytest.raises(BoundaryRefused):
+                await boundary.require_key_spec(wrong)
 
     run(test)
 

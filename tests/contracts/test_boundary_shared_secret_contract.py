@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from tests.support.boundary_contract import AAD, Run
 from tests.support.running_boundary import KEY_ID, OTHER_KEY_ID, REGION, binding
+from tests.support.sm2 import needs_sm2
 
 from strongroom.boundary.interface import (
     Boundary,
@@ -41,7 +42,9 @@ def test_mac_verifies_and_no_other_does(run: Run, spec: str) -> None:
     run(test)
 
 
-@pytest.mark.parametrize("spec", ["ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521"])
+@pytest.mark.parametrize(
+    "spec", ["ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", pytest.param("SM2", marks=needs_sm2)]
+)
 def test_two_keys_agree_on_a_secret_and_on_none_with_another_curve(run: Run, spec: str) -> None:
     async def test(boundary: Boundary) -> None:
         one, two = [

@@ -245,6 +245,18 @@ def test_list_grants_to_follows_every_write_of_another_worker(open_same: OpenSto
     assert seen() == []
 
 
+def test_list_grants_to_a_service_finds_it_by_its_name(store: Store) -> None:
+    key = new_key()
+    run(store.insert_key(key))
+    made = inserted(store, new_grant(key, grantee=ALICE))
+    to_service = inserted(
+        store, replace(new_grant(key), grantee_principal=None, grantee_service_principal="s3.amazonaws.com")
+    )
+    assert list(run(store.list_grants_to(REGION, key.key_id, "s3.amazonaws.com"))) == [to_service]
+    assert list(run(store.list_grants_to(REGION, key.key_id, "sns.amazonaws.com"))) == []
+    assert list(run(store.list_grants_to(REGION, key.key_id, ALICE))) == [made]
+
+
 def test_list_grants_to_after_many_and_few_changes_is_what_is_there(open_same: OpenStore) -> None:
     """INVARIANT S7: however much of it is remembered."""
     one, other = open_same(), open_same()
@@ -308,3 +320,15 @@ def test_insert_key_from_eight_workers_at_once_keeps_the_limit(open_same: OpenSt
     assert sum(outcome is None for outcome in outcomes) == 5
     assert sum(isinstance(outcome, LimitReached) for outcome in outcomes) == 3
     assert run(stores[0].count_keys(ACCOUNT, REGION)) == 5
+
+
+def test_list_grants_to_a_unique_id_finds_what_was_bound_to_it(store: Store, key: Key) -> None:
+    bound = replace(new_grant(key, grantee=ALICE), grantee_id="AIDAALICE")
+    renamed = replace(new_grant(key, grantee=BOB), grantee_id="AIDAALICE")
+    other = replace(new_grant(key, grantee=ALICE), grantee_id="AIDAOTHER")
+    for grant in (bound, renamed, other):
+        run(store.insert_grant(grant, of_key_version=key.version))
+    found = run(store.list_grants_to(REGION, key.key_id, "AIDAALICE"))
+    assert {grant.grant_id for grant in found} == {bound.grant_id, renamed.grant_id}
+    run(store.delete_grant(REGION, key.key_id, bound.grant_id))
+    assert list(run(store.list_grants_to(REGION, key.key_id, "AIDAALICE"))) == [renamed]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.key_pairs import header, material
+from tests.support.sm2 import IS_OFFERED
 
 from strongroom.boundary.software.families import FAMILIES, SIGN_VERIFY
 from strongroom.boundary.software.signature_verification import verify_signature
@@ -17,6 +18,7 @@ SPECS = [
     "ECC_SECG_P256K1",
     "ECC_NIST_EDWARDS25519",
     "ML_DSA_44",
+    *(("SM2",) if IS_OFFERED else ()),
 ]
 
 

@@ -18,6 +18,7 @@ from tests.support.key_imports import (
     wrapped_members,
 )
 from tests.support.road import Road
+from tests.support.sm2 import needs_sm2
 
 DAY_SECONDS = 86_400
 
@@ -62,6 +63,11 @@ def test_get_parameters_for_import_gives_another_key_and_token_each_time(road: R
         ("RSA_4096", "ENCRYPT_DECRYPT", "RSAES_OAEP_SHA_1", "RSA_4096"),
         ("ECC_NIST_P521", "SIGN_VERIFY", "RSAES_OAEP_SHA_256", "RSA_2048"),
         ("ECC_NIST_P521", "KEY_AGREEMENT", "RSAES_OAEP_SHA_1", "RSA_2048"),
+        ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "SM2PKE", "SM2"),
+        ("HMAC_256", "GENERATE_VERIFY_MAC", "SM2PKE", "SM2"),
+        ("RSA_2048", "SIGN_VERIFY", "SM2PKE", "RSA_2048"),
+        ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "RSAES_OAEP_SHA_256", "SM2"),
+        pytest.param("SM2", "SIGN_VERIFY", "RSA_AES_KEY_WRAP_SHA_256", "RSA_4096", marks=needs_sm2),
     ],
 )
 def test_get_parameters_for_import_with_a_wrapping_that_does_not_fit_the_key_is_refused(
@@ -82,30 +88,18 @@ def test_get_parameters_for_import_with_a_wrapping_that_does_not_fit_the_key_is_
     )
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "wrapping_key_spec", "sentence"),
-    [
-        (
-            "RSAES_PKCS1_V1_5",
-            "RSA_2048",
-            "As of October 10, 2023, KMS does not support the RSAES_PKCS1_V1_5 wrapping algorithm.",
-        ),
-        ("SM2PKE", "SM2", "SM2PKE is supported only in China Regions."),
-        ("SM2PKE", "RSA_2048", "SM2PKE is supported only in China Regions."),
-        ("RSAES_OAEP_SHA_256", "SM2", "SM2 is supported only in China Regions."),
-    ],
-)
-def test_get_parameters_for_import_with_a_wrapping_that_aws_does_not_take_is_refused(
-    road: Road, algorithm: str, wrapping_key_spec: str, sentence: str
-) -> None:
+def test_get_parameters_for_import_with_a_wrapping_that_aws_takes_no_more_is_refused(road: Road) -> None:
     refusal = refused(
         road,
         "GetParametersForImport",
         KeyId=external_key(road)["KeyId"],
-        WrappingAlgorithm=algorithm,
-        WrappingKeySpec=wrapping_key_spec,
+        WrappingAlgorithm="RSAES_PKCS1_V1_5",
+        WrappingKeySpec="RSA_2048",
     )
-    assert refusal == ("UnsupportedOperationException", sentence)
+    assert refusal == (
+        "UnsupportedOperationException",
+        "As of October 10, 2023, KMS does not support the RSAES_PKCS1_V1_5 wrapping algorithm.",
+    )
 
 
 @pytest.mark.parametrize(

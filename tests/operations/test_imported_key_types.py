@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hmac
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from tests.support.key_imports import (
     wrapped_members,
 )
 from tests.support.road import Road
+from tests.support.sm2 import needs_sm2, openssl_key
 
 PKCS8 = (Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 IMPORTS = [
@@ -38,6 +41,16 @@ IMPORTS = [
     ("ECC_NIST_P521", "SIGN_VERIFY", "RSA_AES_KEY_WRAP_SHA_256"),
     ("ECC_NIST_P384", "KEY_AGREEMENT", "RSAES_OAEP_SHA_1"),
     ("ECC_SECG_P256K1", "SIGN_VERIFY", "RSAES_OAEP_SHA_256"),
+    *(
+        pytest.param(*case, marks=needs_sm2)
+        for case in (
+            ("SM2", "SIGN_VERIFY", "RSAES_OAEP_SHA_256"),
+            ("SM2", "ENCRYPT_DECRYPT", "RSAES_OAEP_SHA_1"),
+            ("SM2", "KEY_AGREEMENT", "SM2PKE"),
+            ("RSA_2048", "SIGN_VERIFY", "SM2PKE"),
+            ("ECC_NIST_P521", "SIGN_VERIFY", "SM2PKE"),
+        )
+    ),
 ]
 CURVES: dict[str, ec.EllipticCurve] = {
     "ECC_NIST_P256": ec.SECP256R1(),
@@ -52,6 +65,9 @@ def new_material(spec: str) -> bytes:
         return os.urandom(int(spec[5:]) // 8)
     if spec.startswith("RSA"):
         return rsa.generate_private_key(65537, int(spec[4:])).private_bytes(*PKCS8)
+    if spec == "SM2":
+        with TemporaryDirectory() as directory:
+            return openssl_key(Path(directory))
     return ec.generate_private_key(CURVES[spec]).private_bytes(*PKCS8)
 
 

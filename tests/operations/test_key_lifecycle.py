@@ -129,10 +129,6 @@ def test_description_too_long_gets_aws_sentence(road: Road) -> None:
             ),
         ),
         (
-            {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"},
-            ("UnsupportedOperationException", "KeySpec SM2 is not supported by this server."),
-        ),
-        (
             {"KeyUsage": "SIGN_VERIFY"},
             ("ValidationException", "KeyUsage SIGN_VERIFY is not compatible with KeySpec SYMMETRIC_DEFAULT"),
         ),

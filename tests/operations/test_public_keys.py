@@ -9,6 +9,7 @@ import pytest
 from Cryptodome.PublicKey import ECC, RSA
 from tests.operations.road_requests import decoded, denied, key_arn, policy_for, refused
 from tests.support.road import Road
+from tests.support.sm2 import needs_sm2
 
 RSA_ENCRYPTION = ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"]
 RSA_SIGNING = [f"RSASSA_{scheme}_SHA_{bits}" for scheme in ("PKCS1_V1_5", "PSS") for bits in (256, 384, 512)]
@@ -29,6 +30,9 @@ CASES = [
     ("ML_DSA_44", "SIGN_VERIFY", {"SigningAlgorithms": ["ML_DSA_SHAKE_256"]}),
     ("ML_DSA_65", "SIGN_VERIFY", {"SigningAlgorithms": ["ML_DSA_SHAKE_256"]}),
     ("ML_DSA_87", "SIGN_VERIFY", {"SigningAlgorithms": ["ML_DSA_SHAKE_256"]}),
+    pytest.param("SM2", "SIGN_VERIFY", {"SigningAlgorithms": ["SM2DSA"]}, marks=needs_sm2),
+    pytest.param("SM2", "ENCRYPT_DECRYPT", {"EncryptionAlgorithms": ["SM2PKE"]}, marks=needs_sm2),
+    pytest.param("SM2", "KEY_AGREEMENT", {"KeyAgreementAlgorithms": ["ECDH"]}, marks=needs_sm2),
 ]
 
 
@@ -64,6 +68,7 @@ def test_public_key_parses_elsewhere(road: Road, spec: str) -> None:
         ("ECC_NIST_P521", "secp521r1"),
         ("ECC_SECG_P256K1", "secp256k1"),
         ("ECC_NIST_EDWARDS25519", "ED25519"),
+        pytest.param("SM2", "ASN1 OID: SM2", marks=needs_sm2),
     ],
 )
 def test_public_key_parses_in_openssl(road: Road, spec: str, text: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.operations.road_requests import TEXT, decoded, denied, encoded, invalid, policy_for, refused
 from tests.support.key_pairs import SIGNING_ALGORITHMS, message_types
 from tests.support.road import Road
+from tests.support.sm2 import needs_sm2
 
 INVALID_SIGNATURE = ("KMSInvalidSignatureException", None)
 DRY_RUN = ("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
@@ -81,10 +82,10 @@ def test_create_key_of_a_signing_spec_names_its_algorithms(road: Road, spec: str
 
 @pytest.mark.parametrize(
     ("spec", "algorithm"),
-    [  # Ed25519ph takes digests only
+    [  # Ed25519ph takes digests only, and SM2's digests begin with the signer's: test_sm2.py
         (spec, algorithm)
         for spec, algorithm, message_type in CASES
-        if message_type == "DIGEST" and spec != EDWARDS
+        if message_type == "DIGEST" and spec not in (EDWARDS, "SM2")
     ],
 )
 def test_message_and_its_digest_are_the_same_message(road: Road, spec: str, algorithm: str) -> None:
@@ -211,6 +212,7 @@ def test_message_out_of_range_is_refused(road: Road) -> None:
         ("ECC_NIST_P521", "ECDSA_SHA_512", (32, 66)),
         ("ECC_SECG_P256K1", "ECDSA_SHA_256", (20, 64)),
         (EDWARDS, "ED25519_PH_SHA_512", (32, 63, 65)),
+        pytest.param("SM2", "SM2DSA", (31, 33, 64), marks=needs_sm2),
     ],
 )
 def test_digest_of_another_length_is_refused(
@@ -235,6 +237,7 @@ def test_digest_of_another_length_is_refused(
         (ML_DSA, "ML_DSA_SHAKE_256", "DIGEST", "key spec ML_DSA_44"),
         (RSA, "RSASSA_PSS_SHA_512", "EXTERNAL_MU", "key spec RSA_2048"),
         (P256, "ECDSA_SHA_256", "EXTERNAL_MU", f"key spec {P256}"),
+        pytest.param("SM2", "SM2DSA", "EXTERNAL_MU", "key spec SM2", marks=needs_sm2),
     ],
 )
 def test_message_type_that_does_not_go_with_the_algorithm_is_refused(

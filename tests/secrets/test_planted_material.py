@@ -33,6 +33,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from tests.secrets import shared_secret_keys
 from tests.secrets.imports import import_again
+from tests.secrets.key_pairs import KEY_PAIRS
 from tests.secrets.memory_scan import Needles, compress, hmac_traces_of, traces_of
 from tests.secrets.unwrap_hierarchy import (
     message_key_of,
@@ -58,13 +59,6 @@ KEYS_LOOKED_FOR = 6
 IMPORTS = 3
 CONNECTIONS = 6
 CONTEXT = {"purpose": "planted"}
-KEY_PAIRS = {
-    "RSA_2048": "RSASSA_PSS_SHA_256",
-    "RSA_2048 for encryption": "RSAES_OAEP_SHA_256",
-    "ECC_NIST_P256": "ECDSA_SHA_256",
-    "ECC_NIST_EDWARDS25519": "ED25519_SHA_512",
-    "ML_DSA_44": "ML_DSA_SHAKE_256",
-}
 CONTROL = ROOT_ACCESS_KEY_ID.encode()
 """Not secret, and in the memory of the supervisor and all workers."""
 
@@ -192,7 +186,7 @@ class Driver:
         """Every family of key pairs, well and badly; the ids of its keys."""
         key_ids = []
         for spec, algorithm in KEY_PAIRS.items():
-            usage = "ENCRYPT_DECRYPT" if algorithm.startswith("RSAES") else "SIGN_VERIFY"
+            usage = "ENCRYPT_DECRYPT" if "encryption" in spec else "SIGN_VERIFY"
             spec_name = spec.split(" ")[0]
             made = self.call("CreateKey", KeySpec=spec_name, KeyUsage=usage)["KeyMetadata"]
             key_ids.append(made["KeyId"])

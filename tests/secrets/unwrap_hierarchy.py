@@ -21,6 +21,9 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 PART_BYTES = 64
 """Of a long number: a half of any of the two ends would already give an RSA key away."""
+SM2_CURVE = bytes.fromhex("2a811ccf5501822d")
+SM2_SCALAR = slice(36, 68)
+"""In PKCS #8 (docs/formats/exported-key-token.md)."""
 ONE, LENGTH = b"\x00\x00\x00\x01", b"\x00\x00\x01\x00"
 
 
@@ -98,7 +101,12 @@ def private_numbers_of(hierarchy: dict[str, bytes], key_ids: list[str]) -> dict[
     """What is secret of each key pair, as it is written and as OpenSSL keeps numbers: low bytes first."""
     secrets = {}
     for key_id in key_ids:
-        key = load_der_private_key(hierarchy[f"backing key of {key_id}"], None)
+        material = hierarchy[f"backing key of {key_id}"]
+        if SM2_CURVE in material:  # not a curve of `cryptography`
+            secrets[f"private scalar of {key_id}"] = material[SM2_SCALAR]
+            secrets[f"private scalar, low bytes first, of {key_id}"] = material[SM2_SCALAR][::-1]
+            continue
+        key = load_der_private_key(material, None)
         if isinstance(key, RSAPrivateKey):
             numbers = key.private_numbers()
             parts = {name: getattr(numbers, name) for name in ("p", "q", "d", "dmp1", "dmq1", "iqmp")}

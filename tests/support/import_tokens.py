@@ -25,7 +25,8 @@ def module_with_domain_keys(*regions: str) -> SoftwareModule:
 def import_binding(
     wrapping_algorithm: str, *, account: str = ACCOUNT, region: str = REGION, key_id: str = KEY_ID
 ) -> ImportBinding:
-    return ImportBinding(account, region, key_id, "RSA_2048", wrapping_algorithm)
+    wrapping_key_spec = "SM2" if wrapping_algorithm == "SM2PKE" else "RSA_2048"
+    return ImportBinding(account, region, key_id, wrapping_key_spec, wrapping_algorithm)
 
 
 def key_binding(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from tests.support.road import REGION, Road
+from tests.support.sm2 import openssl_encrypts
 
 from strongroom.resources.identifiers import KeyId, Region
 from strongroom.resources.key import Key
@@ -39,6 +42,9 @@ INVALID_CIPHERTEXT = ("InvalidCiphertextException", None)
 
 def wrap(public_key: bytes, algorithm: str, material: bytes) -> bytes:
     """Key material under a wrapping public key (DER)."""
+    if algorithm == "SM2PKE":
+        with TemporaryDirectory() as directory:
+            return openssl_encrypts(Path(directory), public_key, material)
     key = load_der_public_key(public_key)
     assert isinstance(key, rsa.RSAPublicKey)
     digest = SHA1 if algorithm.endswith("SHA_1") else SHA256
@@ -61,7 +67,9 @@ def parameters_for(
     wrapping_key_spec: str = "RSA_2048",
     region: str = REGION,
 ) -> dict[str, Any]:
-    """What GetParametersForImport answers."""
+    """What GetParametersForImport answers; the wrapping key is of SM2 where SM2PKE wraps."""
+    if algorithm == "SM2PKE":
+        wrapping_key_spec = "SM2"
     answer: dict[str, Any] = road.call(
         "GetParametersForImport",
         region=region,

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from tests.support.running_boundary import ACCOUNT, KEY_ID, REGION
+from tests.support.sm2 import IS_OFFERED
 
 from strongroom.boundary.key_hierarchy import TokenHeader, TokenKind
 from strongroom.boundary.software.families import FAMILIES
@@ -27,6 +28,7 @@ SIGNING_ALGORITHMS: dict[str, tuple[str, ...]] = {
     "ML_DSA_44": ("ML_DSA_SHAKE_256",),
     "ML_DSA_65": ("ML_DSA_SHAKE_256",),
     "ML_DSA_87": ("ML_DSA_SHAKE_256",),
+    **({"SM2": ("SM2DSA",)} if IS_OFFERED else {}),
 }
 """By key spec of usage SIGN_VERIFY."""
 
@@ -61,6 +63,8 @@ def message_types(algorithm: str) -> dict[str, bytes]:
         return {"RAW": b"a message"}
     if algorithm == "ED25519_PH_SHA_512":
         return {"DIGEST": bytes(range(64))}
+    if algorithm == "SM2DSA":
+        return {"RAW": b"a message", "DIGEST": bytes(range(32))}
     if algorithm == "ML_DSA_SHAKE_256":
         return {"RAW": b"a message", "EXTERNAL_MU": bytes(range(64))}
     return {"RAW": b"a message", "DIGEST": bytes(range(DIGEST_BYTES[algorithm[-7:]]))}

@@ -33,10 +33,10 @@ class FactsInMemory:
         return self.grants.get(grantee_principal, ())
 
     def grant(self, *grants: Grant) -> None:
-        """Put grants under their grantees' names."""
+        """Put grants under their grantees' names and ids."""
         for one in grants:
-            name = one.grantee_principal or one.grantee_service_principal or ""
-            self.grants[name] = (*self.grants.get(name, ()), one)
+            for name in {one.grantee_principal, one.grantee_service_principal, one.grantee_id} - {None}:
+                self.grants[name or ""] = (*self.grants.get(name or "", ()), one)
 
 
 class GivenValues:

@@ -163,11 +163,11 @@ class Road:
         self.running_boundary.stop()
         self.loop.close()
 
-    def restart_boundary(self) -> None:
+    def restart_boundary(self, environment: Mapping[str, str] | None = None) -> None:
         """A new boundary process with the same seal, as after a crash."""
         seal_record = self.running_boundary.seal_record
         self.running_boundary.stop()
-        self.running_boundary = RunningBoundary(self._seal_key, seal_record)
+        self.running_boundary = RunningBoundary(self._seal_key, seal_record, environment=environment)
         self.boundary.attach(self.running_boundary.new_channel())
 
     def wait(self, awaitable: Awaitable[T]) -> T:

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -42,8 +42,13 @@ class RunningBoundary:
     """One boundary process; `with` ends it."""
 
     def __init__(
-        self, key_file: Path | None, seal_record: bytes = b"", root_secret: bytes | None = ROOT_SECRET
+        self,
+        key_file: Path | None,
+        seal_record: bytes = b"",
+        root_secret: bytes | None = ROOT_SECRET,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`environment` instead of this process's own."""
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
@@ -51,6 +56,7 @@ class RunningBoundary:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
+                env=environment,
             )
         self.control.settimeout(20)
         try:

@@ -29,7 +29,7 @@ def wrapping_key() -> bytes:
 
 def unwrapped(wrapping_key: bytes, aes_key: bytes, wrapped: bytes) -> bytes | None:
     """What the import would take; None when it is refused."""
-    public_key = load_der_public_key(public_half(wrapping_key))
+    public_key = load_der_public_key(public_half("RSA_2048", wrapping_key))
     assert isinstance(public_key, rsa.RSAPublicKey)
     sealed = public_key.encrypt(aes_key, OAEP(MGF1(SHA256()), SHA256(), None))
     try:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from strongroom.authorization.ask import ConditionValues
-from strongroom.authorization.comparisons import COMPARISONS, NEGATED, Comparison, read_boolean
+from strongroom.authorization.comparisons import COMPARISONS, NEGATED, Comparison
 from strongroom.authorization.letters import lower_ascii
 from strongroom.authorization.policy_document import Condition
 from strongroom.authorization.policy_error import PolicyError, Problem
+from strongroom.authorization.value_readers import read_boolean
 
 _EMPTY = ("",)
 """To set operators and Null no value: "a null dataset, such as an empty string" ("ForAllValues")."""

@@ -22,7 +22,7 @@ from strongroom.authorization.decision import (
 from strongroom.authorization.grants import GrantIndex, GrantUse
 from strongroom.aws.generated.enums import GrantOperation
 from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
-from strongroom.resources.grant import Grant
+from strongroom.resources.grant import Grant, GrantId
 from strongroom.resources.iam import EntityKind, Identity, iam_arn
 from strongroom.resources.identifiers import KeyId, Region
 from strongroom.resources.key import Key
@@ -39,6 +39,7 @@ class GranteeName(NamedTuple):
     """A name by which a grant may mean this caller."""
 
     name: str
+    """An ARN; of a user, who can be renamed, the unique id."""
     unique_id: str | None
     """What the name must have been bound to; None for a root and a service, which are not bound."""
 
@@ -47,8 +48,10 @@ def grantee_names(principal: AuthenticatedPrincipal, identity: Identity | None) 
     """The names of a caller."""
     if principal.type is PrincipalType.AWS_SERVICE or principal.type is PrincipalType.ROOT:
         return (GranteeName(principal.arn, None),)
+    if principal.type is PrincipalType.IAM_USER:
+        return (GranteeName(principal.unique_id, principal.unique_id),)
     itself = GranteeName(principal.arn, principal.unique_id)
-    if principal.type is PrincipalType.IAM_USER or identity is None:
+    if identity is None:
         return (itself,)
     partition = principal.arn.split(":", 2)[1]
     role_arn = iam_arn(principal.account_id, EntityKind.ROLE, identity.path, identity.name, partition)
@@ -86,10 +89,12 @@ class GrantMemory:
         self, principal: AuthenticatedPrincipal, identity: Identity | None, key: Key
     ) -> tuple[Grant, ...]:
         """All grants on a key that name this caller, bound to it or not; for explanations."""
-        found: list[Grant] = []
-        for grantee in grantee_names(principal, identity):
-            found += await self._facts.list_grants_to(key.region, key.key_id, grantee.name)
-        return tuple(found)
+        names = [grantee.name for grantee in grantee_names(principal, identity)]
+        found: dict[GrantId, Grant] = {}
+        for name in dict.fromkeys((*names, principal.arn)):
+            grants = await self._facts.list_grants_to(key.region, key.key_id, name)
+            found |= {grant.grant_id: grant for grant in grants}
+        return tuple(found.values())
 
     def _forget(self, place: tuple[Region, KeyId, str]) -> None:
         kept = self._kept.pop(place, None)

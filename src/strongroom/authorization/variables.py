@@ -35,6 +35,8 @@ MULTI_VALUED_KEYS = frozenset(
 )
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_WILDCARDS = re.compile(r"([*?])")
+_VARIABLES_AND_WILDCARDS = re.compile(r"(\$\{[^}]*\}?|[*?])")
 _LITERALS = ("*", "?", "$")
 
 
@@ -146,18 +148,17 @@ def parse_template(text: str, version: str, *, wildcards: bool) -> Template:
     Raises PolicyError for a `${` that begins no variable.
     """
     parts: list[Part] = []
-    position = 0
-    while position < len(text):
-        if version == VERSION_WITH_VARIABLES and text.startswith("${", position):
-            end = text.find("}", position)
-            if end < 0:
-                raise PolicyError("A policy variable has no end.")
-            parts.append(_parse_variable(text[position + 2 : end]))
-            position = end + 1
+    special = _VARIABLES_AND_WILDCARDS if version == VERSION_WITH_VARIABLES else _WILDCARDS
+    for place, found in enumerate(special.split(text)):
+        if place % 2 == 0:  # what stands between
+            if found:
+                parts.append(found)
+        elif len(found) == 1:
+            parts.append(Wildcard(found) if wildcards else found)
+        elif not found.endswith("}"):
+            raise PolicyError("A policy variable has no end.")
         else:
-            character = text[position]
-            parts.append(Wildcard(character) if wildcards and character in "*?" else character)
-            position += 1
+            parts.append(_parse_variable(found[2:-1]))
     return Template(tuple(_join_texts(parts)))
 
 

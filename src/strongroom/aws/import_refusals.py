@@ -31,11 +31,6 @@ def pkcs1_v1_5_not_supported() -> ApiError:
     )
 
 
-def china_regions_only(parameter: str) -> ApiError:
-    """SM2 wrapping keys and SM2PKE."""
-    return _unsupported(f"{parameter} is supported only in China Regions.")  # [nv] [DG]
-
-
 def wrapping_not_supported(wrapping_algorithm: str, wrapping_key_spec: str, key_spec: str) -> ApiError:
     """A wrapping algorithm that does not go with the KMS key: the guide's table says which do."""
     return _unsupported(  # [nv] [DG]

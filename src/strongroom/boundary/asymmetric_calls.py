@@ -32,6 +32,9 @@ class AsymmetricCalls(ABC):
         """The time limit of a call that makes a key of the spec; None for the limit of all calls."""
         return self._key_pair_seconds if key_spec in SLOW_KEY_SPECS else None
 
+    def require_key_spec(self, key_spec: str) -> Awaitable[None]:
+        return self._call(Opcode.REQUIRE_KEY_SPEC, parse_nothing, key_spec.encode())
+
     def get_public_key(self, token: bytes, key_id: str) -> Awaitable[bytes]:
         return self._call(Opcode.GET_PUBLIC_KEY, None, token, key_id.encode())
 

@@ -29,6 +29,10 @@ class AsymmetricModule(Protocol):
         """Whether making a key pair of the spec takes so long that it must not be done in the loop."""
         ...
 
+    def require_key_spec(self, key_spec: str) -> None:
+        """Raises BoundaryRefused for a spec that the module has not."""
+        ...
+
     def encrypt(self, token: bytes, key_id: bytes, plaintext: bytes, aad: bytes) -> bytes: ...
 
     def decrypt(self, token: bytes, key_id: bytes, blob: bytes, aad: bytes) -> bytes:
@@ -56,6 +60,7 @@ class AsymmetricRequests:
     def __init__(self, module: AsymmetricModule) -> None:
         self._module = module
         self.handlers: Mapping[int, Handler] = {
+            Opcode.REQUIRE_KEY_SPEC: self._require_key_spec,
             Opcode.GET_PUBLIC_KEY: self._get_public_key,
             Opcode.SIGN: self._sign,
             Opcode.VERIFY: self._verify,
@@ -65,6 +70,11 @@ class AsymmetricRequests:
             Opcode.GENERATE_DATA_KEY_PAIR: self._generate_data_key_pair,
             Opcode.GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT: self._generate_data_key_pair_without_plaintext,
         }
+
+    def _require_key_spec(self, body: bytes) -> bytes:
+        (key_spec,) = parse_fields(body, 1)
+        self._module.require_key_spec(key_spec.decode("ascii"))
+        return b""
 
     def _get_public_key(self, body: bytes) -> bytes:
         token, key_id = parse_fields(body, 2)

@@ -2,7 +2,7 @@
 
 A module (software, later PKCS #11) gives the dispatcher a key of the kind that a call needs; a token of
 another kind is refused. No method gives a private or secret key back. All take and give bytes of the API:
-DER SubjectPublicKeyInfo for public keys, DER for ECDSA signatures, raw RSA ciphertext.
+DER SubjectPublicKeyInfo for public keys, DER for ECDSA and SM2 signatures, raw RSA ciphertext, DER for SM2.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class AsymmetricKey(BackingKey):
 
 
 class SigningKey(AsymmetricKey):
-    """RSA, elliptic curve, Edwards and ML-DSA keys of usage SIGN_VERIFY.
+    """RSA, elliptic curve, Edwards, SM2 and ML-DSA keys of usage SIGN_VERIFY.
 
     `message_type` is RAW, DIGEST or EXTERNAL_MU, `algorithm` a SigningAlgorithmSpec. A message whose
     length does not fit raises BoundaryRefused; the operation has said so to the caller before.
@@ -63,7 +63,7 @@ class MacKey(BackingKey):
 
 
 class AsymmetricEncryptionKey(AsymmetricKey):
-    """RSA keys (and SM2) of usage ENCRYPT_DECRYPT; `algorithm` is an EncryptionAlgorithmSpec."""
+    """RSA and SM2 keys of usage ENCRYPT_DECRYPT; `algorithm` is an EncryptionAlgorithmSpec."""
 
     __slots__ = ()
 
@@ -77,7 +77,7 @@ class AsymmetricEncryptionKey(AsymmetricKey):
 
 
 class AgreementKey(AsymmetricKey):
-    """Elliptic curve keys of usage KEY_AGREEMENT."""
+    """Elliptic curve and SM2 keys of usage KEY_AGREEMENT."""
 
     __slots__ = ()
 

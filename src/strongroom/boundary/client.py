@@ -25,6 +25,7 @@ from strongroom.boundary.interface import (
     ImportParameters,
     ImportTokenExpired,
     KeyBinding,
+    KeySpecNotOffered,
     MaterialRefused,
     PeerKeyRefused,
     PlaintextRefused,
@@ -57,6 +58,7 @@ _ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
     Status.PLAINTEXT_REFUSED: PlaintextRefused,
     Status.BUSY: BoundaryBusy,
     Status.TICKET_REFUSED: TicketRefused,
+    Status.KEY_SPEC_NOT_OFFERED: KeySpecNotOffered,
     Status.IMPORT_TOKEN_EXPIRED: ImportTokenExpired,
     Status.REFUSED: BoundaryRefused,
 }

@@ -18,6 +18,7 @@ from strongroom.boundary.interface import (
     ImportParameters,
     ImportTokenExpired,
     KeyBinding,
+    KeySpecNotOffered,
     MaterialRefused,
     PeerKeyRefused,
     PlaintextRefused,
@@ -62,8 +63,9 @@ class NoActiveDomainKey(Exception):
 class CryptographicModule(RecipientModule, Protocol):
     """What does the cryptography: the software module, later a PKCS #11 token.
 
-    Every call may raise TokenRefused, BoundaryRefused, DomainKeyUnknown, NoActiveDomainKey. A token whose
-    binding is not `key_id`, or whose spec or usage does not fit the call, is refused (INVARIANT B2).
+    Every call may raise TokenRefused, BoundaryRefused, DomainKeyUnknown, NoActiveDomainKey, and with a key's
+    token KeySpecNotOffered. A token whose binding is not `key_id`, or whose spec or usage does not fit the
+    call, is refused (INVARIANT B2).
     """
 
     def generate_key(self, binding: KeyBinding) -> GeneratedKey: ...
@@ -146,6 +148,7 @@ _STATUSES: Mapping[type[Exception], Status] = {
     MaterialRefused: Status.MATERIAL_REFUSED,
     PlaintextRefused: Status.PLAINTEXT_REFUSED,
     TicketRefused: Status.TICKET_REFUSED,
+    KeySpecNotOffered: Status.KEY_SPEC_NOT_OFFERED,
     ImportTokenExpired: Status.IMPORT_TOKEN_EXPIRED,
     BoundaryRefused: Status.REFUSED,
     UnicodeDecodeError: Status.REFUSED,

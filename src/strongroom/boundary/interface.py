@@ -24,6 +24,7 @@ class BoundaryError(Exception):
      ├─ ImportTokenExpired    an authentic import token whose 24 hours are over
      ├─ PlaintextRefused      what a ciphertext holds is too long (or nothing) for the key to encrypt it again
      ├─ TicketRefused         no ticket of ours, or for something else
+     ├─ KeySpecNotOffered     the key is authentic, and of a spec that this boundary has no means for
      ├─ TokenRefused          the exported key token does not belong to the named key, or is damaged
      └─ BoundaryRefused       the request itself was malformed or not allowed (a fault of ours)
     """
@@ -63,6 +64,10 @@ class PlaintextRefused(BoundaryError):
 
 class TokenRefused(BoundaryError):
     """An exported key token failed its binding or its integrity check."""
+
+
+class KeySpecNotOffered(BoundaryError):
+    """An authentic key whose spec or usage has no means here: no library for it, or an older version."""
 
 
 class TicketRefused(BoundaryError):
@@ -152,7 +157,7 @@ class Boundary(Protocol):
 
     `aad` is the canonical encryption context (see docs/formats/ciphertext.md).
     `key_id` is the key the caller of the boundary believes it uses: a token bound to another key
-    raises TokenRefused.
+    raises TokenRefused, one of a key spec that is not offered here KeySpecNotOffered.
     """
 
     def generate_key(self, binding: KeyBinding) -> Awaitable[GeneratedKey]:
@@ -161,6 +166,10 @@ class Boundary(Protocol):
         An RSA key takes up to seconds. Raises BoundaryRefused for a spec or usage that it cannot make,
         BoundaryBusy.
         """
+        ...
+
+    def require_key_spec(self, key_spec: str) -> Awaitable[None]:
+        """Raises BoundaryRefused for a spec whose keys it can neither make nor use (SM2 is optional)."""
         ...
 
     def encrypt(self, token: bytes, key_id: str, plaintext: bytes, aad: bytes) -> Awaitable[bytes]:
@@ -283,7 +292,10 @@ class Boundary(Protocol):
     def get_import_parameters(
         self, binding: ImportBinding, ends_at_microseconds: int
     ) -> Awaitable[ImportParameters]:
-        """Make a wrapping key pair and an import token that opens no more from that instant on."""
+        """Make a wrapping key pair and an import token that opens no more from that instant on.
+
+        Raises BoundaryRefused for a wrapping key spec or algorithm that is not offered.
+        """
         ...
 
     def import_key_material(

@@ -61,7 +61,8 @@ class Opcode(IntEnum):
     """Where the source, the destination or both are asymmetric keys."""
     GENERATE_DATA_KEY_PAIR = 21
     GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT = 22
-    # 23 to 29: reserved for asymmetric keys
+    REQUIRE_KEY_SPEC = 23
+    # 24 to 29: reserved for asymmetric keys
     GENERATE_MAC = 30
     VERIFY_MAC = 31
     DERIVE_SHARED_SECRET = 32
@@ -104,6 +105,7 @@ class Status(IntEnum):
     """As many keys that take long are being made as may wait: ask later."""
     PLAINTEXT_REFUSED = 10
     TICKET_REFUSED = 11
+    KEY_SPEC_NOT_OFFERED = 12
     IMPORT_TOKEN_EXPIRED = 40
 
 
@@ -130,6 +132,7 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.RE_ENCRYPT_ASYMMETRIC: 9,
     Opcode.GENERATE_DATA_KEY_PAIR: 4,
     Opcode.GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT: 4,
+    Opcode.REQUIRE_KEY_SPEC: 1,
     Opcode.DECRYPT_FOR_RECIPIENT: 6,
     Opcode.GENERATE_DATA_KEY_FOR_RECIPIENT: 5,
     Opcode.GENERATE_RANDOM_FOR_RECIPIENT: 2,

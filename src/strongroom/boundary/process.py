@@ -43,6 +43,7 @@ from strongroom.boundary.messages import (
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
 from strongroom.boundary.software import imported_material
+from strongroom.boundary.software.families import FAMILIES
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.seal import open_or_create_seal
 
@@ -325,7 +326,11 @@ def _warm_up_key_pairs(
         ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "RAW", "ED25519_SHA_512"),
         ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "DIGEST", "ED25519_PH_SHA_512"),
         ("ML_DSA_44", "SIGN_VERIFY", "RAW", "ML_DSA_SHAKE_256"),
+        ("SM2", "SIGN_VERIFY", "RAW", "SM2DSA"),
+        ("SM2", "ENCRYPT_DECRYPT", "", "SM2PKE"),
     ):
+        if (spec, usage) not in FAMILIES:  # SM2 is optional
+            continue
         binding = KeyBinding("0" * 12, "warm-up", key_id, spec, usage)
         if spec not in materials:
             materials[spec] = module.prepare_key(binding)()
@@ -359,10 +364,13 @@ def _warm_up_shared_secrets(module: SoftwareModule, dispatcher: Dispatcher, key_
         ("HMAC_384", "GENERATE_VERIFY_MAC"),
         ("HMAC_512", "GENERATE_VERIFY_MAC"),
         ("ECC_NIST_P256", "KEY_AGREEMENT"),
+        ("SM2", "KEY_AGREEMENT"),
         ("ML_KEM_512", "ENCAPSULATE_DECAPSULATE"),
         ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE"),
         ("ML_KEM_1024", "ENCAPSULATE_DECAPSULATE"),
     ):
+        if (spec, usage) not in FAMILIES:
+            continue
         binding = KeyBinding("0" * 12, "warm-up", key_id, spec, usage)
         key = module.generate_key(binding).exported_token, key_id.encode()
         if usage == "GENERATE_VERIFY_MAC":

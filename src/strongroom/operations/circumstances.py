@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from strongroom.attestation.verification import Recipient
 from strongroom.authorization.ask import AmbiguousCondition
+from strongroom.authorization.letters import lower_ascii
 from strongroom.aws.generated.shapes import CreateGrantRequest
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
@@ -121,13 +122,13 @@ def constrained_context_of(request: Any, grant: Grant | None) -> Mapping[str, st
 
 
 def value_named(pairs: Iterable[tuple[str, str]], lower_name: str) -> Values:
-    """The one value whose name is `lower_name` without its case.
+    """The one value whose name is `lower_name` without its case, as policies fold it: of ASCII letters only.
 
     Raises AmbiguousCondition where several names that differ only in case have different values.
     """
     found: str | None = None
     for name, value in pairs:
-        if name.lower() == lower_name:
+        if lower_ascii(name) == lower_name:
             if found is not None and found != value:
                 raise AmbiguousCondition
             found = value

@@ -6,7 +6,7 @@ import logging
 
 from strongroom.aws import refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused
+from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused, KeySpecNotOffered
 
 logger = logging.getLogger("strongroom.pipeline")
 
@@ -24,6 +24,8 @@ def translate(raised: Exception) -> ApiError:
         return refusals.invalid_ciphertext()
     if isinstance(raised, BoundaryBusy):
         return refusals.throttled()
+    if isinstance(raised, KeySpecNotOffered):
+        return refusals.not_built("The key spec of the KMS key")
     where = raised.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next

@@ -37,6 +37,7 @@ PENDING_MATERIAL_STATES = frozenset(
 
 _OAEP = frozenset({AlgorithmSpec.RSAES_OAEP_SHA_1, AlgorithmSpec.RSAES_OAEP_SHA_256})
 _TWO_STEP = frozenset({AlgorithmSpec.RSA_AES_KEY_WRAP_SHA_1, AlgorithmSpec.RSA_AES_KEY_WRAP_SHA_256})
+_SM2PKE = frozenset({AlgorithmSpec.SM2PKE})
 
 WRAPPING_ALGORITHMS: Mapping[KeySpec, frozenset[AlgorithmSpec]] = MappingProxyType(
     dict.fromkeys(
@@ -49,13 +50,17 @@ WRAPPING_ALGORITHMS: Mapping[KeySpec, frozenset[AlgorithmSpec]] = MappingProxyTy
         ),
         _OAEP,
     )
-    | dict.fromkeys((KeySpec.RSA_2048, KeySpec.RSA_3072, KeySpec.RSA_4096), _TWO_STEP)
+    | dict.fromkeys((KeySpec.RSA_2048, KeySpec.RSA_3072, KeySpec.RSA_4096), _TWO_STEP | _SM2PKE)
     | dict.fromkeys(
         (KeySpec.ECC_NIST_P256, KeySpec.ECC_NIST_P384, KeySpec.ECC_NIST_P521, KeySpec.ECC_SECG_P256K1),
-        _OAEP | _TWO_STEP,
+        _OAEP | _TWO_STEP | _SM2PKE,
     )
+    | {KeySpec.SM2: _OAEP | _SM2PKE}
 )
-"""Which wrapping algorithms go with key material of each spec; a spec without a row cannot be imported."""
+"""Which wrapping algorithms go with key material of each spec; a spec without a row cannot be imported.
+
+AWS has SM2PKE in China Regions only, and RSA_AES_KEY_WRAP in all others only.
+"""
 
 
 def require_wrapping(key: Key, algorithm: AlgorithmSpec, wrapping_key_spec: WrappingKeySpec) -> None:
@@ -63,16 +68,14 @@ def require_wrapping(key: Key, algorithm: AlgorithmSpec, wrapping_key_spec: Wrap
     spec = key.key_spec
     if algorithm is AlgorithmSpec.RSAES_PKCS1_V1_5:
         raise import_refusals.pkcs1_v1_5_not_supported()
-    if algorithm is AlgorithmSpec.SM2PKE:
-        raise import_refusals.china_regions_only(algorithm)
-    if wrapping_key_spec is WrappingKeySpec.SM2:
-        raise import_refusals.china_regions_only(wrapping_key_spec)
     algorithms = WRAPPING_ALGORITHMS.get(spec)
     if algorithms is None:
         raise import_refusals.spec_cannot_be_imported(spec)
     # An RSA-2048 key wraps at most 214 bytes, an ECC_NIST_P521 private key is longer.
     too_long = spec is KeySpec.ECC_NIST_P521 and wrapping_key_spec is WrappingKeySpec.RSA_2048
-    if algorithm not in algorithms or (too_long and algorithm in _OAEP):
+    is_sm2 = algorithm is AlgorithmSpec.SM2PKE
+    of_another_kind = is_sm2 is not (wrapping_key_spec is WrappingKeySpec.SM2)
+    if algorithm not in algorithms or of_another_kind or (too_long and algorithm in _OAEP):
         raise import_refusals.wrapping_not_supported(algorithm, wrapping_key_spec, spec)
 
 

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select
 
 from strongroom.aws.generated.enums import GrantOperation
 from strongroom.resources.grant import NO_CONSTRAINTS, Grant, GrantConstraints, GrantFilter, GrantId
@@ -31,6 +32,12 @@ _TO_SERVICE = (
     .order_by(GRANTS.c.grant_id)
 )
 _IDS_TO_SERVICE = _TO_SERVICE.with_only_columns(GRANTS.c.grant_id)
+_TO_ID = (
+    select(GRANTS)
+    .where(*_OF_KEY, GRANTS.c.grantee_id == bindparam("grantee_principal"))
+    .order_by(GRANTS.c.grant_id)
+)
+_IDS_TO_ID = _TO_ID.with_only_columns(GRANTS.c.grant_id)
 _KEY_VERSION = select(KEYS.c.version).where(
     KEYS.c.region == bindparam("region"),
     KEYS.c.key_id == bindparam("key_id"),
@@ -128,7 +135,7 @@ def select_grants_to(
 ) -> tuple[Grant, ...]:
     """All grants of a key to one principal: an ARN, or the name of a service."""
     of = {"region": region, "key_id": key_id, "grantee_principal": grantee_principal}
-    wanted = _TO_GRANTEE if grantee_principal.startswith("arn:") else _TO_SERVICE
+    wanted, _ = _questions_of(grantee_principal)
     return tuple(parse_grant(row) for row in connection.execute(wanted, of))
 
 
@@ -137,8 +144,15 @@ def select_grant_ids_to(
 ) -> list[GrantId]:
     """Their ids alone, from an index alone unless it is a service's, in the same order."""
     of = {"region": region, "key_id": key_id, "grantee_principal": grantee_principal}
-    wanted = _IDS_TO_GRANTEE if grantee_principal.startswith("arn:") else _IDS_TO_SERVICE
+    _, wanted = _questions_of(grantee_principal)
     return [GrantId(grant_id) for grant_id in connection.execute(wanted, of).scalars()]
+
+
+def _questions_of(grantee: str) -> tuple[Select[Any], Select[Any]]:
+    """For whole grants, and for their ids: by an ARN, a service's principal (with dots) or a unique id."""
+    if grantee.startswith("arn:"):
+        return _TO_GRANTEE, _IDS_TO_GRANTEE
+    return (_TO_SERVICE, _IDS_TO_SERVICE) if "." in grantee else (_TO_ID, _IDS_TO_ID)
 
 
 def count_grants_of(connection: Connection, region: Region, key_id: KeyId) -> int:

@@ -229,6 +229,7 @@ GRANTS = Table(
     PrimaryKeyConstraint("region", "key_id", "grant_id"),
     _of_a_key("key_id"),
     Index(None, "region", "key_id", "grantee_principal", "grant_id"),
+    Index(None, "region", "key_id", "grantee_id", "grant_id"),
     Index(None, "region", "retiring_principal", "grant_id"),
     Index(None, "region", "key_id", "name"),
 )

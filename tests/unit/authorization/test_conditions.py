@@ -10,6 +10,7 @@ import pytest
 from tests.unit.authorization.requests import Values, compiled, holds
 
 from strongroom.authorization.policy_error import PolicyError
+from strongroom.operations.circumstances import value_named
 
 # operator: a policy value, a request's value that it holds for, one that it does not hold for
 OPERATORS = {
@@ -272,3 +273,21 @@ def test_finding_says_what_was_compared() -> None:
     assert (found.request_values, found.held) == (("a",), False)
     absent = condition.find(Values({}))
     assert (absent.request_values, absent.held) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("written", "tagged", "same"),
+    [
+        ("Team", "tEAM", True),
+        ("\u00dcnit", "\u00dcNIT", True),
+        ("\u00dc", "\u00fc", False),
+        ("k", "\u212a", False),
+    ],
+)
+def test_name_in_a_condition_key_is_folded_as_the_requests_names_are(
+    written: str, tagged: str, same: bool
+) -> None:
+    """Folded in two ways, a Deny on a tag would miss it."""
+    looked_up = compiled("Null", "false", key=f"aws:PrincipalTag/{written}").key
+    found = value_named([(tagged, "x")], looked_up.removeprefix("aws:principaltag/"))
+    assert found == (("x",) if same else None)

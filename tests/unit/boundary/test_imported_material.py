@@ -22,7 +22,9 @@ from tests.support.import_tokens import (
     wrapped_for,
 )
 from tests.support.key_imports import ALGORITHMS, wrap
+from tests.support.key_pairs import material as material_of
 from tests.support.running_boundary import KEY_ID, OTHER_KEY_ID, REGION
+from tests.support.sm2 import needs_sm2
 
 from strongroom.boundary.dispatch import DomainKeyUnknown, NoActiveDomainKey
 from strongroom.boundary.interface import (
@@ -87,7 +89,7 @@ def test_import_token_fits_the_member_and_says_what_it_is_for(spec: str) -> None
         replace(import_binding("RSAES_OAEP_SHA_256"), wrapping_key_spec="SM2"),
         replace(import_binding("RSAES_OAEP_SHA_256"), wrapping_key_spec="RSA_1024"),
         import_binding("RSAES_PKCS1_V1_5"),
-        import_binding("SM2PKE"),
+        replace(import_binding("SM2PKE"), wrapping_key_spec="RSA_2048"),
         import_binding(""),
         import_binding("RSAES_OAEP_SHA_256", account="1"),
         import_binding("RSAES_OAEP_SHA_256", region="EU"),
@@ -220,6 +222,23 @@ def test_material_for_no_family_is_refused(binding: object) -> None:
         module.import_key_material(parameters.import_token, NOW, encrypted, binding)  # type: ignore[arg-type]
 
 
+@needs_sm2
+def test_material_wrapped_by_sm2_with_any_bit_changed_or_cut_off_is_refused_always_alike() -> None:
+    module = module_with_domain_keys()
+    parameters, encrypted = wrapped_for(module, "SM2PKE", os.urandom(32))
+    wrong = [encrypted[:length] for length in range(len(encrypted))] + [encrypted + b"\0", bytes(6144)]
+    for bit in range(len(encrypted) * 8):
+        changed = bytearray(encrypted)
+        changed[bit // 8] ^= 1 << bit % 8
+        wrong.append(bytes(changed))
+    for tried in wrong:
+        with pytest.raises(CiphertextRefused) as caught:
+            module.import_key_material(parameters.import_token, NOW, tried, key_binding())
+        assert (caught.value.args, caught.value.__cause__) == ((), None)
+    header = parse_token(parameters.import_token).header
+    assert (header.key_spec, header.key_usage) == ("SM2", "SM2PKE")
+
+
 # ---------------------------------------------------------------- the form of private keys
 
 
@@ -307,6 +326,15 @@ IMPORTS = [
     ("ECC_NIST_P384", "KEY_AGREEMENT", "RSAES_OAEP_SHA_1"),
     ("ECC_NIST_P521", "SIGN_VERIFY", "RSA_AES_KEY_WRAP_SHA_256"),
     ("ECC_SECG_P256K1", "SIGN_VERIFY", "RSAES_OAEP_SHA_256"),
+    *(
+        pytest.param(*case, marks=needs_sm2)
+        for case in (
+            ("SM2", "SIGN_VERIFY", "RSAES_OAEP_SHA_256"),
+            ("SM2", "KEY_AGREEMENT", "SM2PKE"),
+            ("RSA_4096", "SIGN_VERIFY", "SM2PKE"),
+            ("ECC_NIST_P384", "SIGN_VERIFY", "SM2PKE"),
+        )
+    ),
 ]
 HMAC_BYTES = {"HMAC_224": 28, "HMAC_256": 32, "HMAC_384": 48, "HMAC_512": 64}
 HMAC_BYTES_MAX = 128
@@ -317,6 +345,8 @@ def good_materials(spec: str) -> list[bytes]:
         return [os.urandom(HMAC_BYTES[spec]), os.urandom(HMAC_BYTES_MAX)]
     if spec.startswith("RSA"):
         return [rsa.generate_private_key(65537, int(spec[4:])).private_bytes(*PKCS8)]
+    if spec == "SM2":
+        return [material_of("SM2")]
     return [ec.generate_private_key(CURVES[spec]).private_bytes(*PKCS8)]
 
 
@@ -336,7 +366,9 @@ def test_material_of_every_importable_spec_is_taken_and_no_other(
 ) -> None:
     """Source: KMS Developer Guide, "Requirements for imported key material"."""
     module = module_with_domain_keys()
-    binding = replace(import_binding(algorithm), wrapping_key_spec="RSA_3072")
+    binding = import_binding(algorithm)
+    if algorithm != "SM2PKE":
+        binding = replace(binding, wrapping_key_spec="RSA_3072")
     parameters = module.get_import_parameters(binding, ENDS_AT)
     token = parameters.import_token
     for material in good_materials(spec):

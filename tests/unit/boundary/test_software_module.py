@@ -8,11 +8,13 @@ from dataclasses import replace
 import pytest
 from tests.support.running_boundary import ACCOUNT, KEY_ID, OTHER_KEY_ID, REGION, binding
 
+from strongroom.boundary.backing_keys import MacKey
 from strongroom.boundary.dispatch import Dispatcher, DomainKeyUnknown, NoActiveDomainKey
-from strongroom.boundary.interface import BoundaryRefused, CiphertextRefused, TokenRefused
+from strongroom.boundary.interface import BoundaryRefused, CiphertextRefused, KeySpecNotOffered, TokenRefused
 from strongroom.boundary.key_hierarchy import parse_token
 from strongroom.boundary.messages import Opcode, Status, render_fields
 from strongroom.boundary.software import module as module_under_test
+from strongroom.boundary.software.families import FAMILIES
 from strongroom.boundary.software.key_wrapping import WrappingKey
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.secret_access_keys import derive_signing_key
@@ -187,6 +189,30 @@ def test_unwrap_after_a_restart_names_the_domain_key_to_load() -> None:
     assert caught.value.domain_key_id == domain_key_id
     restarted.load_domain_key(domain_token, activate=False)
     assert module.decrypt(token, K, restarted.encrypt(token, K, b"x", b""), b"") == b"x"
+
+
+def test_module_without_a_family_makes_none_of_its_keys_and_uses_none_of_another_modules() -> None:
+    root_key = os.urandom(32)
+    module = ready_module(root_key)
+    domain_token = module.create_domain_key(REGION)[1]
+    fewer = {names: family for names, family in FAMILIES.items() if names[0] != "HMAC_256"}
+    lesser = SoftwareModule(root_key, None, fewer)
+    for each in (module, lesser):
+        each.load_domain_key(domain_token, activate=True)
+    of = replace(binding(), key_spec="HMAC_256", key_usage="GENERATE_VERIFY_MAC")
+    token = module.generate_key(of).exported_token
+    module.require_key_spec("HMAC_256")
+    for refused in (
+        lambda: lesser.generate_key(of),
+        lambda: lesser.require_key_spec("HMAC_256"),
+        lambda: lesser.import_key_material(token, 0, b"", of),
+    ):
+        with pytest.raises(BoundaryRefused):
+            refused()
+    with pytest.raises(KeySpecNotOffered):
+        lesser.key_of(MacKey, token, K)
+    lesser.require_key_spec("HMAC_384")
+    lesser.encrypt(lesser.generate_key(binding()).exported_token, K, b"x", b"")
 
 
 def test_forget_key_drops_that_key_in_that_region_only() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from strongroom.boundary.backing_keys import BackingKey
 from strongroom.boundary.key_hierarchy import TokenHeader
@@ -18,8 +18,11 @@ from strongroom.boundary.software import (
     ml_dsa,
     ml_kem,
     rsa_keys,
+    sm2,
     symmetric,
 )
+from strongroom.boundary.software.libcrypto import Libcrypto
+from strongroom.boundary.software.sm2_self_test import sound_libcrypto
 
 
 def _as_it_is(material: bytes) -> bytes:
@@ -60,7 +63,27 @@ def _rsa(key_spec: str, load: Callable[[TokenHeader, bytes], BackingKey]) -> Fam
     )
 
 
-FAMILIES: Final[Mapping[tuple[str, str], Family]] = {
+Families: TypeAlias = Mapping[tuple[str, str], Family]
+"""By (key spec, key usage). What is not here is BoundaryRefused to make, and KeySpecNotOffered to use."""
+
+
+def _sm2(libcrypto: Libcrypto) -> Families:
+    loads: Mapping[str, Callable[[Libcrypto, TokenHeader, bytes], BackingKey]] = {
+        SIGN_VERIFY: sm2.Sm2SigningKey,
+        ENCRYPT_DECRYPT: sm2.Sm2EncryptionKey,
+        KEY_AGREEMENT: sm2.Sm2AgreementKey,
+    }
+    return {
+        (sm2.KEY_SPEC, usage): Family(
+            partial(sm2.generate_material, libcrypto),
+            partial(load, libcrypto),
+            partial(sm2.take_in_material, libcrypto),
+        )
+        for usage, load in loads.items()
+    }
+
+
+BUILT_IN_FAMILIES: Final[Families] = {
     (symmetric.KEY_SPEC, symmetric.KEY_USAGE): Family(
         symmetric.generate_material, symmetric.SymmetricBackingKey
     ),
@@ -109,11 +132,20 @@ FAMILIES: Final[Mapping[tuple[str, str], Family]] = {
         for spec in ml_kem.PRIVATE_KEYS
     },
 }
-"""By (key spec, key usage). What is not here, BoundaryRefused says."""
+"""What needs no library of the system's."""
+
+LIBCRYPTO: Final = sound_libcrypto()
+"""The system's libcrypto, if it has SM2."""
+
+FAMILIES: Final[Families] = {
+    **BUILT_IN_FAMILIES,
+    **({} if LIBCRYPTO is None else _sm2(LIBCRYPTO)),
+}
+"""All that this process offers."""
 
 DATA_KEY_PAIR_USAGES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
-        (*rsa_keys.KEY_BITS, *elliptic_curves.CURVES, edwards_curve.KEY_SPEC, "SM2"), SIGN_VERIFY
+        (*rsa_keys.KEY_BITS, *elliptic_curves.CURVES, edwards_curve.KEY_SPEC, sm2.KEY_SPEC), SIGN_VERIFY
     ),
     **dict.fromkeys((ml_kem.EXPANDED_KEY_SPEC, *ml_kem.PRIVATE_KEYS), ENCAPSULATE_DECAPSULATE),
 }

@@ -4,7 +4,8 @@ The boundary keeps nothing of an import: the private wrapping key travels in the
 Region's domain key, with the instant at which it ends. Tables: docs/formats/exported-key-token.md.
 
 Source: KMS Developer Guide, "Select a wrapping algorithm", "Requirements for imported key material";
-RFC 8017 section 7.1 (RSAES-OAEP), RFC 5649 (AES key wrap with padding).
+RFC 8017 section 7.1 (RSAES-OAEP), RFC 5649 (AES key wrap with padding). SM2 wrapping keys, which wrap by
+SM2PKE, are there where SM2 is (families.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
+from strongroom.boundary.backing_keys import AsymmetricEncryptionKey
 from strongroom.boundary.interface import (
     BoundaryRefused,
     CiphertextRefused,
@@ -32,7 +34,7 @@ from strongroom.boundary.key_hierarchy import (
     require_account_id,
     require_region,
 )
-from strongroom.boundary.software.families import FAMILIES
+from strongroom.boundary.software.families import ENCRYPT_DECRYPT, FAMILIES, Family
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, require_token
 from strongroom.boundary.software.private_keys import (
     parse_private_key,
@@ -48,6 +50,8 @@ MATERIAL_BYTES_MAX: Final = 2600
 modulus would keep the boundary busy."""
 RAW_MATERIAL_SPECS: Final = frozenset({"SYMMETRIC_DEFAULT", "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512"})
 
+_SM2: Final = "SM2"
+_SM2PKE: Final = "SM2PKE"
 _ENDS_AT: Final = struct.Struct(">Q")
 _OAEP_HASHES: Final[dict[str, type[HashAlgorithm]]] = {
     "RSAES_OAEP_SHA_1": SHA1,
@@ -64,10 +68,12 @@ _VERSION_0: Final = b"\x02\x01\x00\x30"
 
 
 def generate_wrapping_key(wrapping_key_spec: str) -> bytes:
-    """A new RSA private key in DER PKCS #8; takes seconds for the longest, and works in any thread.
+    """A new private key in DER PKCS #8; takes seconds for the longest RSA key, and works in any thread.
 
     Secrets: it leaves this process only inside an import token.
     """
+    if wrapping_key_spec == _SM2:
+        return _sm2_family().generate()
     return _generate(WRAPPING_KEY_BITS[wrapping_key_spec])
 
 
@@ -75,8 +81,10 @@ def _generate(bits: int) -> bytes:
     return render_private_key(rsa.generate_private_key(PUBLIC_EXPONENT, bits))
 
 
-def public_half(private_key: bytes) -> bytes:
+def public_half(wrapping_key_spec: str, private_key: bytes) -> bytes:
     """The public key of a wrapping key, as DER SubjectPublicKeyInfo."""
+    if wrapping_key_spec == _SM2:
+        return _load_sm2(private_key).public_key()
     return render_public_key(_load(private_key).public_key())
 
 
@@ -85,9 +93,25 @@ def _load(private_key: bytes) -> rsa.RSAPrivateKey:
     return parse_private_key(rsa.RSAPrivateKey, private_key, skip_primality=True)
 
 
+def _sm2_family() -> Family:
+    family = FAMILIES.get((_SM2, ENCRYPT_DECRYPT))
+    if family is None:
+        raise BoundaryRefused
+    return family
+
+
+def _load_sm2(private_key: bytes) -> AsymmetricEncryptionKey:
+    nobody = TokenHeader(TokenKind.IMPORT_KEY, b"", NO_MATERIAL, "", "", "", _SM2, _SM2PKE)
+    key = _sm2_family().load(nobody, private_key)
+    if not isinstance(key, AsymmetricEncryptionKey):
+        raise BoundaryRefused
+    return key
+
+
 def import_token_header(binding: ImportBinding) -> TokenHeader:
     """What an import token says in clear and is bound to. Raises BoundaryRefused."""
-    if binding.wrapping_algorithm not in _OAEP_HASHES or binding.wrapping_key_spec not in WRAPPING_KEY_BITS:
+    is_rsa = binding.wrapping_algorithm in _OAEP_HASHES and binding.wrapping_key_spec in WRAPPING_KEY_BITS
+    if not is_rsa and (binding.wrapping_key_spec, binding.wrapping_algorithm) != (_SM2, _SM2PKE):
         raise BoundaryRefused
     try:
         require_region(binding.region)
@@ -137,6 +161,8 @@ def unwrap_material(private_key: bytes, wrapping_algorithm: str, encrypted: byte
 
     Every cause has one answer: a wrong key, hash, padding, AES key, integrity check or length.
     """
+    if wrapping_algorithm == _SM2PKE:
+        return _load_sm2(private_key).decrypt_asymmetric(encrypted, _SM2PKE)
     oaep_hash = _OAEP_HASHES.get(wrapping_algorithm)
     if oaep_hash is None:
         raise BoundaryRefused
@@ -163,7 +189,7 @@ def canonical_material(key_spec: str, material: bytes) -> bytes:
         raise ValueError("material length")
     if key_spec in RAW_MATERIAL_SPECS:
         return material
-    if not key_spec.startswith(("RSA_", "ECC_")) or key_spec not in _TAKE_IN:
+    if not key_spec.startswith(("RSA_", "ECC_", _SM2)) or key_spec not in _TAKE_IN:
         raise ValueError("cannot be imported")
     if not _is_pkcs8(material):
         raise ValueError("not PKCS #8")
@@ -182,7 +208,7 @@ def _is_pkcs8(der: bytes) -> bool:
 def warm_up() -> None:
     """Use every part once (strongroom.boundary.process.warm_up), with a key too short for anything."""
     wrapping_key = _generate(1024)
-    public_key = parse_public_key(rsa.RSAPublicKey, public_half(wrapping_key))
+    public_key = parse_public_key(rsa.RSAPublicKey, public_half("RSA_2048", wrapping_key))
     for algorithm, oaep_hash in _OAEP_HASHES.items():
         sealed = public_key.encrypt(bytes(32), OAEP(MGF1(oaep_hash()), oaep_hash(), None))
         if algorithm in _TWO_STEP:

@@ -19,6 +19,7 @@ from strongroom.boundary.interface import (
     ImportParameters,
     ImportTokenExpired,
     KeyBinding,
+    KeySpecNotOffered,
     MaterialRefused,
     TokenRefused,
 )
@@ -33,7 +34,7 @@ from strongroom.boundary.key_hierarchy import (
 )
 from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
 from strongroom.boundary.software import imported_material, recipient, secret_access_keys
-from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, Family
+from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, Families, Family
 from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
 from strongroom.boundary.software.random_source import NoncePool
@@ -59,11 +60,15 @@ class SoftwareModule:
     repr of its own and no method that gives a key back.
     """
 
-    def __init__(self, root_key: bytes, root_secret: bytes | None) -> None:
-        """`root_secret` is the secret access key that `wrap_root_secret` wraps. Raises ValueError."""
+    def __init__(self, root_key: bytes, root_secret: bytes | None, families: Families = FAMILIES) -> None:
+        """`root_secret` is the secret access key that `wrap_root_secret` wraps. Raises ValueError.
+
+        `families` are the keys that it makes and uses.
+        """
         if root_secret is not None:
             secret_access_keys.require_secret(root_secret)
         self._root_secret = root_secret
+        self._families = families
         self._domain_keys = DomainKeyRing(root_key)
         self._tickets = TicketOffice(root_key)
         self._replication = Replication(root_key, self._domain_keys)
@@ -73,11 +78,18 @@ class SoftwareModule:
     def generate_key(self, binding: KeyBinding) -> GeneratedKey:
         return self.export_key(binding, self.prepare_key(binding)())
 
+    def require_key_spec(self, key_spec: str) -> None:
+        if not self._offers(key_spec):
+            raise BoundaryRefused
+
+    def _offers(self, key_spec: str) -> bool:
+        return any(key_spec == offered for offered, _ in self._families)
+
     def is_slow(self, key_spec: str) -> bool:
         return key_spec in SLOW_SPECS
 
     def prepare_key(self, binding: KeyBinding) -> Callable[[], bytes]:
-        family = FAMILIES.get((binding.key_spec, binding.key_usage))
+        family = self._families.get((binding.key_spec, binding.key_usage))
         if family is None:
             raise BoundaryRefused
         _require_place(binding)
@@ -100,6 +112,7 @@ class SoftwareModule:
 
     def prepare_wrapping_key(self, binding: ImportBinding) -> Callable[[], bytes]:
         header = imported_material.import_token_header(binding)
+        self.require_key_spec(binding.wrapping_key_spec)
         self._domain_keys.require_active(header.region)
         return partial(imported_material.generate_wrapping_key, binding.wrapping_key_spec)
 
@@ -109,15 +122,18 @@ class SoftwareModule:
         header = imported_material.import_token_header(binding)
         secret = imported_material.render_import_secret(ends_at_microseconds, wrapping_key)
         return ImportParameters(
-            imported_material.public_half(wrapping_key), self._domain_keys.wrap(header, secret)
+            imported_material.public_half(binding.wrapping_key_spec, wrapping_key),
+            self._domain_keys.wrap(header, secret),
         )
 
     def prepare_import(
         self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
     ) -> Callable[[], bytes]:
-        if (binding.key_spec, binding.key_usage) not in FAMILIES:
+        if (binding.key_spec, binding.key_usage) not in self._families:
             raise BoundaryRefused
         token = imported_material.require_import_token(import_token, binding)
+        if not self._offers(token.header.key_spec):  # its wrapping key could be made when it was
+            raise TokenRefused
         ends_at, private_key = imported_material.parse_import_secret(self._domain_keys.unwrap(token))
         if now_microseconds >= ends_at:
             raise ImportTokenExpired
@@ -132,7 +148,7 @@ class SoftwareModule:
         return take_in
 
     def export_import(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
-        family = FAMILIES.get((binding.key_spec, binding.key_usage))
+        family = self._families.get((binding.key_spec, binding.key_usage))
         if family is None or not material:
             raise MaterialRefused
         try:
@@ -158,7 +174,7 @@ class SoftwareModule:
 
     def prepare_data_key_pair(self, token: bytes, key_id: bytes, pair_spec: str) -> Callable[[], bytes]:
         self._symmetric_key(token, key_id)
-        return _pair_family(pair_spec).generate
+        return self._pair_family(pair_spec).generate
 
     def export_data_key_pair(
         self, token: bytes, key_id: bytes, pair_spec: str, material: bytes, aad: bytes
@@ -167,7 +183,7 @@ class SoftwareModule:
         nobody = TokenHeader(
             TokenKind.BACKING_KEY, b"", NO_MATERIAL, "", "", "", pair_spec, DATA_KEY_PAIR_USAGES[pair_spec]
         )
-        pair = _pair_family(pair_spec).load(nobody, material)
+        pair = self._pair_family(pair_spec).load(nobody, material)
         if not isinstance(pair, AsymmetricKey):
             raise BoundaryRefused
         blob = key.encrypt(material, aad, self._nonces.take(NONCE_BYTES))
@@ -265,6 +281,7 @@ class SoftwareModule:
     def describe(self) -> Mapping[str, str]:
         return {
             "module": "software",
+            "SM2": "offered" if self._offers("SM2") else "not offered: the system's libcrypto lacks it",
             "domain keys in memory": str(len(self._domain_keys)),
             "backing keys in memory": str(len(self._backing_keys)),
         }
@@ -305,13 +322,20 @@ class SoftwareModule:
         return self._load(token, self._domain_keys.unwrap(token))
 
     def _load(self, token: Token, material: bytes) -> BackingKey:
-        family = FAMILIES.get((token.header.key_spec, token.header.key_usage))
-        if family is None:  # authentic, but of a later version
-            raise BoundaryRefused
+        family = self._families.get((token.header.key_spec, token.header.key_usage))
+        if family is None:
+            raise KeySpecNotOffered
         try:
             return family.load(token.header, material)
         except ValueError:  # authentic, and yet not of its spec
             raise TokenRefused from None
+
+    def _pair_family(self, pair_spec: str) -> Family:
+        """Raises BoundaryRefused."""
+        family = self._families.get((pair_spec, DATA_KEY_PAIR_USAGES.get(pair_spec, "")))
+        if family is None:
+            raise BoundaryRefused
+        return family
 
     def _wrap_secret(self, secret: bytes, access_key_id: str, account_id: str) -> bytes:
         header = TokenHeader(
@@ -330,14 +354,6 @@ def _require_place(binding: KeyBinding) -> None:
         require_account_id(binding.account_id)
     except ValueError:
         raise BoundaryRefused from None
-
-
-def _pair_family(pair_spec: str) -> Family:
-    """Raises BoundaryRefused."""
-    family = FAMILIES.get((pair_spec, DATA_KEY_PAIR_USAGES.get(pair_spec, "")))
-    if family is None:
-        raise BoundaryRefused
-    return family
 
 
 def _backing_key_header(binding: KeyBinding, material: bytes) -> TokenHeader:

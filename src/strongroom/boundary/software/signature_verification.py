@@ -6,7 +6,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from strongroom.boundary.software import edwards_curve, elliptic_curves, ml_dsa, rsa_keys
+from strongroom.boundary.software import edwards_curve, elliptic_curves, ml_dsa, rsa_keys, sm2
+from strongroom.boundary.software.families import LIBCRYPTO
 from strongroom.boundary.software.private_keys import parse_public_key
 
 
@@ -34,5 +35,7 @@ def verify_signature(
     elif key_spec in ml_dsa.PUBLIC_KEYS:
         lattice_key = parse_public_key(ml_dsa.PUBLIC_KEYS[key_spec], public_key)
         ml_dsa.verify(lattice_key, message, message_type, algorithm, signature)
+    elif key_spec == sm2.KEY_SPEC and LIBCRYPTO is not None:
+        sm2.verify(LIBCRYPTO, public_key, message, message_type, algorithm, signature)
     else:
         raise ValueError("no key spec of signatures")

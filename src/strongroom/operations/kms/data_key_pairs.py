@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strongroom.aws import refusals
-from strongroom.aws.generated.enums import KeyUsageType
+from strongroom.aws.generated.enums import DataKeyPairSpec, KeyUsageType
 from strongroom.aws.generated.shapes import (
     GenerateDataKeyPairRequest,
     GenerateDataKeyPairResponse,
@@ -18,6 +18,13 @@ from strongroom.operations.operation import Operation, on_key, records
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY
 
 
+async def _require_pair_spec(call: Call, pair_spec: DataKeyPairSpec) -> None:
+    try:
+        await call.rooms.boundary.require_key_spec(pair_spec)
+    except BoundaryRefused:
+        raise refusals.not_built(f"KeyPairSpec {pair_spec}") from None
+
+
 async def generate_data_key_pair(
     call: Call, request: GenerateDataKeyPairRequest
 ) -> GenerateDataKeyPairResponse:
@@ -25,6 +32,7 @@ async def generate_data_key_pair(
     require_symmetric(key)
     context = canonical_encryption_context(request.encryption_context)
     if request.dry_run:  # all is judged; an RSA pair would be seconds of work for nothing
+        await _require_pair_spec(call, request.key_pair_spec)
         return GenerateDataKeyPairResponse()
     if call.recipient is not None:
         return await _generate_for_recipient(call, request, context, call.recipient.public_key)
@@ -71,6 +79,7 @@ async def generate_data_key_pair_without_plaintext(
     require_symmetric(key)
     context = canonical_encryption_context(request.encryption_context)
     if request.dry_run:
+        await _require_pair_spec(call, request.key_pair_spec)
         return GenerateDataKeyPairWithoutPlaintextResponse()
     try:
         public_key, blob = await call.rooms.boundary.generate_data_key_pair_without_plaintext(

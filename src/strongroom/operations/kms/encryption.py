@@ -33,6 +33,8 @@ from strongroom.resources.identifiers import MaterialId
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY
 
+_RSA = (EncryptionAlgorithmSpec.RSAES_OAEP_SHA_1, EncryptionAlgorithmSpec.RSAES_OAEP_SHA_256)
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -194,7 +196,8 @@ async def _re_encrypt(
             KeyInUse(destination.current_token, destination.key_id, algorithm, aad),
         )
     except PlaintextRefused:
-        if algorithm is SYMMETRIC_DEFAULT:  # an asymmetric ciphertext that holds nothing
+        to_sm2 = algorithm is EncryptionAlgorithmSpec.SM2PKE and source.algorithm in _RSA
+        if algorithm is SYMMETRIC_DEFAULT or to_sm2:  # an RSA ciphertext that holds nothing
             raise refusals.invalid_ciphertext() from None
         raise too_large(destination, algorithm) from None
 

@@ -120,7 +120,10 @@ async def get_parameters_for_import(
     binding = ImportBinding(
         key.account_id, key.region, key.key_id, request.wrapping_key_spec, request.wrapping_algorithm
     )
-    made = await call.rooms.boundary.get_import_parameters(binding, _microseconds(ends_at))
+    try:
+        made = await call.rooms.boundary.get_import_parameters(binding, _microseconds(ends_at))
+    except BoundaryRefused:
+        raise refusals.not_built(f"WrappingKeySpec {request.wrapping_key_spec}") from None
     return GetParametersForImportResponse(
         key_id=key.arn,
         import_token=made.import_token,

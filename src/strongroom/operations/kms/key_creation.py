@@ -50,6 +50,14 @@ def check_create_key(request: CreateKeyRequest) -> None:
     check_place(request, spec)
 
 
+async def _require_spec(call: Call, spec: KeySpec) -> None:
+    """Of a key whose material comes later: so that nobody finds out then that there is no use for it."""
+    try:
+        await call.rooms.boundary.require_key_spec(spec)
+    except BoundaryRefused:
+        raise refusals.not_built(f"KeySpec {spec}") from None
+
+
 async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyRequest) -> KeyMaterial:
     spec, usage = requested_spec(request), requested_usage(request)
     try:
@@ -74,6 +82,8 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
     material = None
     if origin is OriginType.AWS_KMS:
         material = await _generate_material(call, key_id, request)
+    elif origin is OriginType.EXTERNAL:
+        await _require_spec(call, spec)
     now = call.rooms.clock.now()
     rotates = (
         call.rooms.rules.rotate_new_keys

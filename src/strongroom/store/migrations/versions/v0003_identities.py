@@ -20,6 +20,11 @@ def upgrade() -> None:
     op.add_column("grants", sa.Column("grantee_id", sa.Text(), nullable=True))
     op.add_column("grants", sa.Column("retiring_id", sa.Text(), nullable=True))
     op.create_index(
+        "ix_grants_region_key_id_grantee_id_grant_id",
+        "grants",
+        ["region", "key_id", "grantee_id", "grant_id"],
+    )
+    op.create_index(
         "ix_access_keys_account_id_principal_id_access_key_id",
         "access_keys",
         ["account_id", "principal_id", "access_key_id"],
