@@ -28,9 +28,7 @@ from strongroom.audit.cloudtrail import Envelope, render_envelope, render_event,
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.aws import query_refusals, refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.aws.generated.enums import OriginType
 from strongroom.aws.query_services import QUERY_SERVICES
-from strongroom.clock import Clock
 from strongroom.federation.web_identity_token import WebIdentity
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedRequest
@@ -47,6 +45,7 @@ from strongroom.operations.key_lookup import (
     resolve_further_key,
     resolve_key_target,
 )
+from strongroom.operations.key_states import require_states
 from strongroom.operations.operation import (
     AccountTarget,
     AliasedKeyTarget,
@@ -73,9 +72,8 @@ from strongroom.operations.web_identities import authenticate_web_identity
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
 from strongroom.resources.identifiers import Region
-from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
-from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule, require_state
+from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule
 from strongroom.store.interface import ConcurrentChange
 
 logger = logging.getLogger("strongroom.pipeline")
@@ -88,7 +86,6 @@ KEPT_USER_AGENT_BYTES_MAX = 512
 """Callers choose their user agents: what is kept of them is bounded."""
 
 _UNKNOWN_CALLER = render_user_identity(type="Unknown")
-_EXTERNAL = OriginType.EXTERNAL
 
 
 @dataclass(slots=True)
@@ -261,7 +258,9 @@ class Pipeline:
 
     async def _travel_unsigned(self, trip: Trip, plan: Plan, codec: Codec) -> Plan:
         """The road of AssumeRoleWithWebIdentity: the caller is who the token in the request says, whatever
-        else the request may carry in the way of credentials."""
+        else the request may carry in the way of credentials. In a body: URLs end up in logs."""
+        if not trip.http.body:
+            raise signature_refusals.missing_authentication_token()
         request: Any = codec.decode(plan.operation, trip.http.body)
         trip.request = request
         if plan.operation.check is not None:
@@ -485,16 +484,3 @@ def _additional_data(trip: Trip) -> Mapping[str, object] | None:
     if trip.recipient is None:
         return material
     return {**(material or {}), "recipient": record_recipient(trip.recipient)}
-
-
-def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Clock) -> None:
-    """Refuse a key in a state that the operation's row does not allow.
-
-    The key an alias points to now is never refused for its state: only a new target is.
-    """
-    if not plan.judges_all_keys:
-        keys = tuple(key for key, judged in zip(keys, plan.key_is_judged, strict=True) if judged)
-    for key in keys:
-        require_state(rule, key.key_state, key.arn)
-        if key.origin is _EXTERNAL:  # INVARIANT R5
-            require_state(rule, state_as_of(key, clock.now()), key.arn)

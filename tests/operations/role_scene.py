@@ -76,7 +76,7 @@ def new_user(road: Road, *policies: str, account: str = ACCOUNT, **members: Any)
     """A user with these inline policies."""
     user = User(
         account_id=AccountId(account),
-        name=f"user{next(_numbers)}",
+        name=f"sts-user{next(_numbers)}",
         unique_id=new_unique_id(IdPrefix.USER),
         created_at=road.clock.now(),
         inline_policies={f"p{place}": text for place, text in enumerate(policies)},
@@ -122,7 +122,7 @@ def new_role(
     road: Road, trust_policy: str, *policies: str, account: str = ACCOUNT, **members: Any
 ) -> TestRole:
     """A role with this trust policy and these inline policies."""
-    facts: dict[str, Any] = {"name": f"role{next(_numbers)}", "path": "/"} | members
+    facts: dict[str, Any] = {"name": f"sts-role{next(_numbers)}", "path": "/"} | members
     role = Role(
         account_id=AccountId(account),
         unique_id=new_unique_id(IdPrefix.ROLE),
@@ -140,7 +140,7 @@ def new_managed_policy(road: Road, text: str, account: str = ACCOUNT) -> str:
     now = road.clock.now()
     managed = ManagedPolicy(
         account_id=AccountId(account),
-        name=f"policy{next(_numbers)}",
+        name=f"sts-policy{next(_numbers)}",
         unique_id=new_unique_id(IdPrefix.POLICY),
         created_at=now,
         versions=(PolicyVersion(version_id="v1", text=text, created_at=now),),

@@ -126,7 +126,7 @@ def test_role_under_another_spelling_is_nobody(road: Road, spelling: str) -> Non
     user = new_user(road, MAY_ASSUME)
     role = new_role(road, trust(account_of()), path="/ci/")
     arn = {
-        "case": role.arn.replace("role/ci/role", "role/ci/Role"),
+        "case": role.arn.replace("role/ci/sts", "role/ci/STS"),
         "path": role.arn.replace("/ci/", "/"),
         "partition": role.arn.replace("arn:aws:", "arn:aws-cn:"),
         "account": role.arn.replace(ACCOUNT, OTHER_ACCOUNT),

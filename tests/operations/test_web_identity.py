@@ -2,90 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.operations.role_scene import (
-    OTHER_ACCOUNT,
-    TestRole,
-    account_of,
-    new_role,
-    policy,
-    refusal,
-    trust,
-)
-from tests.support.oidc import AUDIENCE, HOST, SUBJECT, URL, Issuer, public_pem, segment
-from tests.support.query_client import from_document, to_form
-from tests.support.road import ACCOUNT, Refusal, Road
+from tests.operations.role_scene import OTHER_ACCOUNT, account_of, new_role, policy, refusal, trust
+from tests.operations.web_identity_scene import ACTION, INVALID, OTHER_URL, PROVIDER, Scene
+from tests.support.oidc import AUDIENCE, HOST, SUBJECT, URL
+from tests.support.query_client import to_form
+from tests.support.road import ACCOUNT
 
 from strongroom.identity.http_request import HttpRequest
-from strongroom.resources.iam import IdPrefix, OidcProvider, new_unique_id
-from strongroom.resources.identifiers import AccountId
 
-ACTION = "sts:AssumeRoleWithWebIdentity"
-PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{HOST}"
-OTHER_URL = "https://other.example.com/realms/one"
 DENIED = ("AccessDenied", f"Not authorized to perform {ACTION}", 403)
-INVALID = "InvalidIdentityToken"
-NO_JWT = "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
 NO_KEY = (
     "Couldn't retrieve verification key from your identity provider,  please reference "
     "AssumeRoleWithWebIdentity documentation for requirements"
 )
-
-
-class Scene:
-    """A road with two issuers, of which the account knows both."""
-
-    def __init__(self, directory: Path) -> None:
-        self.issuer = Issuer(directory)
-        self.other = Issuer(directory, OTHER_URL, 1)
-        issuers = {one.url: one.file for one in (self.issuer, self.other)}
-        self.road = Road(directory, oidc_issuers=issuers)
-        for url in issuers:
-            self.trust_issuer(url)
-
-    def trust_issuer(self, url: str, *client_ids: str, account: str = ACCOUNT) -> None:
-        """CreateOpenIDConnectProvider."""
-        provider = OidcProvider(
-            account_id=AccountId(account),
-            name=url.removeprefix("https://"),
-            unique_id=new_unique_id(IdPrefix.POLICY),
-            created_at=self.road.clock.now(),
-            client_ids=client_ids or (AUDIENCE, "second-client"),
-        )
-        self.road.wait(self.road.store.insert_entity(provider))
-
-    def role(self, *policies: str, principal: dict[str, Any] | None = None, **more: Any) -> TestRole:
-        actions = [ACTION, "sts:TagSession", "sts:SetSourceIdentity"]
-        text = trust(principal or {"Federated": PROVIDER}, more.pop("action", actions), **more)
-        return new_role(self.road, text, *policies)
-
-    def send(self, token: str, role: TestRole | str, **more: Any) -> dict[str, Any]:
-        """One request that nobody has signed."""
-        arn = role if isinstance(role, str) else role.arn
-        members = {"RoleArn": arn, "RoleSessionName": "app", "WebIdentityToken": token} | more
-        body = to_form("sts", "AssumeRoleWithWebIdentity", members)
-        http = HttpRequest("POST", b"/", [(b"host", b"localhost")], body, "127.0.0.1", False)
-        road = self.road
-        answer = road.wait(
-            road.pipeline.answer(http, road.query_codecs["sts"], "sts", "AssumeRoleWithWebIdentity")
-        )
-        content = from_document("sts", "AssumeRoleWithWebIdentity", answer.body, answer.status)
-        if answer.status != 200:
-            raise Refusal(content["Error"]["Code"], content["Error"]["Message"], answer.status)
-        return content
-
-    def now(self) -> float:
-        return self.road.clock.epoch_seconds()
-
-    def refused(self, token: str, role: TestRole | str, **more: Any) -> tuple[str, str | None, int]:
-        return refusal(self.send, token, role, **more)
 
 
 @pytest.fixture(scope="module")
@@ -140,115 +75,6 @@ def test_token_of_a_trusted_issuer_opens_a_session(scene: Scene) -> None:
 def test_every_algorithm_of_aws_is_taken(own_scene: Scene, algorithm: str) -> None:
     own_scene.issuer.publish(algorithm)
     assert own_scene.send(own_scene.issuer.token(algorithm), own_scene.role())["Credentials"]
-
-
-# hostile tokens
-
-
-def hmac_token(scene: Scene, secret: bytes, algorithm: str = "HS256") -> str:
-    """Signed with the public key, taken for a shared secret."""
-    head = segment({"alg": algorithm, "kid": "RS256", "typ": "JWT"})
-    text = f"{head}.{segment(scene.issuer.claims())}"
-    return f"{text}.{segment(hmac.digest(secret, text.encode(), hashlib.sha256))}"
-
-
-def unsigned(scene: Scene, algorithm: str) -> str:
-    return f"{segment({'alg': algorithm, 'kid': 'RS256'})}.{segment(scene.issuer.claims())}."
-
-
-def with_payload(scene: Scene, payload: bytes) -> str:
-    head, _, signature = scene.issuer.token().split(".")
-    return f"{head}.{segment(payload)}.{signature}"
-
-
-def with_header(scene: Scene, **members: Any) -> str:
-    """The header is replaced, the signature stays."""
-    _, payload, signature = scene.issuer.token().split(".")
-    return f"{segment({'alg': 'RS256', 'kid': 'RS256'} | members)}.{payload}.{signature}"
-
-
-DEEP = b'{"a":' * 1500 + b"1" + b"}" * 1500
-HOSTILE: dict[str, Callable[[Scene], str]] = {
-    "none": lambda scene: unsigned(scene, "none"),
-    "None": lambda scene: unsigned(scene, "None"),
-    "no-signature": lambda scene: unsigned(scene, "RS256"),
-    "hmac-of-public-pem": lambda scene: hmac_token(scene, public_pem(scene.issuer.key("RS256"))),
-    "hmac-of-nothing": lambda scene: hmac_token(scene, b""),
-    "hmac-called-rs256": lambda scene: hmac_token(scene, public_pem(scene.issuer.key("RS256")), "RS256"),
-    "pss": lambda scene: scene.issuer.token("RS256", headers={"alg": "PS256"}),
-    "unknown-kid": lambda scene: scene.issuer.token(kid="gone"),
-    "no-kid": lambda scene: scene.issuer.token(kid=None),
-    "kid-of-another-kind": lambda scene: scene.issuer.token(kid="ES256"),
-    "kid-of-another-curve": lambda scene: scene.issuer.token("ES384", kid="ES256"),
-    "signed-by-another": lambda scene: scene.other.token(iss=URL),
-    "other-payload": lambda scene: with_payload(scene, json.dumps(scene.issuer.claims(sub="root")).encode()),
-    "own-key-in-header": lambda scene: scene.issuer.token(
-        kid="x", headers={"jwk": {"kty": "oct", "k": "AA"}}
-    ),
-    "critical": lambda scene: scene.issuer.token(headers={"crit": ["exp"], "exp": 1}),
-    "not-base64-encoded": lambda scene: with_header(scene, b64=False, crit=["b64"]),
-    "deep-json": lambda scene: with_payload(scene, b'{"iss":' + b"[" * 5000 + b"]" * 5000 + b"}"),
-    "deep-header": lambda scene: ".".join((segment(DEEP), segment(scene.issuer.claims()), "AAAA")),
-    "no-object": lambda scene: with_payload(scene, b'"text"'),
-    "not-utf-8": lambda scene: with_payload(scene, b'{"iss":"\xff"}'),
-    "claims-of-other-types": lambda scene: scene.issuer.token(exp="tomorrow"),
-    "fractional-time": lambda scene: scene.issuer.token(exp=scene.now() + 60.5),
-    "enormous-time": lambda scene: scene.issuer.token(exp=10**30),
-    "long-subject": lambda scene: scene.issuer.token(sub="a" * 256),
-    "two-parts": lambda scene: "aaaa.bbbb",
-    "five-parts": lambda scene: "a.b.c.d.e",
-    "no-token": lambda scene: "a Kubernetes token",
-    "not-ascii": lambda scene: scene.issuer.token() + "é",
-    "line-end": lambda scene: scene.issuer.token() + "\n",
-}
-
-
-@pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_token_is_refused_and_opens_nothing(scene: Scene, kind: str) -> None:
-    role = scene.role()
-    code, _, status = scene.refused(HOSTILE[kind](scene), role)
-    assert (code, status) == (INVALID, 400)
-    record = scene.road.last_record
-    assert (record["errorCode"], record["userIdentity"]) == (INVALID, {"type": "Unknown"})
-    assert record["responseElements"] is None
-
-
-def test_token_that_is_too_long_is_refused(scene: Scene) -> None:
-    code, _, status = scene.refused(scene.issuer.token(filling="a" * 20_000), scene.role())
-    assert (code, status) == ("ValidationError", 400)
-    assert scene.refused("abc", scene.role())[0] == "ValidationError"
-
-
-@pytest.mark.parametrize("claim", ["iss", "sub", "aud", "exp", "iat"])
-def test_claim_that_is_missing_is_named(scene: Scene, claim: str) -> None:
-    without: dict[str, Any] = {claim: None}
-    found = scene.refused(scene.issuer.token(**without), scene.role())
-    assert found == (INVALID, f"Missing a required claim: {claim}", 400)
-
-
-def test_expired_token_is_told_so(scene: Scene) -> None:
-    now = int(scene.now())
-    role = scene.role()
-    assert scene.send(scene.issuer.token(exp=now - 240), role)  # clocks differ by a little
-    code, sentence, status = scene.refused(scene.issuer.token(exp=now - 360), role)
-    assert (code, status) == ("ExpiredTokenException", 400)
-    assert (sentence or "").endswith(f"must be before the expiration date/time {now - 360}")
-
-
-@pytest.mark.parametrize("claim", ["nbf", "iat"])
-def test_token_of_a_time_to_come_is_refused(scene: Scene, claim: str) -> None:
-    now = int(scene.now())
-    soon: dict[str, Any] = {claim: now + 240}
-    later: dict[str, Any] = {claim: now + 900}
-    assert scene.send(scene.issuer.token(**soon), scene.role())
-    assert scene.refused(scene.issuer.token(**later), scene.role())[0] == INVALID
-
-
-def test_token_is_judged_by_the_services_clock(own_scene: Scene) -> None:
-    role, token = own_scene.role(), own_scene.issuer.token()
-    assert own_scene.send(token, role)
-    own_scene.road.clock.advance(3600 + 301)
-    assert own_scene.refused(token, role)[0] == "ExpiredTokenException"
 
 
 # audiences and issuers
