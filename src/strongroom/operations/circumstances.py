@@ -78,7 +78,7 @@ class Circumstances:
         self.recipient = recipient
         self.grant = grant
         self.assumption = assumption
-        self.known: dict[str, Values] = {} if assumption is None else dict(assumption.claims)
+        self.known: dict[str, Values] = {} if assumption is None else assumption.condition_values()
         self._now: datetime | None = None
 
     @property

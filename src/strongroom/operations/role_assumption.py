@@ -58,6 +58,11 @@ class Assumption:
     claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The condition keys of a web identity, in lower case: `<issuer>:sub`."""
 
+    def condition_values(self) -> dict[str, tuple[str, ...] | None]:
+        """The condition keys whose names are known only now: of the token, and the role's iam:ResourceTag/."""
+        tags = {} if self.role is None else self.role.tags
+        return {**self.claims, **{f"iam:resourcetag/{key.lower()}": (value,) for key, value in tags.items()}}
+
     def actions(self, action: str) -> tuple[str, ...]:
         """All that must be allowed."""
         more = ((TAG_SESSION, bool(self.tags)), (SET_SOURCE_IDENTITY, self.source_identity is not None))

@@ -14,8 +14,12 @@ from strongroom.operations.circumstances import Circumstances, Look, Values, ren
 
 ABSENT_STS_KEYS: Final[Mapping[str, str]] = {
     "sts:AWSServiceName": "of sts:GetServiceBearerToken, which is no operation here",
-    "sts:DurationSeconds": "of sts:GetServiceBearerToken and AssumeRoot",
-    "sts:RequestContext": "there is no IAM Identity Center",
+    "sts:DurationSeconds": "of sts:GetServiceBearerToken and GetWebIdentityToken",
+    "sts:RoleAuthorizedByIdp": "the guide does not describe it",
+    "sts:RequestContext/${ContextKey}": "there is no IAM Identity Center",
+    "sts:TaskPolicyArn": "of AssumeRoot",
+    "sts:IdentityTokenAudience": "of GetWebIdentityToken",
+    "sts:SigningAlgorithm": "of GetWebIdentityToken",
     "sts:RequestContextProviders": "there is no IAM Identity Center",
 }
 """Why no request has them."""
