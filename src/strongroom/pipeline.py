@@ -232,7 +232,8 @@ class Pipeline:
             raise signature_refusals.wrong_scope([signature_refusals.region_sentence()])
         if authenticated.service != service:
             raise signature_refusals.wrong_scope([signature_refusals.service_sentence(service)])
-        require_session_may_call(authenticated.principal, plan.operation)
+        if authenticated.principal.session is not None:
+            require_session_may_call(authenticated.principal, plan.operation)
         request: Any = codec.decode(plan.operation, trip.http.body)
         trip.request = request
         self._admit(trip, plan, authenticated, request)

@@ -245,6 +245,25 @@ def test_decision_for_one_issuer_is_never_that_of_another(scene: Scene) -> None:
         assert scene.refused(scene.other.token(), role) == DENIED
 
 
+def test_session_of_one_provider_is_never_taken_for_that_of_another(scene: Scene) -> None:
+    """Both are sessions of one role under one name; a key policy names one of the providers."""
+    road = scene.road
+    other = PROVIDER.replace(HOST, OTHER_URL.removeprefix("https://"))
+    role = scene.role(principal={"Federated": [PROVIDER, other]})
+    owner = {"Effect": "Allow", "Principal": account_of(), "Action": "kms:*", "Resource": "*"}
+    named = owner | {"Principal": {"Federated": PROVIDER}, "Action": "kms:DescribeKey"}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [owner, named]})
+    key = road.create_key(Policy=text)
+    mine, theirs = (
+        road.bearer_of_answer(scene.send(one.token(), role)["Credentials"])
+        for one in (scene.issuer, scene.other)
+    )
+    for _ in range(2):
+        road.call("DescribeKey", account=mine, KeyId=key["Arn"])
+        denied = refusal(road.call, "DescribeKey", account=theirs, KeyId=key["Arn"])
+        assert denied[0] == "AccessDeniedException"
+
+
 def test_deny_of_everybody_denies_web_identities(scene: Scene) -> None:
     deny = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": ACTION}
     role = new_role(scene.road, trust({"Federated": PROVIDER}, ACTION, deny))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from strongroom.authorization.letters import lower_ascii
 from strongroom.aws import sts_refusals
 from strongroom.aws.generated.sts_shapes import AssumeRoleRequest
 from strongroom.federation.web_identity_token import WebIdentity
@@ -59,9 +60,10 @@ class Assumption:
     """The condition keys of a web identity, in lower case: `<issuer>:sub`."""
 
     def condition_values(self) -> dict[str, tuple[str, ...] | None]:
-        """The condition keys whose names are known only now: of the token, and the role's iam:ResourceTag/."""
+        """The condition keys whose names are not fixed: those of the token, and iam:ResourceTag/."""
         tags = {} if self.role is None else self.role.tags
-        return {**self.claims, **{f"iam:resourcetag/{key.lower()}": (value,) for key, value in tags.items()}}
+        of_role = {f"iam:resourcetag/{lower_ascii(key)}": (value,) for key, value in tags.items()}
+        return {**self.claims, **of_role}
 
     def actions(self, action: str) -> tuple[str, ...]:
         """All that must be allowed."""
@@ -146,7 +148,7 @@ def claims_of(principal: AuthenticatedPrincipal, identity: WebIdentity) -> dict[
     Source: IAM User Guide, "IAM and AWS STS condition context keys" ("Available keys for AWS OIDC
     federation").
     """
-    host = identity.issuer.removeprefix("https://").lower()
+    host = lower_ascii(identity.issuer.removeprefix("https://"))
     party = identity.authorized_party
     found = {
         "sub": (identity.subject,),
