@@ -47,12 +47,14 @@ from strongroom.operations.key_lookup import (
 )
 from strongroom.operations.key_states import require_states
 from strongroom.operations.operation import (
+    AccessKeyTarget,
     AccountTarget,
     AliasedKeyTarget,
     AliasTarget,
     EntityTarget,
     GrantTarget,
     KeyTarget,
+    MovedEntityTarget,
     NewKeyTarget,
     Operation,
     Rehearsed,
@@ -71,7 +73,7 @@ from strongroom.operations.turns import Turns
 from strongroom.operations.web_identities import authenticate_web_identity
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
-from strongroom.resources.identifiers import Region
+from strongroom.resources.identifiers import Region, global_region_of
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule
 from strongroom.store.interface import ConcurrentChange
@@ -361,9 +363,10 @@ class Pipeline:
             assumption = await resolve_assumption(rooms.store, request, principal, region, trip.web_identity)
             await permissions.require_assumption(target, assumption)  # INVARIANT T1
             trip.assumption = assumption
-        elif isinstance(target, EntityTarget):
+        elif isinstance(target, EntityTarget | MovedEntityTarget | AccessKeyTarget):
             entity_arn = await entity_arn_of(rooms.store, target, request, principal, region)
-            await permissions.require_by_identity(target.action, entity_arn, trip.keys)
+            if entity_arn is not None:
+                await permissions.require_by_identity(target.action, entity_arn, trip.keys)
         elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
             resource = resource_arn_of(target, request, principal.account_id, region)
             if resource is not None:
@@ -446,6 +449,8 @@ class Pipeline:
         region = "" if authenticated is None else authenticated.region
         if related is not None:
             region = related.region
+        elif service == "iam" and region:
+            region = global_region_of(region)
         return render_envelope(
             user_identity=_UNKNOWN_CALLER
             if authenticated is None

@@ -278,14 +278,61 @@ def test_unsigned_request_opens_no_other_door(house: House) -> None:
         assert b"Credentials" not in answer.body
 
 
-def test_session_of_the_root_is_a_session(house: House) -> None:
+def as_root(house: House, service: str) -> Any:
     root = strict_environment()
-    sts = house.server.client(
-        "sts",
+    return house.server.client(
+        service,
         access_key_id=root["STRONGROOM_ROOT_ACCESS_KEY_ID"],
         secret_access_key=root["STRONGROOM_ROOT_SECRET_ACCESS_KEY"],
     )
-    made = sts.get_session_token()["Credentials"]
+
+
+def test_user_made_with_iam_assumes_a_role_made_with_iam_by_profile(
+    pod: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    iam = as_root(pod, "iam")
+    user = iam.create_user(UserName="erin")["User"]
+    key = iam.create_access_key(UserName="erin")["AccessKey"]
+    trust = document(Principal={"AWS": user["Arn"]}, Action="sts:AssumeRole")
+    role = iam.create_role(RoleName="keys", AssumeRolePolicyDocument=trust)["Role"]
+    iam.put_role_policy(
+        RoleName="keys", PolicyName="p", PolicyDocument=document(Action="kms:*", Resource="*")
+    )
+    for name in ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_SESSION_NAME"):
+        monkeypatch.delenv(name)
+    (tmp_path / "credentials").write_text(
+        f"[erin]\naws_access_key_id = {key['AccessKeyId']}\n"
+        f"aws_secret_access_key = {key['SecretAccessKey']}\n"
+    )
+    (tmp_path / "config").write_text(
+        f"[profile keys]\nrole_arn = {role['Arn']}\nsource_profile = erin\nrole_session_name = erin-1\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    session = boto3.Session(profile_name="keys")
+    who = session.client("sts").get_caller_identity()
+    assert who["UserId"] == f"{role['RoleId']}:erin-1"
+    use_a_key(session)
+    with pytest.raises(ClientError) as caught:
+        boto3.Session(profile_name="erin").client("kms").create_key()
+    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+def test_provider_made_with_iam_is_trusted_until_it_is_deleted(house: House) -> None:
+    iam = as_root(house, "iam")
+    sts = unsigned_client(house)
+    asked = {"RoleArn": arn("pod"), "RoleSessionName": "app", "WebIdentityToken": house.issuer.token()}
+    sts.assume_role_with_web_identity(**asked)
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=PROVIDER)
+    with pytest.raises(ClientError, match="No OpenIDConnect provider found in your account for " + URL):
+        sts.assume_role_with_web_identity(**asked)
+    made = iam.create_open_id_connect_provider(Url=URL, ClientIDList=[AUDIENCE], ThumbprintList=["a" * 40])
+    assert made["OpenIDConnectProviderArn"] == PROVIDER
+    assert sts.assume_role_with_web_identity(**asked)["Audience"] == AUDIENCE
+
+
+def test_session_of_the_root_is_a_session(house: House) -> None:
+    made = as_root(house, "sts").get_session_token()["Credentials"]
     session = boto3.Session(
         made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name=REGION
     )

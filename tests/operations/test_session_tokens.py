@@ -91,6 +91,7 @@ def test_session_of_get_session_token_calls_no_iam_and_little_of_sts(road: Road,
     else:
         access_key = new_access_key(road, PrincipalType.ROOT, ACCOUNT)
     session = session_of(road, access_key)
+    assert refusal(road.call_query, "iam", "ListUsers", account=session)[::2] == ("InvalidClientTokenId", 403)
     for operation, members in (
         ("GetSessionToken", {}),
         ("GetAccessKeyInfo", {"AccessKeyId": access_key}),
@@ -142,6 +143,7 @@ def test_session_of_a_deleted_user_stops_at_once(own_road: Road) -> None:
     user = new_user(road, policy("kms:*"))
     session = session_of(road, user.access_key_id)
     road.call("ListKeys", account=session)
+    road.wait(road.store.delete_access_key(AccessKeyId(user.access_key_id)))
     road.wait(road.store.delete_entity(user.user))
     assert refusal(road.call, "ListKeys", account=session)[0] == "UnrecognizedClientException"
 

@@ -29,6 +29,10 @@ _CONTEXT_MEMBERS: Final = {
 }
 
 
+class NotPrepared(RuntimeError):
+    """A value that stands in the store was asked for before `prepare`: the question cannot be decided."""
+
+
 class Circumstances:
     """One question to the authorizer: who sent what, and which resource it is about.
 
@@ -44,6 +48,7 @@ class Circumstances:
         "action",
         "assumption",
         "authenticated",
+        "entity",
         "grant",
         "http",
         "key",
@@ -78,6 +83,8 @@ class Circumstances:
         self.recipient = recipient
         self.grant = grant
         self.assumption = assumption
+        self.entity: Any = NotPrepared
+        """The entity of IAM that is asked about, once it was looked up; None where there is none."""
         self.known: dict[str, Values] = {} if assumption is None else assumption.condition_values()
         self._now: datetime | None = None
 

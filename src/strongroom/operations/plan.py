@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import msgspec
 
+from strongroom.aws.generated.constraints import SHAPES as KMS_SHAPES
 from strongroom.aws.generated.enums import KeySpec
+from strongroom.aws.query_services import QUERY_SERVICES
+from strongroom.aws.sensitive import SensitiveStruct
 from strongroom.operations.operation import (
     AliasedKeyTarget,
     EntityTarget,
@@ -161,13 +165,14 @@ def _wire_name(structure: msgspec.Struct, member: str) -> str:
 
 
 def show_struct(value: object) -> object:
-    """A structure as the record shows it; any other value as it is."""
+    """A member as a record shows it. Secrets: what the model calls sensitive is left out, however deep."""
     if not isinstance(value, msgspec.Struct):
         return value
     shown: dict[str, object] = {}
+    secret = _secret_members(type(value)) if isinstance(value, SensitiveStruct) else ()
     for field in msgspec.structs.fields(type(value)):
         member = getattr(value, field.name)
-        if member is not None:
+        if member is not None and field.encode_name not in secret:
             show_member(shown, field.name, field.encode_name, member)
     return shown
 
@@ -182,3 +187,16 @@ def show_member(shown: dict[str, object], name: str, wire_name: str, value: obje
     else:
         value = show_struct(value)
     shown[lower_camel(wire_name)] = value
+
+
+@cache
+def _secret_members(structure: type[SensitiveStruct]) -> frozenset[str]:
+    """Wire names of the members that a service's model calls sensitive."""
+    models = (KMS_SHAPES, *(service.shapes for service in QUERY_SERVICES.values()))
+    return frozenset(
+        member.name
+        for shapes in models
+        if (shape := shapes.get(structure.__name__)) is not None
+        for member in shape.members
+        if shapes[member.shape].sensitive
+    )
