@@ -92,3 +92,23 @@ def test_fuzz_key_set_is_read_or_refused_with_a_reason(data: bytes) -> None:
         parse_key_set(data)
     except ValueError as refused:
         assert str(refused)  # noqa: PT017
+
+
+NAMES = st.sampled_from(["RS256", "ES256", "none", "HS256", "PS256", "EdDSA", ""]) | JSON_VALUES
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    alg=NAMES,
+    kid=NAMES,
+    more=st.dictionaries(st.sampled_from(["b64", "crit", "jwk", "jku", "x5c", "typ", "zip"]), JSON_VALUES),
+    signature=st.binary(max_size=300)
+    | st.binary(min_size=64, max_size=64)
+    | st.binary(min_size=256, max_size=256),
+)
+def test_fuzz_claims_under_any_header_need_the_issuers_signature(
+    issuer: Issuer, keys: KeySet, alg: object, kid: object, more: dict[str, object], signature: bytes
+) -> None:
+    header = segment(json.dumps({"alg": alg, "kid": kid} | more).encode())
+    token = f"{header}.{segment(issuer.claims(now=1_000_000))}.{segment(signature)}"
+    assert not accepts(token, keys, 1_000_100)

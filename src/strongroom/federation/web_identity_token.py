@@ -81,7 +81,6 @@ class _Claims(
     tags: _Tags | None = None
 
 
-_decode_header = msgspec.json.Decoder(_Header).decode
 _decode_claims = msgspec.json.Decoder(_Claims).decode
 # INVARIANT W3: neither `none` nor any HMAC is among the algorithms, whatever a token's header says.
 _JWS: Final = PyJWS(algorithms=list(ALGORITHMS))
@@ -124,7 +123,7 @@ def read_token(token: str) -> ClaimedIdentity:
     if len(token) > TOKEN_CHARACTERS_MAX or not token.isascii() or token.count(".") != 2:
         raise TokenRefused(TokenProblem.MALFORMED)
     try:
-        header = _decode_header(msgspec.json.encode(_JWS.get_unverified_header(token)))
+        header = msgspec.convert(_JWS.get_unverified_header(token), _Header)
         # No signature is looked at here; only the issuer leaves, to find the keys that it is verified with.
         payload = _JWS.decode(token, options={"verify_signature": False})
         claims = _decode_claims(payload)
