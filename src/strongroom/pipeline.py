@@ -210,6 +210,9 @@ class Pipeline:
     async def _travel(self, trip: Trip, codec: Codec, service: str) -> Plan:
         authenticated = await self._authenticator.authenticate(trip.http)
         trip.authenticated = authenticated
+        # INVARIANT T1: what a service is trusted with must not become credentials that outlive the trust.
+        if service == "iam" and authenticated.principal.forwarding is not None:
+            raise signature_refusals.forwarding_to_iam()
         plan = trip.plan
         if plan is None:
             if service in QUERY_SERVICES:  # whether AWS has it or not

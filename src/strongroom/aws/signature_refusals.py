@@ -231,6 +231,11 @@ def forwarded_caller_unknown() -> ApiError:
     return ApiError(ACCESS_DENIED, "The caller for whom the request is made does not exist.")
 
 
+def forwarding_to_iam() -> ApiError:
+    """An integrated service calls IAM for another caller. Source: [own]."""
+    return ApiError(ACCESS_DENIED, "An integrated service cannot call IAM for another caller.")
+
+
 def signature_does_not_match() -> ApiError:
     """The signature is not that of this request under the caller's secret. Source: [KMS-cpp].
 
