@@ -94,7 +94,7 @@ async def bind_principals(call: Call, names: tuple[str, ...]) -> dict[str, Uniqu
 
 
 def _require_partition(names: tuple[str, ...], partition: str) -> None:
-    """Whoever calls in the key's Region has an ARN of its partition; one of another is nobody's, also in a Deny.
+    """Whoever calls in the key's Region has an ARN of its partition; one of another is nobody's.
 
     Raises ApiError MalformedPolicyDocumentException.
     """
