@@ -11,6 +11,8 @@ forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
     T3  every answer, refused ones included, has exactly one record, accepted before the answer leaves
         (what else a request did in another Region has one of its own)
     T4  an error that is not an ApiError becomes KMSInternalException, and no text of it leaves
+    T5  the caller does not choose the partition in which IAM's ARNs are spelled: a Deny that names
+        arn:aws:iam::...:user/admin would not be about arn:aws-cn:iam::...:user/admin, who is the same user
 """
 
 from __future__ import annotations
@@ -66,7 +68,7 @@ from strongroom.operations.resource_arns import resource_arn_of
 from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
-from strongroom.resources.identifiers import Region
+from strongroom.resources.identifiers import Region, partition_of
 from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule, require_state
@@ -83,6 +85,7 @@ KEPT_USER_AGENT_BYTES_MAX = 512
 
 _UNKNOWN_CALLER = render_user_identity(type="Unknown")
 _EXTERNAL = OriginType.EXTERNAL
+_DEFAULT_PARTITIONS = frozenset({"aws"})
 
 
 @dataclass(slots=True)
@@ -174,6 +177,7 @@ class Pipeline:
         self._plans = {(operation.service, operation.name): Plan(operation) for operation in operations}
         self._not_built = frozenset(not_built)
         self._regions = regions
+        self._iam_partitions = _iam_partitions(regions, rooms)
         self._request_quotas = request_quotas
         self._turns = Turns()
         self._envelopes: dict[tuple[Plan, str, str, bytes], tuple[AuthenticatedRequest, Envelope]] = {}
@@ -225,6 +229,8 @@ class Pipeline:
             raise signature_refusals.wrong_scope([signature_refusals.region_sentence()])
         if authenticated.service != service:
             raise signature_refusals.wrong_scope([signature_refusals.service_sentence(service)])
+        if service in QUERY_SERVICES:
+            self._require_partition(plan, authenticated)
         request: Any = codec.decode(plan.operation, trip.http.body)
         trip.request = request
         self._admit(trip, plan, authenticated, request)
@@ -247,6 +253,12 @@ class Pipeline:
         finally:
             self._turns.give()
         raise refusals.internal()
+
+    def _require_partition(self, plan: Plan, authenticated: AuthenticatedRequest) -> None:
+        """INVARIANT T5."""
+        served = self._iam_partitions
+        if served is not None and plan.operation.access and partition_of(authenticated.region) not in served:
+            raise signature_refusals.wrong_scope([signature_refusals.region_sentence()])
 
     def _admit(self, trip: Trip, plan: Plan, authenticated: AuthenticatedRequest, request: Any) -> None:
         """What is judged by the request alone, before any key is looked up."""
@@ -426,6 +438,14 @@ class Pipeline:
             recipient_account_id=_recipient_account_id(trip),
             tls_details=None,
         )
+
+
+def _iam_partitions(regions: frozenset[Region] | None, rooms: Rooms) -> frozenset[str] | None:
+    """In which partitions IAM and STS can be asked for what needs a permission; None: in any."""
+    if regions is not None:
+        return frozenset(map(partition_of, regions))
+    # Where nobody signs (development), there is nothing to be dodged.
+    return _DEFAULT_PARTITIONS if rooms.rules.require_policy_principals else None
 
 
 def _recipient_account_id(trip: Trip) -> str:
