@@ -241,6 +241,33 @@ def test_principal_with_another_path_or_case_is_nobody(strict_road: Road, wrong:
     assert new_key(strict_road, trusting(allowing(Principal={"AWS": user.arn})))["KeyId"]
 
 
+@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+@pytest.mark.parametrize("named", ["root", "user"])
+def test_key_policy_with_a_principal_of_another_partition_is_refused(
+    strict_road: Road, effect: str, named: str
+) -> None:
+    """Nobody who calls in the key's Region has that ARN: a Deny of it would never deny."""
+    user = new_user(strict_road)
+    arn = (ROOT if named == "root" else user.arn).replace("arn:aws:", "arn:aws-cn:")
+    policy = trusting(allowing("kms:Decrypt", effect, Principal={"AWS": arn}))
+    assert refused(strict_road, "CreateKey", Policy=policy) == INVALID_PRINCIPALS
+    key = new_key(strict_road)
+    assert refused(strict_road, "PutKeyPolicy", KeyId=key["KeyId"], Policy=policy) == INVALID_PRINCIPALS
+
+
+def test_request_with_more_names_than_policies_are_compared_with_is_denied(road: Road) -> None:
+    asking = {"ForAnyValue:StringEquals": {"kms:EncryptionContextKeys": "forbidden"}}
+    key = new_key(road, trusting(allowing("kms:Encrypt", "Deny", Principal="*", Condition=asking)))
+    alice = new_user(road, document(allowing()))
+    many = {f"n{number}": "" for number in range(200)}
+    assert alice.encrypt(key, EncryptionContext={"n": ""})["KeyId"] == key["Arn"]
+    assert alice.refused("Encrypt", KeyId=key["Arn"], Plaintext=PLAINTEXT, EncryptionContext=many)[0] == (
+        "AccessDeniedException"
+    )
+    plain = new_key(road)  # where no policy asks, there is nothing to compare
+    assert alice.encrypt(plain, EncryptionContext=many)["KeyId"] == plain["Arn"]
+
+
 def test_replica_has_principals_of_its_own_policy(strict_road: Road) -> None:
     user = new_user(strict_road)
     primary = new_key(strict_road, trusting(allowing(Principal={"AWS": user.arn})), MultiRegion=True)
