@@ -213,7 +213,13 @@ def test_simulation_is_what_the_road_does(iam: Iam) -> None:
         "SimulatePrincipalPolicy",
         PolicySourceArn=ALICE,
         ActionNames=[f"kms:{name}" for name in bodies],
-        ContextEntries=[context("aws:SecureTransport", "false", kind="boolean")],
+        ContextEntries=[
+            {
+                "ContextKeyName": "aws:SecureTransport",
+                "ContextKeyValues": ["false"],
+                "ContextKeyType": "boolean",
+            }
+        ],
     )["EvaluationResults"]
     simulated = {one["EvalActionName"]: one["EvalDecision"] for one in answer}
     for name, members in bodies.items():
