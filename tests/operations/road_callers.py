@@ -19,7 +19,7 @@ from strongroom.resources.identifiers import AccessKeyId, AccountId
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAINTEXT = base64.b64encode(b"hello").decode()
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
-_numbers = iter(range(1_000_000))
+NUMBERS = iter(range(1_000_000))
 
 
 def document(*statements: dict[str, Any]) -> str:
@@ -73,7 +73,7 @@ class Person:
 
 
 def new_user(road: Road, *policies: str, account: str = ACCOUNT, name: str | None = None) -> Person:
-    number = next(_numbers)
+    number = next(NUMBERS)
     user = User(
         account_id=AccountId(account),
         name=name or f"user{number}",
@@ -95,7 +95,7 @@ def new_user(road: Road, *policies: str, account: str = ACCOUNT, name: str | Non
 
 
 def new_session(road: Road, *policies: str, session_policies: tuple[str, ...] = ()) -> Person:
-    number = next(_numbers)
+    number = next(NUMBERS)
     role = Role(
         account_id=AccountId(ACCOUNT),
         name=f"role{number}",

@@ -126,7 +126,7 @@ def test_key_policy_with_a_principal_that_does_not_exist_is_refused(
 
 
 def test_name_that_meant_nobody_means_nobody_later(road: Road) -> None:
-    name = f"later{next(_numbers)}"
+    name = f"later{next(NUMBERS)}"
     key = new_key(road, trusting(allowing(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:user/{name}"})))
     later = new_user(road, name=name)
     assert later.denied(key) == "because no identity-based policy allows the kms:Encrypt action"
@@ -364,7 +364,7 @@ def test_actions_without_a_key_and_aliases_need_identity_policies(road: Road) ->
     alice = new_user(road, document(allowing(["kms:CreateKey", "kms:ListAliases"])))
     key = alice.call("CreateKey")["KeyMetadata"]
     assert alice.refused("ListKeys")[0] == "AccessDeniedException"
-    name = {"AliasName": f"alias/a{next(_numbers)}", "TargetKeyId": key["KeyId"]}
+    name = {"AliasName": f"alias/a{next(NUMBERS)}", "TargetKeyId": key["KeyId"]}
     assert alice.refused("CreateAlias", **name)[0] == "AccessDeniedException"
     only_alias = {"Resource": f"arn:aws:kms:eu-central-1:{ACCOUNT}:alias/*"}
     alice.change(inline_policies={"may": document(allowing("kms:CreateAlias", **only_alias))})
