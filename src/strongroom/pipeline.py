@@ -6,13 +6,13 @@
 Each step works from what the operation declares (operations/operation.py), so no operation can
 forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
 
-    T1  no operation runs before its caller is authenticated and every one of its targets is allowed
+    T1  no operation runs before its caller is authenticated and every one of its targets is allowed; who
+        asks is said by a signature, of AssumeRoleWithWebIdentity alone by the token in it
     T2  refusals come in the order of the steps above
     T3  every answer, refused ones included, has exactly one record, accepted before the answer leaves
         (what else a request did in another Region has one of its own)
     T4  an error that is not an ApiError becomes KMSInternalException, and no text of it leaves
-    T5  the caller does not choose the partition in which IAM's ARNs are spelled: a Deny that names
-        arn:aws:iam::...:user/admin would not be about arn:aws-cn:iam::...:user/admin, who is the same user
+    T5  the caller does not choose the partition in which IAM's ARNs are spelled (iam_partitions.py)
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ from strongroom.audit.cloudtrail import Envelope, render_envelope, render_event,
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.aws import query_refusals, refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.aws.generated.enums import OriginType
 from strongroom.aws.query_services import QUERY_SERVICES
-from strongroom.clock import Clock
+from strongroom.federation.web_identity_token import WebIdentity
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedRequest
 from strongroom.identity.user_identity import user_identity_of
@@ -41,12 +40,14 @@ from strongroom.operations.entity_arns import entity_arn_of
 from strongroom.operations.error_translation import in_words_of, translate
 from strongroom.operations.grant_lookup import resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
+from strongroom.operations.iam_partitions import iam_partitions, require_iam_may_be_asked
 from strongroom.operations.key_availability import as_judged, require_own_material
 from strongroom.operations.key_lookup import (
     require_primary,
     resolve_further_key,
     resolve_key_target,
 )
+from strongroom.operations.key_states import require_states
 from strongroom.operations.operation import (
     AccessKeyTarget,
     AccountTarget,
@@ -60,6 +61,7 @@ from strongroom.operations.operation import (
     Operation,
     Rehearsed,
     RelatedKeyTarget,
+    RoleTarget,
     Target,
 )
 from strongroom.operations.permissions import Permissions
@@ -67,13 +69,15 @@ from strongroom.operations.plan import Plan, record_material, record_request, re
 from strongroom.operations.recipients import read_recipient, record_recipient
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.resource_arns import resource_arn_of
+from strongroom.operations.role_assumption import Assumption, resolve_assumption
+from strongroom.operations.session_limits import require_session_may_call
 from strongroom.operations.turns import Turns
+from strongroom.operations.web_identities import authenticate_web_identity
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
-from strongroom.resources.identifiers import Region, global_region_of, partition_of
-from strongroom.resources.imported_material import state_as_of
+from strongroom.resources.identifiers import Region, global_region_of
 from strongroom.resources.key import Key
-from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule, require_state
+from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule
 from strongroom.store.interface import ConcurrentChange
 
 logger = logging.getLogger("strongroom.pipeline")
@@ -86,8 +90,6 @@ KEPT_USER_AGENT_BYTES_MAX = 512
 """Callers choose their user agents: what is kept of them is bounded."""
 
 _UNKNOWN_CALLER = render_user_identity(type="Unknown")
-_EXTERNAL = OriginType.EXTERNAL
-_DEFAULT_PARTITIONS = frozenset({"aws"})
 
 
 @dataclass(slots=True)
@@ -124,6 +126,7 @@ class Trip:
     """What is known of one request so far; the record is made of it."""
 
     __slots__ = (
+        "assumption",
         "authenticated",
         "error",
         "event_id",
@@ -138,6 +141,7 @@ class Trip:
         "request",
         "request_id",
         "response",
+        "web_identity",
     )
 
     def __init__(self, http: HttpRequest, name: str, plan: Plan | None, request_id: str) -> None:
@@ -149,6 +153,8 @@ class Trip:
         self.request: Any = None
         self.grants: tuple[GrantReference, ...] = ()
         self.recipient: Recipient | None = None
+        self.assumption: Assumption | None = None
+        self.web_identity: WebIdentity | None = None
         self.keys: tuple[Key, ...] = ()
         self.related_events: tuple[RelatedEvent, ...] = ()
         self.response: msgspec.Struct | None = None
@@ -179,7 +185,7 @@ class Pipeline:
         self._plans = {(operation.service, operation.name): Plan(operation) for operation in operations}
         self._not_built = frozenset(not_built)
         self._regions = regions
-        self._iam_partitions = _iam_partitions(regions, rooms)
+        self._iam_partitions = iam_partitions(regions, rooms.rules)
         self._request_quotas = request_quotas
         self._turns = Turns()
         self._envelopes: dict[tuple[Plan, str, str, bytes], tuple[AuthenticatedRequest, Envelope]] = {}
@@ -192,7 +198,8 @@ class Pipeline:
             plan = await self._travel(trip, codec, service)
             body = codec.encode(plan.operation, trip.response, trip.request_id)
         except Exception as raised:
-            trip.error = in_words_of(service, translate(raised), trip.authenticated is not None)
+            is_about_signature = trip.authenticated is None and (trip.plan is None or trip.plan.is_signed)
+            trip.error = in_words_of(service, translate(raised), not is_about_signature)
         try:
             recorded = self._record(trip, service)
             if recorded is not None:
@@ -214,12 +221,11 @@ class Pipeline:
         return Answer(200, codec.content_type, body, trip.request_id)
 
     async def _travel(self, trip: Trip, codec: Codec, service: str) -> Plan:
+        plan = trip.plan
+        if plan is not None and not plan.is_signed:
+            return await self._travel_unsigned(trip, plan, codec)
         authenticated = await self._authenticator.authenticate(trip.http)
         trip.authenticated = authenticated
-        # INVARIANT T1: what a service is trusted with must not become credentials that outlive the trust.
-        if service == "iam" and authenticated.principal.forwarding is not None:
-            raise signature_refusals.forwarding_to_iam()
-        plan = trip.plan
         if plan is None:
             if service in QUERY_SERVICES:  # whether AWS has it or not
                 raise query_refusals.unknown_action(service, trip.name)
@@ -231,8 +237,9 @@ class Pipeline:
             raise signature_refusals.wrong_scope([signature_refusals.region_sentence()])
         if authenticated.service != service:
             raise signature_refusals.wrong_scope([signature_refusals.service_sentence(service)])
-        if service in QUERY_SERVICES:
-            self._require_partition(plan, authenticated)
+        require_iam_may_be_asked(self._iam_partitions, plan.operation, authenticated)
+        if authenticated.principal.session is not None:
+            require_session_may_call(authenticated.principal, plan.operation)
         request: Any = codec.decode(plan.operation, trip.http.body)
         trip.request = request
         self._admit(trip, plan, authenticated, request)
@@ -256,11 +263,19 @@ class Pipeline:
             self._turns.give()
         raise refusals.internal()
 
-    def _require_partition(self, plan: Plan, authenticated: AuthenticatedRequest) -> None:
-        """INVARIANT T5."""
-        served = self._iam_partitions
-        if served is not None and plan.operation.access and partition_of(authenticated.region) not in served:
-            raise signature_refusals.wrong_scope([signature_refusals.region_sentence()])
+    async def _travel_unsigned(self, trip: Trip, plan: Plan, codec: Codec) -> Plan:
+        """The road of AssumeRoleWithWebIdentity: the caller is who the token in the request says, whatever
+        else the request may carry in the way of credentials. In a body: URLs end up in logs."""
+        if not trip.http.body:
+            raise signature_refusals.missing_authentication_token()
+        request: Any = codec.decode(plan.operation, trip.http.body)
+        trip.request = request
+        if plan.operation.check is not None:
+            plan.operation.check(request)
+        authenticated, trip.web_identity = await authenticate_web_identity(self._rooms, request)
+        trip.authenticated = authenticated
+        trip.response = await self._run(trip, plan, authenticated, request)
+        return plan
 
     def _admit(self, trip: Trip, plan: Plan, authenticated: AuthenticatedRequest, request: Any) -> None:
         """What is judged by the request alone, before any key is looked up."""
@@ -308,7 +323,16 @@ class Pipeline:
             else:  # nearly always
                 require_states(operation.states, plan, call_keys, rooms.clock)
         call = Call(
-            principal, region, call_keys, rooms, trip.grants, grant, trip.recipient, values=permissions.values
+            principal,
+            region,
+            call_keys,
+            rooms,
+            trip.grants,
+            grant,
+            trip.recipient,
+            assumption=trip.assumption,
+            web_identity=trip.web_identity,
+            values=permissions.values,
         )
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
@@ -339,6 +363,10 @@ class Pipeline:
             trip.keys = tuple(keys)
             await permissions.require_retirement(target, key, grant, trip.keys)
             return grant
+        elif isinstance(target, RoleTarget):
+            assumption = await resolve_assumption(rooms.store, request, principal, region, trip.web_identity)
+            await permissions.require_assumption(target, assumption)  # INVARIANT T1
+            trip.assumption = assumption
         elif isinstance(target, EntityTarget | MovedEntityTarget | AccessKeyTarget):
             entity_arn = await entity_arn_of(rooms.store, target, request, principal, region)
             if entity_arn is not None:
@@ -437,28 +465,25 @@ class Pipeline:
             source_ip=http.source_ip,
             user_agent=http.fields.get(b"user-agent", b"").decode("latin-1"),
             read_only=plan is None or plan.operation.read_only,
-            resources=[(key.arn, key.account_id) for key in trip.keys]
-            if related is None
-            else related.resources,
+            resources=_resources(trip) if related is None else related.resources,
             recipient_account_id=_recipient_account_id(trip),
             tls_details=None,
         )
 
 
-def _iam_partitions(regions: frozenset[Region] | None, rooms: Rooms) -> frozenset[str] | None:
-    """In which partitions IAM and STS can be asked for what needs a permission; None: in any."""
-    if regions is not None:
-        return frozenset(map(partition_of, regions))
-    # Where nobody signs (development), there is nothing to be dodged.
-    return _DEFAULT_PARTITIONS if rooms.rules.require_policy_principals else None
+def _resources(trip: Trip) -> list[tuple[str, str]]:
+    """What the request was about: keys, or the role that was assumed."""
+    if trip.assumption is not None and trip.assumption.role is not None:
+        return [(trip.assumption.role_arn, trip.assumption.role.account_id)]
+    return [(key.arn, key.account_id) for key in trip.keys]
 
 
 def _recipient_account_id(trip: Trip) -> str:
-    """The caller's account; a service has none, so that of the key it uses."""
+    """The caller's account; a service and a web identity have none, so that of the key or role."""
     if trip.authenticated is None:
         return ""
     account_id = trip.authenticated.principal.account_id
-    return account_id or next((str(key.account_id) for key in trip.keys), "")
+    return account_id or next((account for _, account in _resources(trip)), "")
 
 
 def _additional_data(trip: Trip) -> Mapping[str, object] | None:
@@ -469,16 +494,3 @@ def _additional_data(trip: Trip) -> Mapping[str, object] | None:
     if trip.recipient is None:
         return material
     return {**(material or {}), "recipient": record_recipient(trip.recipient)}
-
-
-def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Clock) -> None:
-    """Refuse a key in a state that the operation's row does not allow.
-
-    The key an alias points to now is never refused for its state: only a new target is.
-    """
-    if not plan.judges_all_keys:
-        keys = tuple(key for key, judged in zip(keys, plan.key_is_judged, strict=True) if judged)
-    for key in keys:
-        require_state(rule, key.key_state, key.arn)
-        if key.origin is _EXTERNAL:  # INVARIANT R5
-            require_state(rule, state_as_of(key, clock.now()), key.arn)
