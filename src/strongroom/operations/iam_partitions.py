@@ -1,7 +1,7 @@
 """In which partition IAM and STS are asked, and for whom.
 
 INVARIANT T5 of the road: the caller does not choose the partition in which IAM's ARNs are spelled. A Deny
-that names arn:aws:iam::...:user/admin would not be about arn:aws-cn:iam::...:user/admin, who is the same user.
+that names arn:aws:iam::...:user/admin would not be about arn:aws-cn:iam::...:user/admin, the same user.
 """
 
 from __future__ import annotations
