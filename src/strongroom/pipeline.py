@@ -12,8 +12,7 @@ forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
     T3  every answer, refused ones included, has exactly one record, accepted before the answer leaves
         (what else a request did in another Region has one of its own)
     T4  an error that is not an ApiError becomes KMSInternalException, and no text of it leaves
-    T5  the caller does not choose the partition in which IAM's ARNs are spelled: a Deny that names
-        arn:aws:iam::...:user/admin would not be about arn:aws-cn:iam::...:user/admin, who is the same user
+    T5  the caller does not choose the partition in which IAM's ARNs are spelled (iam_partitions.py)
 """
 
 from __future__ import annotations
@@ -182,9 +181,7 @@ class Pipeline:
         self._audit = audit
         self._ids = request_ids
         self._plans = {(operation.service, operation.name): Plan(operation) for operation in operations}
-        self._admission = Admission(
-            not_built, regions, takes_anyone=not rooms.rules.require_policy_principals
-        )
+        self._admission = Admission(not_built, regions, rooms.rules)
         self._request_quotas = request_quotas
         self._turns = Turns()
         self._envelopes: dict[tuple[Plan, str, str, bytes], tuple[AuthenticatedRequest, Envelope]] = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.operations.road_callers import (
+    NUMBERS,
     PLAINTEXT,
     ROOT,
     Person,

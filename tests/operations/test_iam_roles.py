@@ -263,6 +263,10 @@ def test_trust_policy_is_kept_exactly_as_it_was_put(iam: Iam) -> None:
             f'Invalid principal in policy: "AWS":"arn:aws:sts::{ACCOUNT}:assumed-role/gone/s"',
         ),
         (
+            trusting({"AWS": f"arn:aws-cn:iam::{ACCOUNT}:root"}),
+            f'Invalid principal in policy: "AWS":"arn:aws-cn:iam::{ACCOUNT}:root"',
+        ),
+        (
             trusting({"AWS": "AROA" + "A" * 17}),
             'Invalid principal in policy: "AWS":"AROA' + "A" * 17 + '"',
         ),
@@ -275,6 +279,7 @@ def test_trust_policy_is_kept_exactly_as_it_was_put(iam: Iam) -> None:
         "role that is gone",
         "user that is gone",
         "session of a role that is gone",
+        "principal of another partition",
         "unique id that is nobody's",
     ],
 )

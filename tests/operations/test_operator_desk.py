@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
 from tests.support.road import ListedTrail, Road
 
+from strongroom.administration.commands import carry_out
 from strongroom.administration.desk import Desk
-from strongroom.administration.messages import SOCKET_NAME, CreateAccount, NewAccessKey, Reply
+from strongroom.administration.messages import (
+    SOCKET_NAME,
+    CreateAccount,
+    NewAccessKey,
+    ReplaceRootAccessKey,
+    Reply,
+)
 from strongroom.request_ids import RequestIds
+from strongroom.resources.identifiers import AccessKeyId, AccountId
 
 SECONDS_MAX = 0.2
+
+
+REPLACE = ReplaceRootAccessKey("700000000008")
+
+
+class _DeletingBoundary:
+    """While it makes a secret, somebody deletes an access key."""
+
+    def __init__(self, road: Road, access_key_id: str) -> None:
+        self._road = road
+        self._access_key_id = AccessKeyId(access_key_id)
+
+    async def create_access_key_secret(self, access_key_id: str, account_id: str) -> tuple[str, bytes]:
+        await self._road.store.delete_access_key(self._access_key_id)
+        return await self._road.boundary.create_access_key_secret(access_key_id, account_id)
 
 
 class SlowTrail(ListedTrail):
@@ -67,3 +92,21 @@ def test_desk_whoever_says_nothing_holds_nobody_up(road: Road, desk_directory: P
     answer, silence = road.wait(asking())
     assert answer == b'{"type":"Services","services":[]}\n'
     assert silence == b""
+
+
+def test_replaced_root_access_key_that_was_deleted_meanwhile_does_not_come_back(road: Road) -> None:
+    account = CreateAccount("Rotating", "700000000008")
+    first, second = (road.wait(carry_out(road.rooms, command)) for command in (account, REPLACE))
+    assert isinstance(first, NewAccessKey)
+    assert isinstance(second, NewAccessKey)
+    kept = road.wait(road.store.find_access_key(AccessKeyId(first.access_key_id)))
+    assert kept is not None
+    assert not kept.active
+    deleting = replace(road.rooms, boundary=cast(Any, _DeletingBoundary(road, second.access_key_id)))
+    third = road.wait(carry_out(deleting, REPLACE))
+    assert isinstance(third, NewAccessKey)
+    left = road.wait(road.store.list_access_keys(AccountId("700000000008"), "700000000008"))
+    assert {key.access_key_id: key.active for key in left} == {
+        first.access_key_id: False,
+        third.access_key_id: True,
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Final
 
 from strongroom.administration.messages import (
@@ -27,7 +27,7 @@ from strongroom.operations.context import Rooms
 from strongroom.resources.iam import IdPrefix, IntegratedService, new_unique_id
 from strongroom.resources.identifiers import ACCOUNT_ID, AccessKeyId, AccountId
 from strongroom.store.iam_interface import AccessKey, Account
-from strongroom.store.interface import AlreadyExists
+from strongroom.store.interface import AlreadyExists, ConcurrentChange
 
 PAGE_ACCOUNTS: Final = 200
 SERVICES_MAX: Final = 1000
@@ -87,9 +87,7 @@ async def _replace_root_access_key(rooms: Rooms, command: ReplaceRootAccessKey) 
         raise CommandRefused(f"There is no account {command.account_id}.")
     before = await rooms.store.list_access_keys(account_id, account_id)
     made = await _new_root_access_key(rooms, account_id)
-    for access_key in before:
-        if access_key.active:
-            await rooms.store.put_access_key(replace(access_key, active=False))
+    await _retire(rooms, before)
     return made
 
 
@@ -115,10 +113,16 @@ async def _register_service(rooms: Rooms, command: RegisterService) -> Reply:
         await rooms.store.insert_entity(service)
     principal = f"{name}.amazonaws.com"
     made = await _new_access_key(rooms, PrincipalType.AWS_SERVICE, NO_ACCOUNT, name, principal, principal)
-    for access_key in before:
-        if access_key.active:
-            await rooms.store.put_access_key(replace(access_key, active=False))
+    await _retire(rooms, before)
     return made
+
+
+async def _retire(rooms: Rooms, access_keys: Sequence[AccessKey]) -> None:
+    """Make them inactive. One that was deleted meanwhile must not come back."""
+    for access_key in access_keys:
+        if access_key.active:
+            with contextlib.suppress(ConcurrentChange):
+                await rooms.store.set_access_key_active(access_key.access_key_id, False)
 
 
 async def _list_services(rooms: Rooms) -> Reply:
