@@ -23,16 +23,23 @@ from typing import Any, Protocol
 import msgspec
 
 from strongroom.attestation.verification import Recipient
-from strongroom.audit.cloudtrail import Envelope, render_envelope, render_event, render_user_identity
+from strongroom.audit.cloudtrail import (
+    Envelope,
+    render_envelope,
+    render_event,
+    render_service_event,
+    render_user_identity,
+)
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.aws import query_refusals, refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.aws.generated.enums import OriginType
+from strongroom.aws.generated.enums import KeyUsageType, OriginType
 from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
-from strongroom.identity.principal import AuthenticatedRequest
+from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.identity.user_identity import user_identity_of
+from strongroom.operations.aws_managed_keys import describe_creation, is_to_be_made, make_managed_key
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
 from strongroom.operations.entity_arns import entity_arn_of
@@ -251,7 +258,7 @@ class Pipeline:
         if operation.check is not None:
             operation.check(request)
         if self._request_quotas is not None and operation.service == "kms":
-            account_id = authenticated.principal.account_id
+            account_id = authenticated.principal.resource_account_id
             self._request_quotas.require_room(trip.name, request, account_id, authenticated.region)
         if plan.takes_recipient and request.recipient is not None:
             trip.recipient = read_recipient(self._rooms, request.recipient)
@@ -270,6 +277,8 @@ class Pipeline:
         permissions = Permissions(rooms, trip.http, authenticated, request, trip.recipient)
         for target in operation.access:  # each is resolved and allowed before the next is looked up
             if isinstance(target, KeyTarget):
+                if principal.forwarding is not None:
+                    await self._make_managed_key(target, request, principal, region)
                 key = await resolve_key_target(rooms.store, target, request, principal, region)
                 keys.append(key)
                 trip.keys = tuple(keys)  # a refusal's record names the key, too
@@ -280,9 +289,7 @@ class Pipeline:
                 grant = await self._allow_further(trip, target, request, authenticated, permissions, keys)
         call_keys = trip.keys
         if operation.usage is not None:  # AWS judges the usage before the state
-            for key in call_keys:
-                if key.key_usage is not operation.usage:
-                    raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
+            require_usage(operation, operation.usage, call_keys)
         if operation.states is not None:
             for key in call_keys:
                 if key.custom_key_store_id is not None:
@@ -300,6 +307,29 @@ class Pipeline:
         trip.related_events = call.related_events
         return response
 
+    async def _make_managed_key(
+        self, target: KeyTarget, request: Any, principal: AuthenticatedPrincipal, region: Region
+    ) -> None:
+        """The first request for a service's AWS managed key in an account makes it."""
+        rooms, forwarding = self._rooms, principal.forwarding
+        if forwarding is None or not await is_to_be_made(rooms, target, request, principal, region):
+            return
+        if not self._audit.is_accepting():
+            raise refusals.internal()  # nothing is changed that could not be recorded
+        key = await make_managed_key(rooms, principal, region)
+        if key is not None:
+            record = render_service_event(
+                event_time=rooms.clock.epoch_seconds(),
+                event_source="kms.amazonaws.com",
+                event_name="CreateKey",
+                region=region,
+                service_event_details=describe_creation(key, forwarding.service_principal),
+                resources=[(key.arn, key.account_id)],
+                recipient_account_id=key.account_id,
+                event_id=self._ids.next(),
+            )
+            await self._audit.durably(record)
+
     async def _allow_further(
         self,
         trip: Trip,
@@ -312,7 +342,8 @@ class Pipeline:
         """Resolve and authorize a target that is not a key named by the request; the grant it is, if one."""
         rooms, principal, region = self._rooms, authenticated.principal, authenticated.region
         if isinstance(target, AliasedKeyTarget | RelatedKeyTarget):
-            key = await resolve_further_key(rooms.store, target, request, principal.account_id, region, keys)
+            account_id = principal.resource_account_id
+            key = await resolve_further_key(rooms.store, target, request, account_id, region, keys)
             keys.append(key)
             trip.keys = tuple(keys)
             await permissions.require_further_key(target, key, trip.keys)
@@ -326,7 +357,7 @@ class Pipeline:
             entity_arn = await entity_arn_of(rooms.store, target, request, principal, region)
             await permissions.require_by_identity(target.action, entity_arn, trip.keys)
         elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
-            resource = resource_arn_of(target, request, principal.account_id, region)
+            resource = resource_arn_of(target, request, principal.resource_account_id, region)
             if resource is not None:
                 await permissions.require_by_identity(target.action, resource, trip.keys)
         return None
@@ -426,11 +457,11 @@ class Pipeline:
 
 
 def _recipient_account_id(trip: Trip) -> str:
-    """The caller's account; a service has none, so that of the key it uses."""
+    """The caller's account; of a service that of the key it uses, or the account of its own keys."""
     if trip.authenticated is None:
         return ""
-    account_id = trip.authenticated.principal.account_id
-    return account_id or next((str(key.account_id) for key in trip.keys), "")
+    principal = trip.authenticated.principal
+    return principal.account_id or next((key.account_id for key in trip.keys), principal.own_account_id)
 
 
 def _additional_data(trip: Trip) -> Mapping[str, object] | None:
@@ -441,6 +472,13 @@ def _additional_data(trip: Trip) -> Mapping[str, object] | None:
     if trip.recipient is None:
         return material
     return {**(material or {}), "recipient": record_recipient(trip.recipient)}
+
+
+def require_usage(operation: Operation, usage: KeyUsageType, keys: tuple[Key, ...]) -> None:
+    """Refuse a key that is for something else than the operation."""
+    for key in keys:
+        if key.key_usage is not usage:
+            raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
 
 
 def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Clock) -> None:
