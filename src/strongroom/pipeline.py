@@ -33,9 +33,7 @@ from strongroom.audit.cloudtrail import (
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.aws import query_refusals, refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.aws.generated.enums import KeyUsageType, OriginType
 from strongroom.aws.query_services import QUERY_SERVICES
-from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.identity.user_identity import user_identity_of
@@ -47,6 +45,7 @@ from strongroom.operations.error_translation import in_words_of, translate
 from strongroom.operations.grant_lookup import resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
 from strongroom.operations.key_availability import as_judged, require_own_material
+from strongroom.operations.key_judgement import require_states, require_usage
 from strongroom.operations.key_lookup import (
     require_primary,
     resolve_further_key,
@@ -74,9 +73,8 @@ from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
 from strongroom.resources.identifiers import Region
-from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
-from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule, require_state
+from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule
 from strongroom.store.interface import ConcurrentChange
 
 logger = logging.getLogger("strongroom.pipeline")
@@ -89,7 +87,6 @@ KEPT_USER_AGENT_BYTES_MAX = 512
 """Callers choose their user agents: what is kept of them is bounded."""
 
 _UNKNOWN_CALLER = render_user_identity(type="Unknown")
-_EXTERNAL = OriginType.EXTERNAL
 
 
 @dataclass(slots=True)
@@ -472,23 +469,3 @@ def _additional_data(trip: Trip) -> Mapping[str, object] | None:
     if trip.recipient is None:
         return material
     return {**(material or {}), "recipient": record_recipient(trip.recipient)}
-
-
-def require_usage(operation: Operation, usage: KeyUsageType, keys: tuple[Key, ...]) -> None:
-    """Refuse a key that is for something else than the operation."""
-    for key in keys:
-        if key.key_usage is not usage:
-            raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
-
-
-def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Clock) -> None:
-    """Refuse a key in a state that the operation's row does not allow.
-
-    The key an alias points to now is never refused for its state: only a new target is.
-    """
-    if not plan.judges_all_keys:
-        keys = tuple(key for key, judged in zip(keys, plan.key_is_judged, strict=True) if judged)
-    for key in keys:
-        require_state(rule, key.key_state, key.arn)
-        if key.origin is _EXTERNAL:  # INVARIANT R5
-            require_state(rule, state_as_of(key, clock.now()), key.arn)
