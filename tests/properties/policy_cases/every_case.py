@@ -12,10 +12,12 @@ from tests.properties.policy_cases.kms_conditions import KMS_CONDITIONS
 from tests.properties.policy_cases.operator_matrix import MATRIX
 from tests.properties.policy_cases.principals import PRINCIPALS
 from tests.properties.policy_cases.retirement import RETIREMENT
+from tests.properties.policy_cases.several_values import SEVERAL_VALUES
 from tests.properties.policy_cases.trust import TRUST_POLICIES
 from tests.properties.policy_cases.variables import VARIABLES
 
 WRITTEN_BY_HAND = [
+    *SEVERAL_VALUES,
     *CONDITIONS,
     *VARIABLES,
     *PRINCIPALS,

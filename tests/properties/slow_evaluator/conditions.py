@@ -117,7 +117,9 @@ def _one_value_holds(name: str, wanted: list[str], given: str, values: Values, v
     return not found if negated else found
 
 
-def _holds(full_name: str, key: str, wanted: list[str], values: Values, version: str | None) -> bool:
+def _holds(  # noqa: PLR0911  one return for each sentence of the guide
+    full_name: str, key: str, wanted: list[str], values: Values, version: str | None, *, denies: bool
+) -> bool:
     given = values.get(key.lower())
     if given is not None and list(given) == [""] and (full_name == "Null" or ":" in full_name):
         given = None  # "a null data set, such as an empty string"
@@ -142,13 +144,15 @@ def _holds(full_name: str, key: str, wanted: list[str], values: Values, version:
         return any(each)  # and so not where there is none
     if not each:
         return name in NEGATED
-    return all(each) if name in NEGATED else any(each)
+    if len(each) > 1:  # the safe reading of what AWS does not say: see cases on several values
+        return denies and any(each)
+    return each[0]
 
 
-def condition_holds(condition: dict[str, Any], values: Values, version: str | None) -> bool:
+def condition_holds(condition: dict[str, Any], values: Values, version: str | None, *, denies: bool) -> bool:
     """Every operator and every key of it. Raises NotUnderstood for an operator that does not exist."""
     each = [
-        _holds(full_name, key, [written(one) for one in as_list(wanted)], values, version)
+        _holds(full_name, key, [written(one) for one in as_list(wanted)], values, version, denies=denies)
         for full_name, keys in condition.items()
         for key, wanted in keys.items()
     ]

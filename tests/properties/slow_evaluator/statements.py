@@ -56,7 +56,9 @@ def applicable(policy: dict[str, Any], world: dict[str, Any]) -> list[dict[str, 
         for statement in as_list(policy["Statement"])
         if _action_fits(statement, request["action"])
         and _resource_fits(statement, world["key"]["arn"], request["values"], version)
-        and condition_holds(statement.get("Condition", {}), request["values"], version)
+        and condition_holds(
+            statement.get("Condition", {}), request["values"], version, denies=statement["Effect"] == "Deny"
+        )
     ]
 
 
