@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.operations.road_requests import refused
 from tests.operations.services import Service, new_user, register
-from tests.support.road import ACCOUNT, Road
+from tests.support.road import ACCOUNT, Refusal, Road
 
 from strongroom.administration.commands import CommandRefused, carry_out
 from strongroom.administration.messages import Accounts, CreateAccount, ListAccounts, ReplaceRootAccessKey
@@ -191,3 +191,11 @@ def test_key_of_a_customer_is_used_by_a_service_where_its_policy_says_so(
     assert dynamodb.call("Encrypt", KeyId=arn, Plaintext=PLAINTEXT)["KeyId"] == arn
     assert dynamodb.refused("DescribeKey", KeyId=arn)[0] == "AccessDeniedException"
     assert dynamodb.refused("DisableKey", KeyId=arn)[0] == "AccessDeniedException"
+
+
+def test_service_as_itself_has_no_rights_in_iam(road: Road, dynamodb: Service) -> None:
+    """Its account is for keys; users there would be callers that nobody sees."""
+    for operation, members in (("CreateUser", {"UserName": "hidden"}), ("ListUsers", {}), ("ListRoles", {})):
+        with pytest.raises(Refusal) as caught:
+            road.call_query("iam", operation, account=dynamodb.access_key, **members)
+        assert caught.value.code == "AccessDenied"
