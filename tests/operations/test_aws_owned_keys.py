@@ -171,26 +171,48 @@ def test_service_ends_and_tags_its_keys(dynamodb: Service, key: dict[str, Any]) 
     dynamodb.call("ScheduleKeyDeletion", KeyId=key_id, PendingWindowInDays=7)
 
 
-def test_key_of_a_customer_is_used_by_a_service_where_its_policy_says_so(
-    road: Road, dynamodb: Service
+@pytest.fixture(scope="module")
+def customers_key(road: Road) -> str:
+    """A customer managed key whose policy lets the service do everything."""
+    statements = [
+        {"Effect": "Allow", "Principal": principal, "Action": "kms:*", "Resource": "*"}
+        for principal in (
+            {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            {"Service": "dynamodb.amazonaws.com"},
+        )
+    ]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    arn: str = road.create_key(Policy=policy, MultiRegion=True)["Arn"]
+    return arn
+
+
+def test_service_uses_a_customers_key_whose_policy_says_so(dynamodb: Service, customers_key: str) -> None:
+    used = dynamodb.call("Encrypt", KeyId=customers_key, Plaintext=PLAINTEXT)
+    assert used["KeyId"] == customers_key
+    assert dynamodb.call("DescribeKey", KeyId=customers_key)["KeyMetadata"]["AWSAccountId"] == ACCOUNT
+    named = customers_key.rpartition("/")[2]
+    assert dynamodb.refused("DescribeKey", KeyId=named)[0] == "NotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        pytest.param("CreateAlias", {"AliasName": "alias/taken"}, id="CreateAlias"),
+        pytest.param("DisableKey", {}, id="DisableKey"),
+        pytest.param("PutKeyPolicy", {"Policy": EVERYTHING}, id="PutKeyPolicy"),
+        pytest.param("ReplicateKey", {"ReplicaRegion": "eu-west-1"}, id="ReplicateKey"),
+        pytest.param("ScheduleKeyDeletion", {}, id="ScheduleKeyDeletion"),
+        pytest.param("TagResource", {"Tags": [{"TagKey": "a", "TagValue": "b"}]}, id="TagResource"),
+    ],
+)
+def test_service_cannot_manage_a_customers_key_whatever_its_policy_says(
+    road: Road, dynamodb: Service, customers_key: str, operation: str, members: dict[str, Any]
 ) -> None:
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "dynamodb.amazonaws.com"},
-        "Action": "kms:Encrypt",
-        "Resource": "*",
-    }
-    root = {
-        "Effect": "Allow",
-        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-        "Action": "kms:*",
-        "Resource": "*",
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [root, statement]})
-    arn = road.create_key(Policy=policy)["Arn"]
-    assert dynamodb.call("Encrypt", KeyId=arn, Plaintext=PLAINTEXT)["KeyId"] == arn
-    assert dynamodb.refused("DescribeKey", KeyId=arn)[0] == "AccessDeniedException"
-    assert dynamodb.refused("DisableKey", KeyId=arn)[0] == "AccessDeniedException"
+    member = "TargetKeyId" if operation == "CreateAlias" else "KeyId"
+    code, sentence = dynamodb.refused(operation, **{member: customers_key}, **members)
+    assert code == "AccessDeniedException"
+    assert f"no resource-based policy allows the kms:{operation} action" in (sentence or "")
+    assert road.call("DescribeKey", KeyId=customers_key)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
 def test_service_as_itself_has_no_rights_in_iam(road: Road, dynamodb: Service) -> None:

@@ -101,7 +101,9 @@ class Permissions:
                 terms_of(request) if operation is _CREATE_GRANT else None,
             )
         )
-        is_permitted_at_all = key.key_manager is _CUSTOMER or self._may_be_asked_of(target.action, key)
+        is_permitted_at_all = (
+            key.key_manager is _CUSTOMER and principal.account_id != ""
+        ) or self._may_be_asked_of(target.action, key, cross_account=target.cross_account)
         if decision.allowed and is_permitted_at_all:
             return
         named: str | None = getattr(request, target.member)
@@ -122,13 +124,17 @@ class Permissions:
         values = self._find_values(action, keys, key)
         asked = Ask(principal, action, key.arn, key.account_id, values, key)
         require_allowed(await self._rooms.authorizer.authorize_key(asked), principal, action, key.arn)
-        if key.key_manager is not _CUSTOMER and not self._may_be_asked_of(action, key):
+        if not self._may_be_asked_of(action, key, cross_account=False):
             raise refusals.access_denied_by_resource(principal.arn, action, key.arn)
 
-    def _may_be_asked_of(self, action: str, key: Key) -> bool:
-        """Whether anybody may do this to a key that is no customer's own (resources/aws_managed_key.py)."""
-        owner = self._authenticated.principal.own_account_id
-        return action in (ON_AWS_OWNED_KEYS if key.account_id == owner else ON_AWS_MANAGED_KEYS)
+    def _may_be_asked_of(self, action: str, key: Key, *, cross_account: bool) -> bool:
+        """Whether a policy can allow it at all: to a key that is no customer's own (aws_managed_key.py),
+        or to a service, which in customers' accounts is as a caller of another account."""
+        principal = self._authenticated.principal
+        if key.key_manager is _CUSTOMER:
+            return cross_account or principal.account_id != ""
+        is_owned = key.account_id == principal.own_account_id
+        return action in (ON_AWS_OWNED_KEYS if is_owned else ON_AWS_MANAGED_KEYS)
 
     async def require_retirement(
         self, target: GrantTarget, key: Key, grant: Grant, keys: Sequence[Key]
