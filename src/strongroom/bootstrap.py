@@ -28,6 +28,7 @@ from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
+from strongroom.federation.key_sets import KeySets, KeySetUnavailable
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
@@ -104,6 +105,7 @@ def _run_prepare(context: PrepareContext) -> None:
     assert settings.data_directory is not None  # noqa: S101  (a running server has one)
     path = settings.data_directory / DATABASE_FILE
     _load_attestation_roots(settings)  # before anything is written
+    _require_oidc_keys(settings)
     try:
         prepare_database(path)
         asyncio.run(_begin_tracking_usage(path))
@@ -138,6 +140,14 @@ def _load_attestation_roots(settings: Settings) -> AttestationVerifier:
                 f"The attestation root {file} must be one certificate in PEM, of an elliptic curve key."
             ) from None
     return AttestationVerifier(roots)
+
+
+def _require_oidc_keys(settings: Settings) -> None:
+    """Raises: StartRefused."""
+    try:
+        KeySets(dict(settings.oidc_issuers)).require_all()
+    except KeySetUnavailable as error:
+        raise StartRefused(str(error)) from None
 
 
 async def _require_a_root_access_key(path: Path) -> None:
@@ -190,7 +200,13 @@ class House:
             require_policy_principals=settings.auth == "strict",
         )
         self.rooms = Rooms(
-            self.store, self.boundary, Authorizer(self.store), clock, rules, _load_attestation_roots(settings)
+            self.store,
+            self.boundary,
+            Authorizer(self.store),
+            clock,
+            rules,
+            _load_attestation_roots(settings),
+            oidc_keys=KeySets(dict(settings.oidc_issuers)),
         )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()

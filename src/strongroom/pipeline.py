@@ -6,7 +6,8 @@
 Each step works from what the operation declares (operations/operation.py), so no operation can
 forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
 
-    T1  no operation runs before its caller is authenticated and every one of its targets is allowed
+    T1  no operation runs before its caller is authenticated and every one of its targets is allowed; who
+        asks is said by a signature, of AssumeRoleWithWebIdentity alone by the token in it
     T2  refusals come in the order of the steps above
     T3  every answer, refused ones included, has exactly one record, accepted before the answer leaves
         (what else a request did in another Region has one of its own)
@@ -22,7 +23,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from strongroom.attestation.verification import Recipient
 from strongroom.audit.cloudtrail import (
     Envelope,
     render_envelope,
@@ -45,12 +45,12 @@ from strongroom.operations.error_translation import in_words_of, translate
 from strongroom.operations.grant_lookup import resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
 from strongroom.operations.key_availability import as_judged, require_own_material
-from strongroom.operations.key_judgement import require_states, require_usage
 from strongroom.operations.key_lookup import (
     require_primary,
     resolve_further_key,
     resolve_key_target,
 )
+from strongroom.operations.key_states import require_states, require_usage
 from strongroom.operations.operation import (
     AccessKeyTarget,
     AccountTarget,
@@ -64,6 +64,7 @@ from strongroom.operations.operation import (
     Operation,
     Rehearsed,
     RelatedKeyTarget,
+    RoleTarget,
     Target,
 )
 from strongroom.operations.permissions import Permissions
@@ -71,9 +72,13 @@ from strongroom.operations.plan import Plan, record_material, record_request, re
 from strongroom.operations.recipients import read_recipient, record_recipient
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.resource_arns import resource_arn_of
+from strongroom.operations.role_assumption import resolve_assumption
+from strongroom.operations.session_limits import require_session_may_call
+from strongroom.operations.trip import Trip
 from strongroom.operations.turns import Turns
+from strongroom.operations.web_identities import authenticate_web_identity
 from strongroom.request_ids import RequestIds
-from strongroom.resources.grant import Grant, GrantReference
+from strongroom.resources.grant import Grant
 from strongroom.resources.identifiers import Region, global_region_of
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule
@@ -121,43 +126,6 @@ class Authenticator(Protocol):
     async def authenticate(self, request: HttpRequest) -> AuthenticatedRequest: ...
 
 
-class Trip:
-    """What is known of one request so far; the record is made of it."""
-
-    __slots__ = (
-        "authenticated",
-        "error",
-        "event_id",
-        "grants",
-        "http",
-        "keys",
-        "name",
-        "plan",
-        "recipient",
-        "recorded_at",
-        "related_events",
-        "request",
-        "request_id",
-        "response",
-    )
-
-    def __init__(self, http: HttpRequest, name: str, plan: Plan | None, request_id: str) -> None:
-        self.http = http
-        self.name = name
-        self.plan = plan
-        self.request_id = request_id
-        self.authenticated: AuthenticatedRequest | None = None
-        self.request: Any = None
-        self.grants: tuple[GrantReference, ...] = ()
-        self.recipient: Recipient | None = None
-        self.keys: tuple[Key, ...] = ()
-        self.related_events: tuple[RelatedEvent, ...] = ()
-        self.response: msgspec.Struct | None = None
-        self.error: ApiError | None = None
-        self.event_id = ""
-        self.recorded_at = 0.0
-
-
 class Pipeline:
     """The road, built once by bootstrap. Concurrency: one event loop."""
 
@@ -192,7 +160,8 @@ class Pipeline:
             plan = await self._travel(trip, codec, service)
             body = codec.encode(plan.operation, trip.response, trip.request_id)
         except Exception as raised:
-            trip.error = in_words_of(service, translate(raised), trip.authenticated is not None)
+            is_about_signature = trip.authenticated is None and (trip.plan is None or trip.plan.is_signed)
+            trip.error = in_words_of(service, translate(raised), not is_about_signature)
         try:
             recorded = self._record(trip, service)
             if recorded is not None:
@@ -214,9 +183,11 @@ class Pipeline:
         return Answer(200, codec.content_type, body, trip.request_id)
 
     async def _travel(self, trip: Trip, codec: Codec, service: str) -> Plan:
+        plan = trip.plan
+        if plan is not None and not plan.is_signed:
+            return await self._travel_unsigned(trip, plan, codec)
         authenticated = await self._authenticator.authenticate(trip.http)
         trip.authenticated = authenticated
-        plan = trip.plan
         if plan is None:
             if service in QUERY_SERVICES:  # whether AWS has it or not
                 raise query_refusals.unknown_action(service, trip.name)
@@ -228,6 +199,8 @@ class Pipeline:
             raise signature_refusals.wrong_scope([signature_refusals.region_sentence()])
         if authenticated.service != service:
             raise signature_refusals.wrong_scope([signature_refusals.service_sentence(service)])
+        if authenticated.principal.session is not None:
+            require_session_may_call(authenticated.principal, plan.operation)
         request: Any = codec.decode(plan.operation, trip.http.body)
         trip.request = request
         self._admit(trip, plan, authenticated, request)
@@ -250,6 +223,20 @@ class Pipeline:
         finally:
             self._turns.give()
         raise refusals.internal()
+
+    async def _travel_unsigned(self, trip: Trip, plan: Plan, codec: Codec) -> Plan:
+        """The road of AssumeRoleWithWebIdentity: the caller is who the token in the request says, whatever
+        else the request may carry in the way of credentials. In a body: URLs end up in logs."""
+        if not trip.http.body:
+            raise signature_refusals.missing_authentication_token()
+        request: Any = codec.decode(plan.operation, trip.http.body)
+        trip.request = request
+        if plan.operation.check is not None:
+            plan.operation.check(request)
+        authenticated, trip.web_identity = await authenticate_web_identity(self._rooms, request)
+        trip.authenticated = authenticated
+        trip.response = await self._run(trip, plan, authenticated, request)
+        return plan
 
     def _admit(self, trip: Trip, plan: Plan, authenticated: AuthenticatedRequest, request: Any) -> None:
         """What is judged by the request alone, before any key is looked up."""
@@ -297,7 +284,16 @@ class Pipeline:
             else:  # nearly always
                 require_states(operation.states, plan, call_keys, rooms.clock)
         call = Call(
-            principal, region, call_keys, rooms, trip.grants, grant, trip.recipient, values=permissions.values
+            principal,
+            region,
+            call_keys,
+            rooms,
+            trip.grants,
+            grant,
+            trip.recipient,
+            assumption=trip.assumption,
+            web_identity=trip.web_identity,
+            values=permissions.values,
         )
         if plan.takes_dry_run and request.dry_run:
             await self._rehearse(plan, call, request)
@@ -352,6 +348,10 @@ class Pipeline:
             trip.keys = tuple(keys)
             await permissions.require_retirement(target, key, grant, trip.keys)
             return grant
+        elif isinstance(target, RoleTarget):
+            assumption = await resolve_assumption(rooms.store, request, principal, region, trip.web_identity)
+            await permissions.require_assumption(target, assumption)  # INVARIANT T1
+            trip.assumption = assumption
         elif isinstance(target, EntityTarget | MovedEntityTarget | AccessKeyTarget):
             entity_arn = await entity_arn_of(rooms.store, target, request, principal, region)
             if entity_arn is not None:
@@ -450,20 +450,27 @@ class Pipeline:
             source_ip=http.source_ip,
             user_agent=http.fields.get(b"user-agent", b"").decode("latin-1"),
             read_only=plan is None or plan.operation.read_only,
-            resources=[(key.arn, key.account_id) for key in trip.keys]
-            if related is None
-            else related.resources,
+            resources=_resources(trip) if related is None else related.resources,
             recipient_account_id=_recipient_account_id(trip),
             tls_details=None,
         )
 
 
+def _resources(trip: Trip) -> list[tuple[str, str]]:
+    """What the request was about: keys, or the role that was assumed."""
+    if trip.assumption is not None and trip.assumption.role is not None:
+        return [(trip.assumption.role_arn, trip.assumption.role.account_id)]
+    return [(key.arn, key.account_id) for key in trip.keys]
+
+
 def _recipient_account_id(trip: Trip) -> str:
-    """The caller's account; of a service that of the key it uses, or the account of its own keys."""
+    """The caller's account; a service and a web identity have none, so that of the key or role, or of a
+    service's own keys."""
     if trip.authenticated is None:
         return ""
     principal = trip.authenticated.principal
-    return principal.account_id or next((key.account_id for key in trip.keys), principal.own_account_id)
+    found = (account for _, account in _resources(trip))
+    return principal.account_id or next(found, principal.own_account_id)
 
 
 def _additional_data(trip: Trip) -> Mapping[str, object] | None:

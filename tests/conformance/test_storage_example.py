@@ -244,19 +244,35 @@ def test_headers_of_a_request_choose_key_and_bucket_key(scene: Scene, key_arn: s
 
 
 def test_session_of_a_role_is_forwarded_with_its_session_policy(scene: Scene, key_arn: str) -> None:
-    """GetSessionToken where there is no AssumeRole: temporary credentials of a user."""
     bucket = scene.new_bucket(KMSMasterKeyID=key_arn)
-    sts = client(scene.server, "sts", scene.people["alice"])
-    try:
-        made = sts.get_session_token()["Credentials"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "InvalidAction":
-            raise
-        pytest.skip("GetSessionToken is not built")
-    scene.people["session"] = (made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
-    assert scene.send("session", "PUT", f"{bucket}/x", b"1").status == 200
+    iam, root_arn = client(scene.server, "iam", ROOT), f"arn:aws:iam::{ACCOUNT}:root"
+    trust = {"Effect": "Allow", "Principal": {"AWS": root_arn}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(
+        RoleName="uploader",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )["Role"]
+    iam.put_role_policy(RoleName="uploader", PolicyName="its", PolicyDocument=json.dumps(MAY_USE_KEYS))
+    new_user(
+        scene,
+        "carol",
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role["Arn"]}],
+        },
+    )
+    sts = client(scene.server, "sts", scene.people["carol"])
+    for name, session_policy in (("whole", MAY_USE_KEYS), ("cut", MAY_USE_S3_ONLY)):
+        made = sts.assume_role(RoleArn=role["Arn"], RoleSessionName=name, Policy=json.dumps(session_policy))[
+            "Credentials"
+        ]
+        scene.people[name] = (made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+    assert scene.send("whole", "PUT", f"{bucket}/x", b"1").status == 200
     (event,) = scene.calls("GenerateDataKey", key_arn)
-    assert event["userIdentity"]["userName"] == "alice"
+    assert event["userIdentity"]["arn"].endswith(":assumed-role/uploader/whole")
+    assert event["userIdentity"]["invokedBy"] == "s3.amazonaws.com"
+    refused = scene.send("cut", "GET", f"{bucket}/x")
+    assert refused.status == 403
+    assert b"no session policy allows the kms:Decrypt action" in refused.body
 
 
 def test_proof_for_another_server_or_question_is_refused(scene: Scene) -> None:

@@ -604,6 +604,12 @@ def test_simulating_somebody_needs_the_permission(iam: Iam) -> None:
         assert caught.value.code == "AccessDenied"
 
 
+def test_record_of_a_simulation_has_no_policies(iam: Iam) -> None:
+    custom(iam, EVERYTHING, ResourceArns=[KEY], ContextEntries=[context("kms:X", "tell nobody")])
+    shown = iam.road.last_record["requestParameters"]
+    assert shown == {"actionNames": ["kms:Decrypt"], "resourceArns": [KEY]}
+
+
 def test_role_is_not_changed_by_being_simulated(iam: Iam) -> None:
     iam.call("CreateRole", RoleName="app", AssumeRolePolicyDocument=trusting_service())
     before = iam.call("GetRole", RoleName="app")

@@ -81,7 +81,7 @@ async def _identity(asked: Circumstances) -> Identity | None:
 async def _principal_arn(asked: Circumstances) -> Values:
     """Of a session, its role's ARN with the role's path, which the session's ARN leaves out."""
     principal = asked.principal
-    if principal.type is PrincipalType.AWS_SERVICE:
+    if principal.type in (PrincipalType.AWS_SERVICE, PrincipalType.WEB_IDENTITY_USER):
         return None
     if principal.type is not PrincipalType.ASSUMED_ROLE:
         return (principal.arn,)

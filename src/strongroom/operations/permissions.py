@@ -9,15 +9,22 @@ from typing import Any
 from strongroom.attestation.verification import Recipient
 from strongroom.authorization.ask import NO_VALUES, Ask, ConditionValues
 from strongroom.authorization.decision import denial, require_allowed
-from strongroom.aws import refusals
+from strongroom.aws import refusals, sts_refusals
 from strongroom.aws.generated.enums import GrantOperation, KeyManagerType
 from strongroom.identity.http_request import HttpRequest
-from strongroom.identity.principal import AuthenticatedRequest
+from strongroom.identity.principal import AuthenticatedRequest, PrincipalType
 from strongroom.operations.condition_values import RequestConditions
 from strongroom.operations.context import Rooms
 from strongroom.operations.encryption_algorithms import SYMMETRIC_KEY
 from strongroom.operations.grant_rules import terms_of
-from strongroom.operations.operation import AliasedKeyTarget, GrantTarget, KeyTarget, RelatedKeyTarget
+from strongroom.operations.operation import (
+    AliasedKeyTarget,
+    GrantTarget,
+    KeyTarget,
+    RelatedKeyTarget,
+    RoleTarget,
+)
+from strongroom.operations.role_assumption import Assumption
 from strongroom.resources.aws_managed_key import ON_AWS_MANAGED_KEYS, ON_AWS_OWNED_KEYS
 from strongroom.resources.grant import Grant
 from strongroom.resources.key import Key
@@ -64,7 +71,12 @@ class Permissions:
         """The condition keys of the last permission that was asked for."""
 
     def _find_values(
-        self, action: str, keys: Sequence[Key], key: Key | None, grant: Grant | None = None
+        self,
+        action: str,
+        keys: Sequence[Key],
+        key: Key | None,
+        grant: Grant | None = None,
+        assumption: Assumption | None = None,
     ) -> ConditionValues:
         """The one place where it is decided what policies may ask of a request under conditions."""
         self.values = RequestConditions(
@@ -77,6 +89,7 @@ class Permissions:
             key,
             recipient=self._recipient,
             grant=grant,
+            assumption=assumption,
         )
         return self.values
 
@@ -158,3 +171,28 @@ class Permissions:
         asked = Ask(principal, action, resource_arn, principal.account_id, values)
         decision = await self._rooms.authorizer.authorize_resource(asked)
         require_allowed(decision, principal, action, resource_arn)
+
+    async def require_assumption(self, target: RoleTarget, assumption: Assumption) -> None:
+        """Every action that the session needs, by the role's trust policy and the caller's policies.
+
+        A role that does not exist is refused as one that does not trust the caller.
+        """
+        principal, role = self._authenticated.principal, assumption.role
+        for action in assumption.actions(target.action):
+            if role is not None:
+                asked = Ask(
+                    principal,
+                    action,
+                    assumption.role_arn,
+                    role.account_id,
+                    self._find_values(action, (), None, assumption=assumption),
+                    cross_account=True,
+                )
+                decision = await self._rooms.authorizer.authorize_trust(
+                    asked, role.trust_policy, role.trust_principals
+                )
+                if decision.allowed:
+                    continue
+            if principal.type is PrincipalType.WEB_IDENTITY_USER:
+                raise sts_refusals.web_identity_not_authorized(action)
+            raise sts_refusals.not_authorized(principal.arn, action, assumption.role_arn)

@@ -1,4 +1,4 @@
-"""Whether the keys of a request are for what the operation does, and in a state in which it may be done."""
+"""Whether the keys of a request are in a state that its operation allows."""
 
 from __future__ import annotations
 
@@ -14,13 +14,6 @@ from strongroom.resources.key_state import StateRule, require_state
 _EXTERNAL = OriginType.EXTERNAL
 
 
-def require_usage(operation: Operation, usage: KeyUsageType, keys: tuple[Key, ...]) -> None:
-    """Refuse a key that is for something else than the operation."""
-    for key in keys:
-        if key.key_usage is not usage:
-            raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
-
-
 def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Clock) -> None:
     """Refuse a key in a state that the operation's row does not allow.
 
@@ -32,3 +25,10 @@ def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Cl
         require_state(rule, key.key_state, key.arn)
         if key.origin is _EXTERNAL:  # INVARIANT R5
             require_state(rule, state_as_of(key, clock.now()), key.arn)
+
+
+def require_usage(operation: Operation, usage: KeyUsageType, keys: tuple[Key, ...]) -> None:
+    """Refuse a key that is for something else than the operation."""
+    for key in keys:
+        if key.key_usage is not usage:
+            raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
