@@ -12,6 +12,8 @@ forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
     T3  every answer, refused ones included, has exactly one record, accepted before the answer leaves
         (what else a request did in another Region has one of its own)
     T4  an error that is not an ApiError becomes KMSInternalException, and no text of it leaves
+    T5  the caller does not choose the partition in which IAM's ARNs are spelled: a Deny that names
+        arn:aws:iam::...:user/admin would not be about arn:aws-cn:iam::...:user/admin, who is the same user
 """
 
 from __future__ import annotations
@@ -31,12 +33,12 @@ from strongroom.audit.cloudtrail import (
     render_user_identity,
 )
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
-from strongroom.aws import query_refusals, refusals, signature_refusals
+from strongroom.aws import refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.identity.user_identity import user_identity_of
+from strongroom.operations.admission import Admission
 from strongroom.operations.aws_managed_keys import describe_creation, is_to_be_made, make_managed_key
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
@@ -73,7 +75,6 @@ from strongroom.operations.recipients import read_recipient, record_recipient
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.resource_arns import resource_arn_of
 from strongroom.operations.role_assumption import resolve_assumption
-from strongroom.operations.session_limits import require_session_may_call
 from strongroom.operations.trip import Trip
 from strongroom.operations.turns import Turns
 from strongroom.operations.web_identities import authenticate_web_identity
@@ -146,8 +147,9 @@ class Pipeline:
         self._audit = audit
         self._ids = request_ids
         self._plans = {(operation.service, operation.name): Plan(operation) for operation in operations}
-        self._not_built = frozenset(not_built)
-        self._regions = regions
+        self._admission = Admission(
+            not_built, regions, takes_anyone=not rooms.rules.require_policy_principals
+        )
         self._request_quotas = request_quotas
         self._turns = Turns()
         self._envelopes: dict[tuple[Plan, str, str, bytes], tuple[AuthenticatedRequest, Envelope]] = {}
@@ -188,19 +190,7 @@ class Pipeline:
             return await self._travel_unsigned(trip, plan, codec)
         authenticated = await self._authenticator.authenticate(trip.http)
         trip.authenticated = authenticated
-        if plan is None:
-            if service in QUERY_SERVICES:  # whether AWS has it or not
-                raise query_refusals.unknown_action(service, trip.name)
-            if (service, trip.name) in self._not_built:
-                raise refusals.not_built(trip.name)
-            raise refusals.unknown_operation()
-        # IAM and STS are global: SDKs sign for us-east-1, or for whatever Region they are set to.
-        if self._regions is not None and service == "kms" and authenticated.region not in self._regions:
-            raise signature_refusals.wrong_scope([signature_refusals.region_sentence()])
-        if authenticated.service != service:
-            raise signature_refusals.wrong_scope([signature_refusals.service_sentence(service)])
-        if authenticated.principal.session is not None:
-            require_session_may_call(authenticated.principal, plan.operation)
+        plan = self._admission.require_plan(plan, service, trip.name, authenticated)
         request: Any = codec.decode(plan.operation, trip.http.body)
         trip.request = request
         self._admit(trip, plan, authenticated, request)
