@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeAlias
 
-from strongroom.resources.identifiers import ACCOUNT_ID, REGION, AccessKeyId, AccountId, Region
+from strongroom.resources.identifiers import CUSTOMER_ACCOUNT_ID, REGION, AccessKeyId, AccountId, Region
 from strongroom.resources.request_quota import GROUPS
 
 Mode: TypeAlias = Literal["dev", "serve"]
@@ -225,7 +225,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "data_directory": _parse_path,
     "seal_key_file": _parse_path,
     "auth": _one_of("open", "strict"),
-    "account_id": _matching(ACCOUNT_ID, "12 decimal digits"),
+    "account_id": _matching(CUSTOMER_ACCOUNT_ID, "12 decimal digits that do not begin with 000099"),
     "workers": _whole_number(1, 64),
     "audit": _one_of("durable", "batched"),
     "regions": _parse_regions,

@@ -24,16 +24,21 @@ from typing import Any, Protocol
 
 import msgspec
 
-from strongroom.attestation.verification import Recipient
-from strongroom.audit.cloudtrail import Envelope, render_envelope, render_event, render_user_identity
+from strongroom.audit.cloudtrail import (
+    Envelope,
+    render_envelope,
+    render_event,
+    render_service_event,
+    render_user_identity,
+)
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.aws import refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.federation.web_identity_token import WebIdentity
 from strongroom.identity.http_request import HttpRequest
-from strongroom.identity.principal import AuthenticatedRequest
+from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.identity.user_identity import user_identity_of
 from strongroom.operations.admission import Admission
+from strongroom.operations.aws_managed_keys import describe_creation, is_to_be_made, make_managed_key
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
 from strongroom.operations.entity_arns import entity_arn_of
@@ -46,7 +51,7 @@ from strongroom.operations.key_lookup import (
     resolve_further_key,
     resolve_key_target,
 )
-from strongroom.operations.key_states import require_states
+from strongroom.operations.key_states import require_states, require_usage
 from strongroom.operations.operation import (
     AccessKeyTarget,
     AccountTarget,
@@ -68,11 +73,12 @@ from strongroom.operations.plan import Plan, record_material, record_request, re
 from strongroom.operations.recipients import read_recipient, record_recipient
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.resource_arns import resource_arn_of
-from strongroom.operations.role_assumption import Assumption, resolve_assumption
+from strongroom.operations.role_assumption import resolve_assumption
+from strongroom.operations.trip import Trip
 from strongroom.operations.turns import Turns
 from strongroom.operations.web_identities import authenticate_web_identity
 from strongroom.request_ids import RequestIds
-from strongroom.resources.grant import Grant, GrantReference
+from strongroom.resources.grant import Grant
 from strongroom.resources.identifiers import Region, global_region_of
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule
@@ -118,47 +124,6 @@ class Authenticator(Protocol):
     """Proves who is calling. Raises ApiError."""
 
     async def authenticate(self, request: HttpRequest) -> AuthenticatedRequest: ...
-
-
-class Trip:
-    """What is known of one request so far; the record is made of it."""
-
-    __slots__ = (
-        "assumption",
-        "authenticated",
-        "error",
-        "event_id",
-        "grants",
-        "http",
-        "keys",
-        "name",
-        "plan",
-        "recipient",
-        "recorded_at",
-        "related_events",
-        "request",
-        "request_id",
-        "response",
-        "web_identity",
-    )
-
-    def __init__(self, http: HttpRequest, name: str, plan: Plan | None, request_id: str) -> None:
-        self.http = http
-        self.name = name
-        self.plan = plan
-        self.request_id = request_id
-        self.authenticated: AuthenticatedRequest | None = None
-        self.request: Any = None
-        self.grants: tuple[GrantReference, ...] = ()
-        self.recipient: Recipient | None = None
-        self.assumption: Assumption | None = None
-        self.web_identity: WebIdentity | None = None
-        self.keys: tuple[Key, ...] = ()
-        self.related_events: tuple[RelatedEvent, ...] = ()
-        self.response: msgspec.Struct | None = None
-        self.error: ApiError | None = None
-        self.event_id = ""
-        self.recorded_at = 0.0
 
 
 class Pipeline:
@@ -266,7 +231,7 @@ class Pipeline:
         if operation.check is not None:
             operation.check(request)
         if self._request_quotas is not None and operation.service == "kms":
-            account_id = authenticated.principal.account_id
+            account_id = authenticated.principal.resource_account_id
             self._request_quotas.require_room(trip.name, request, account_id, authenticated.region)
         if plan.takes_recipient and request.recipient is not None:
             trip.recipient = read_recipient(self._rooms, request.recipient)
@@ -285,6 +250,8 @@ class Pipeline:
         permissions = Permissions(rooms, trip.http, authenticated, request, trip.recipient)
         for target in operation.access:  # each is resolved and allowed before the next is looked up
             if isinstance(target, KeyTarget):
+                if principal.forwarding is not None:
+                    await self._make_managed_key(target, request, principal, region)
                 key = await resolve_key_target(rooms.store, target, request, principal, region)
                 keys.append(key)
                 trip.keys = tuple(keys)  # a refusal's record names the key, too
@@ -295,9 +262,7 @@ class Pipeline:
                 grant = await self._allow_further(trip, target, request, authenticated, permissions, keys)
         call_keys = trip.keys
         if operation.usage is not None:  # AWS judges the usage before the state
-            for key in call_keys:
-                if key.key_usage is not operation.usage:
-                    raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
+            require_usage(operation, operation.usage, call_keys)
         if operation.states is not None:
             for key in call_keys:
                 if key.custom_key_store_id is not None:
@@ -324,6 +289,29 @@ class Pipeline:
         trip.related_events = call.related_events
         return response
 
+    async def _make_managed_key(
+        self, target: KeyTarget, request: Any, principal: AuthenticatedPrincipal, region: Region
+    ) -> None:
+        """The first request for a service's AWS managed key in an account makes it."""
+        rooms, forwarding = self._rooms, principal.forwarding
+        if forwarding is None or not await is_to_be_made(rooms, target, request, principal, region):
+            return
+        if not self._audit.is_accepting():
+            raise refusals.internal()  # nothing is changed that could not be recorded
+        key = await make_managed_key(rooms, principal, region)
+        if key is not None:
+            record = render_service_event(
+                event_time=rooms.clock.epoch_seconds(),
+                event_source="kms.amazonaws.com",
+                event_name="CreateKey",
+                region=region,
+                service_event_details=describe_creation(key, forwarding.service_principal),
+                resources=[(key.arn, key.account_id)],
+                recipient_account_id=key.account_id,
+                event_id=self._ids.next(),
+            )
+            await self._audit.durably(record)
+
     async def _allow_further(
         self,
         trip: Trip,
@@ -336,7 +324,8 @@ class Pipeline:
         """Resolve and authorize a target that is not a key named by the request; the grant it is, if one."""
         rooms, principal, region = self._rooms, authenticated.principal, authenticated.region
         if isinstance(target, AliasedKeyTarget | RelatedKeyTarget):
-            key = await resolve_further_key(rooms.store, target, request, principal.account_id, region, keys)
+            account_id = principal.resource_account_id
+            key = await resolve_further_key(rooms.store, target, request, account_id, region, keys)
             keys.append(key)
             trip.keys = tuple(keys)
             await permissions.require_further_key(target, key, trip.keys)
@@ -355,7 +344,7 @@ class Pipeline:
             if entity_arn is not None:
                 await permissions.require_by_identity(target.action, entity_arn, trip.keys)
         elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
-            resource = resource_arn_of(target, request, principal.account_id, region)
+            resource = resource_arn_of(target, request, principal.resource_account_id, region)
             if resource is not None:
                 await permissions.require_by_identity(target.action, resource, trip.keys)
         return None
@@ -462,11 +451,13 @@ def _resources(trip: Trip) -> list[tuple[str, str]]:
 
 
 def _recipient_account_id(trip: Trip) -> str:
-    """The caller's account; a service and a web identity have none, so that of the key or role."""
+    """The caller's account; a service and a web identity have none, so that of the key or role, or of a
+    service's own keys."""
     if trip.authenticated is None:
         return ""
-    account_id = trip.authenticated.principal.account_id
-    return account_id or next((account for _, account in _resources(trip)), "")
+    principal = trip.authenticated.principal
+    found = (account for _, account in _resources(trip))
+    return principal.account_id or next(found, principal.own_account_id)
 
 
 def _additional_data(trip: Trip) -> Mapping[str, object] | None:

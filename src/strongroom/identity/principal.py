@@ -84,6 +84,13 @@ class AuthenticatedPrincipal:
     """aws:SourceAccount, as `source_arn`."""
     user_name: str | None = None
     """Of a web identity: the subject of its token."""
+    own_account_id: AccountId = AccountId("")  # noqa: RUF009  (a NewType of str)
+    """Of a service that calls as itself: the account of the keys that it owns. Customers never see it."""
+
+    @property
+    def resource_account_id(self) -> AccountId:
+        """The account in which the caller names and makes what it names without an account."""
+        return self.account_id or self.own_account_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ async def _re_encrypt_on_same_key(asked: Circumstances) -> Values:
     if asked.action == "kms:ReEncryptTo":
         return render(asked.key.arn == source.arn)
     named: str = asked.request.destination_key_id
-    account_id, region = asked.principal.account_id, asked.authenticated.region
+    account_id, region = asked.principal.resource_account_id, asked.authenticated.region
     if (arn := parse_kms_arn(named)) is not None:
         account_id, region, named = arn.account_id, arn.region, arn.resource.removeprefix("key/")
     if (account_id, region) != (source.account_id, source.region):

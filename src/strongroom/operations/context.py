@@ -82,8 +82,8 @@ class Call:
 
     @property
     def account_id(self) -> AccountId:
-        """The caller's account."""
-        return self.principal.account_id
+        """The caller's account; a service's own where one calls as itself."""
+        return self.principal.resource_account_id
 
     @property
     def key(self) -> Key:

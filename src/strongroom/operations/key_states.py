@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from strongroom.aws.generated.enums import OriginType
+from strongroom.aws import refusals
+from strongroom.aws.generated.enums import KeyUsageType, OriginType
 from strongroom.clock import Clock
+from strongroom.operations.operation import Operation
 from strongroom.operations.plan import Plan
 from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
@@ -23,3 +25,10 @@ def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Cl
         require_state(rule, key.key_state, key.arn)
         if key.origin is _EXTERNAL:  # INVARIANT R5
             require_state(rule, state_as_of(key, clock.now()), key.arn)
+
+
+def require_usage(operation: Operation, usage: KeyUsageType, keys: tuple[Key, ...]) -> None:
+    """Refuse a key that is for something else than the operation."""
+    for key in keys:
+        if key.key_usage is not usage:
+            raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
