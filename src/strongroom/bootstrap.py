@@ -32,6 +32,7 @@ from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
 from strongroom.external_key_store.backend import ExternalKeyStores, build_tls_context
 from strongroom.external_key_store.https_client import HttpsClient
+from strongroom.federation.key_sets import KeySets, KeySetUnavailable
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
@@ -109,6 +110,7 @@ def _run_prepare(context: PrepareContext) -> None:
     path = settings.data_directory / DATABASE_FILE
     _load_attestation_roots(settings)  # before anything is written
     _build_proxy_tls(settings)
+    _require_oidc_keys(settings)
     try:
         prepare_database(path)
         asyncio.run(_begin_tracking_usage(path))
@@ -156,6 +158,14 @@ def _build_proxy_tls(settings: Settings) -> ssl.SSLContext:
         ) from None
     except OSError as error:
         raise StartRefused(f"Cannot read xks_ca_file {file}: {error.strerror}.") from None
+
+
+def _require_oidc_keys(settings: Settings) -> None:
+    """Raises: StartRefused."""
+    try:
+        KeySets(dict(settings.oidc_issuers)).require_all()
+    except KeySetUnavailable as error:
+        raise StartRefused(str(error)) from None
 
 
 async def _require_a_root_access_key(path: Path) -> None:
@@ -225,6 +235,7 @@ class House:
             rules,
             _load_attestation_roots(settings),
             key_stores={CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores},
+            oidc_keys=KeySets(dict(settings.oidc_issuers)),
         )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeAlias
 
-from strongroom.resources.identifiers import ACCOUNT_ID, REGION, AccessKeyId, AccountId, Region
+from strongroom.resources.identifiers import CUSTOMER_ACCOUNT_ID, REGION, AccessKeyId, AccountId, Region
 from strongroom.resources.request_quota import GROUPS
 
 Mode: TypeAlias = Literal["dev", "serve"]
@@ -73,6 +73,8 @@ class Settings:
 
     Empty: a request with a Recipient is refused.
     """
+    oidc_issuers: tuple[tuple[str, Path], ...] = ()
+    """The issuers whose web identity tokens can be verified: URL, and the file with its JSON Web Key Set."""
     rotate_new_keys: bool = True
     """New customer managed symmetric keys rotate every year; AWS's own default is that they do not."""
     keys_max: int = 100_000
@@ -201,6 +203,29 @@ def _parse_attestation_roots(value: object) -> tuple[tuple[str, Path], ...]:
     return tuple((label, _parse_path(file)) for label, file in value.items())
 
 
+def _parse_oidc_issuers(value: object) -> tuple[tuple[str, Path], ...]:
+    """A list of tables with url and jwks_file, or text: URL=FILE,URL=FILE."""
+    description = 'must be a list of tables with url and jwks_file, or text such as "URL=FILE,URL=FILE"'
+    if isinstance(value, str):
+        pairs = [part.strip().partition("=") for part in value.split(",")] if value else []
+        value = [{"url": url, "jwks_file": file} for url, _, file in pairs]
+    if not isinstance(value, list):
+        raise ValueError(description)
+    issuers: dict[str, Path] = {}
+    for one in value:
+        if not isinstance(one, dict) or one.keys() != {"url", "jwks_file"}:
+            raise ValueError(description)
+        url = one["url"]
+        if not isinstance(url, str) or _ISSUER.fullmatch(url) is None:
+            raise ValueError("must have URLs that begin with https:// and are written as the tokens' iss is")
+        if url in issuers:
+            raise ValueError(f"names {url} twice")
+        issuers[url] = _parse_path(one["jwks_file"])
+    return tuple(issuers.items())
+
+
+_ISSUER = re.compile(r"https://(?:(?![?#])[!-~]){1,247}", re.ASCII)
+"""OpenID Connect Discovery: https, no query, no fragment; IAM's limit for a provider's URL is 255."""
 _ROOT_LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 PARSERS: Mapping[str, Callable[[object], Any]] = {
@@ -209,7 +234,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "data_directory": _parse_path,
     "seal_key_file": _parse_path,
     "auth": _one_of("open", "strict"),
-    "account_id": _matching(ACCOUNT_ID, "12 decimal digits"),
+    "account_id": _matching(CUSTOMER_ACCOUNT_ID, "12 decimal digits that do not begin with 000099"),
     "workers": _whole_number(1, 64),
     "audit": _one_of("durable", "batched"),
     "regions": _parse_regions,
@@ -217,6 +242,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
         re.compile(r"[A-Za-z0-9_]{3,128}", re.ASCII), "3 to 128 letters, digits or underscores"
     ),
     "attestation_roots": _parse_attestation_roots,
+    "oidc_issuers": _parse_oidc_issuers,
     "rotate_new_keys": _truth,
     "keys_max": _whole_number(1, 10_000_000),
     "request_quotas": _parse_request_quotas,

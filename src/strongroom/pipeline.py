@@ -6,11 +6,13 @@
 Each step works from what the operation declares (operations/operation.py), so no operation can
 forget one. INVARIANTS of the road, guarded by tests/operations/test_road.py:
 
-    T1  no operation runs before its caller is authenticated and every one of its targets is allowed
+    T1  no operation runs before its caller is authenticated and every one of its targets is allowed; who
+        asks is said by a signature, of AssumeRoleWithWebIdentity alone by the token in it
     T2  refusals come in the order of the steps above
     T3  every answer, refused ones included, has exactly one record, accepted before the answer leaves
         (what else a request did in another Region has one of its own)
     T4  an error that is not an ApiError becomes KMSInternalException, and no text of it leaves
+    T5  the caller does not choose the partition in which IAM's ARNs are spelled (iam_partitions.py)
 """
 
 from __future__ import annotations
@@ -22,17 +24,21 @@ from typing import Any, Protocol
 
 import msgspec
 
-from strongroom.attestation.verification import Recipient
-from strongroom.audit.cloudtrail import Envelope, render_envelope, render_event, render_user_identity
+from strongroom.audit.cloudtrail import (
+    Envelope,
+    render_envelope,
+    render_event,
+    render_service_event,
+    render_user_identity,
+)
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
-from strongroom.aws import query_refusals, refusals, signature_refusals
+from strongroom.aws import refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.aws.generated.enums import OriginType
-from strongroom.aws.query_services import QUERY_SERVICES
-from strongroom.clock import Clock
 from strongroom.identity.http_request import HttpRequest
-from strongroom.identity.principal import AuthenticatedRequest
+from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.identity.user_identity import user_identity_of
+from strongroom.operations.admission import Admission
+from strongroom.operations.aws_managed_keys import describe_creation, is_to_be_made, make_managed_key
 from strongroom.operations.context import Call, RelatedEvent, Rooms
 from strongroom.operations.dry_run import is_ciphertext_ignored
 from strongroom.operations.entity_arns import entity_arn_of
@@ -45,6 +51,7 @@ from strongroom.operations.key_lookup import (
     resolve_further_key,
     resolve_key_target,
 )
+from strongroom.operations.key_states import require_states, require_usage
 from strongroom.operations.operation import (
     AccessKeyTarget,
     AccountTarget,
@@ -58,6 +65,7 @@ from strongroom.operations.operation import (
     Operation,
     Rehearsed,
     RelatedKeyTarget,
+    RoleTarget,
     Target,
 )
 from strongroom.operations.permissions import Permissions
@@ -65,13 +73,15 @@ from strongroom.operations.plan import Plan, record_material, record_request, re
 from strongroom.operations.recipients import read_recipient, record_recipient
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.resource_arns import resource_arn_of
+from strongroom.operations.role_assumption import resolve_assumption
+from strongroom.operations.trip import Trip
 from strongroom.operations.turns import Turns
+from strongroom.operations.web_identities import authenticate_web_identity
 from strongroom.request_ids import RequestIds
-from strongroom.resources.grant import Grant, GrantReference
+from strongroom.resources.grant import Grant
 from strongroom.resources.identifiers import Region, global_region_of
-from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
-from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule, require_state
+from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule
 from strongroom.store.interface import ConcurrentChange
 
 logger = logging.getLogger("strongroom.pipeline")
@@ -84,7 +94,6 @@ KEPT_USER_AGENT_BYTES_MAX = 512
 """Callers choose their user agents: what is kept of them is bounded."""
 
 _UNKNOWN_CALLER = render_user_identity(type="Unknown")
-_EXTERNAL = OriginType.EXTERNAL
 
 
 @dataclass(slots=True)
@@ -117,43 +126,6 @@ class Authenticator(Protocol):
     async def authenticate(self, request: HttpRequest) -> AuthenticatedRequest: ...
 
 
-class Trip:
-    """What is known of one request so far; the record is made of it."""
-
-    __slots__ = (
-        "authenticated",
-        "error",
-        "event_id",
-        "grants",
-        "http",
-        "keys",
-        "name",
-        "plan",
-        "recipient",
-        "recorded_at",
-        "related_events",
-        "request",
-        "request_id",
-        "response",
-    )
-
-    def __init__(self, http: HttpRequest, name: str, plan: Plan | None, request_id: str) -> None:
-        self.http = http
-        self.name = name
-        self.plan = plan
-        self.request_id = request_id
-        self.authenticated: AuthenticatedRequest | None = None
-        self.request: Any = None
-        self.grants: tuple[GrantReference, ...] = ()
-        self.recipient: Recipient | None = None
-        self.keys: tuple[Key, ...] = ()
-        self.related_events: tuple[RelatedEvent, ...] = ()
-        self.response: msgspec.Struct | None = None
-        self.error: ApiError | None = None
-        self.event_id = ""
-        self.recorded_at = 0.0
-
-
 class Pipeline:
     """The road, built once by bootstrap. Concurrency: one event loop."""
 
@@ -174,8 +146,7 @@ class Pipeline:
         self._audit = audit
         self._ids = request_ids
         self._plans = {(operation.service, operation.name): Plan(operation) for operation in operations}
-        self._not_built = frozenset(not_built)
-        self._regions = regions
+        self._admission = Admission(not_built, regions, rooms.rules)
         self._request_quotas = request_quotas
         self._turns = Turns()
         self._envelopes: dict[tuple[Plan, str, str, bytes], tuple[AuthenticatedRequest, Envelope]] = {}
@@ -188,7 +159,8 @@ class Pipeline:
             plan = await self._travel(trip, codec, service)
             body = codec.encode(plan.operation, trip.response, trip.request_id)
         except Exception as raised:
-            trip.error = in_words_of(service, translate(raised), trip.authenticated is not None)
+            is_about_signature = trip.authenticated is None and (trip.plan is None or trip.plan.is_signed)
+            trip.error = in_words_of(service, translate(raised), not is_about_signature)
         try:
             recorded = self._record(trip, service)
             if recorded is not None:
@@ -210,20 +182,12 @@ class Pipeline:
         return Answer(200, codec.content_type, body, trip.request_id)
 
     async def _travel(self, trip: Trip, codec: Codec, service: str) -> Plan:
+        plan = trip.plan
+        if plan is not None and not plan.is_signed:
+            return await self._travel_unsigned(trip, plan, codec)
         authenticated = await self._authenticator.authenticate(trip.http)
         trip.authenticated = authenticated
-        plan = trip.plan
-        if plan is None:
-            if service in QUERY_SERVICES:  # whether AWS has it or not
-                raise query_refusals.unknown_action(service, trip.name)
-            if (service, trip.name) in self._not_built:
-                raise refusals.not_built(trip.name)
-            raise refusals.unknown_operation()
-        # IAM and STS are global: SDKs sign for us-east-1, or for whatever Region they are set to.
-        if self._regions is not None and service == "kms" and authenticated.region not in self._regions:
-            raise signature_refusals.wrong_scope([signature_refusals.region_sentence()])
-        if authenticated.service != service:
-            raise signature_refusals.wrong_scope([signature_refusals.service_sentence(service)])
+        plan = self._admission.require_plan(plan, service, trip.name, authenticated)
         request: Any = codec.decode(plan.operation, trip.http.body)
         trip.request = request
         self._admit(trip, plan, authenticated, request)
@@ -247,13 +211,27 @@ class Pipeline:
             self._turns.give()
         raise refusals.internal()
 
+    async def _travel_unsigned(self, trip: Trip, plan: Plan, codec: Codec) -> Plan:
+        """The road of AssumeRoleWithWebIdentity: the caller is who the token in the request says, whatever
+        else the request may carry in the way of credentials. In a body: URLs end up in logs."""
+        if not trip.http.body:
+            raise signature_refusals.missing_authentication_token()
+        request: Any = codec.decode(plan.operation, trip.http.body)
+        trip.request = request
+        if plan.operation.check is not None:
+            plan.operation.check(request)
+        authenticated, trip.web_identity = await authenticate_web_identity(self._rooms, request)
+        trip.authenticated = authenticated
+        trip.response = await self._run(trip, plan, authenticated, request)
+        return plan
+
     def _admit(self, trip: Trip, plan: Plan, authenticated: AuthenticatedRequest, request: Any) -> None:
         """What is judged by the request alone, before any key is looked up."""
         operation = plan.operation
         if operation.check is not None:
             operation.check(request)
         if self._request_quotas is not None and operation.service == "kms":
-            account_id = authenticated.principal.account_id
+            account_id = authenticated.principal.resource_account_id
             self._request_quotas.require_room(trip.name, request, account_id, authenticated.region)
         if plan.takes_recipient and request.recipient is not None:
             trip.recipient = read_recipient(self._rooms, request.recipient)
@@ -272,6 +250,8 @@ class Pipeline:
         permissions = Permissions(rooms, trip.http, authenticated, request, trip.recipient)
         for target in operation.access:  # each is resolved and allowed before the next is looked up
             if isinstance(target, KeyTarget):
+                if principal.forwarding is not None:
+                    await self._make_managed_key(target, request, principal, region)
                 key = await resolve_key_target(rooms.store, target, request, principal, region)
                 keys.append(key)
                 trip.keys = tuple(keys)  # a refusal's record names the key, too
@@ -282,9 +262,7 @@ class Pipeline:
                 grant = await self._allow_further(trip, target, request, authenticated, permissions, keys)
         call_keys = trip.keys
         if operation.usage is not None:  # AWS judges the usage before the state
-            for key in call_keys:
-                if key.key_usage is not operation.usage:
-                    raise refusals.invalid_key_usage(key.arn, key.key_usage, operation.name)
+            require_usage(operation, operation.usage, call_keys)
         if operation.states is not None:
             for key in call_keys:
                 if key.custom_key_store_id is not None:
@@ -302,6 +280,8 @@ class Pipeline:
             trip.recipient,
             operation=operation.name,
             request_id=trip.request_id,
+            assumption=trip.assumption,
+            web_identity=trip.web_identity,
             values=permissions.values,
         )
         if plan.takes_dry_run and request.dry_run:
@@ -310,6 +290,29 @@ class Pipeline:
         response = await operation.run(call, request)
         trip.related_events = call.related_events
         return response
+
+    async def _make_managed_key(
+        self, target: KeyTarget, request: Any, principal: AuthenticatedPrincipal, region: Region
+    ) -> None:
+        """The first request for a service's AWS managed key in an account makes it."""
+        rooms, forwarding = self._rooms, principal.forwarding
+        if forwarding is None or not await is_to_be_made(rooms, target, request, principal, region):
+            return
+        if not self._audit.is_accepting():
+            raise refusals.internal()  # nothing is changed that could not be recorded
+        key = await make_managed_key(rooms, principal, region)
+        if key is not None:
+            record = render_service_event(
+                event_time=rooms.clock.epoch_seconds(),
+                event_source="kms.amazonaws.com",
+                event_name="CreateKey",
+                region=region,
+                service_event_details=describe_creation(key, forwarding.service_principal),
+                resources=[(key.arn, key.account_id)],
+                recipient_account_id=key.account_id,
+                event_id=self._ids.next(),
+            )
+            await self._audit.durably(record)
 
     async def _allow_further(
         self,
@@ -323,7 +326,8 @@ class Pipeline:
         """Resolve and authorize a target that is not a key named by the request; the grant it is, if one."""
         rooms, principal, region = self._rooms, authenticated.principal, authenticated.region
         if isinstance(target, AliasedKeyTarget | RelatedKeyTarget):
-            key = await resolve_further_key(rooms.store, target, request, principal.account_id, region, keys)
+            account_id = principal.resource_account_id
+            key = await resolve_further_key(rooms.store, target, request, account_id, region, keys)
             keys.append(key)
             trip.keys = tuple(keys)
             await permissions.require_further_key(target, key, trip.keys)
@@ -333,12 +337,16 @@ class Pipeline:
             trip.keys = tuple(keys)
             await permissions.require_retirement(target, key, grant, trip.keys)
             return grant
+        elif isinstance(target, RoleTarget):
+            assumption = await resolve_assumption(rooms.store, request, principal, region, trip.web_identity)
+            await permissions.require_assumption(target, assumption)  # INVARIANT T1
+            trip.assumption = assumption
         elif isinstance(target, EntityTarget | MovedEntityTarget | AccessKeyTarget):
             entity_arn = await entity_arn_of(rooms.store, target, request, principal, region)
             if entity_arn is not None:
                 await permissions.require_by_identity(target.action, entity_arn, trip.keys)
         elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
-            resource = resource_arn_of(target, request, principal.account_id, region)
+            resource = resource_arn_of(target, request, principal.resource_account_id, region)
             if resource is not None:
                 await permissions.require_by_identity(target.action, resource, trip.keys)
         return None
@@ -431,20 +439,27 @@ class Pipeline:
             source_ip=http.source_ip,
             user_agent=http.fields.get(b"user-agent", b"").decode("latin-1"),
             read_only=plan is None or plan.operation.read_only,
-            resources=[(key.arn, key.account_id) for key in trip.keys]
-            if related is None
-            else related.resources,
+            resources=_resources(trip) if related is None else related.resources,
             recipient_account_id=_recipient_account_id(trip),
             tls_details=None,
         )
 
 
+def _resources(trip: Trip) -> list[tuple[str, str]]:
+    """What the request was about: keys, or the role that was assumed."""
+    if trip.assumption is not None and trip.assumption.role is not None:
+        return [(trip.assumption.role_arn, trip.assumption.role.account_id)]
+    return [(key.arn, key.account_id) for key in trip.keys]
+
+
 def _recipient_account_id(trip: Trip) -> str:
-    """The caller's account; a service has none, so that of the key it uses."""
+    """The caller's account; a service and a web identity have none, so that of the key or role, or of a
+    service's own keys."""
     if trip.authenticated is None:
         return ""
-    account_id = trip.authenticated.principal.account_id
-    return account_id or next((str(key.account_id) for key in trip.keys), "")
+    principal = trip.authenticated.principal
+    found = (account for _, account in _resources(trip))
+    return principal.account_id or next(found, principal.own_account_id)
 
 
 def _additional_data(trip: Trip) -> Mapping[str, object] | None:
@@ -455,16 +470,3 @@ def _additional_data(trip: Trip) -> Mapping[str, object] | None:
     if trip.recipient is None:
         return material
     return {**(material or {}), "recipient": record_recipient(trip.recipient)}
-
-
-def require_states(rule: StateRule, plan: Plan, keys: tuple[Key, ...], clock: Clock) -> None:
-    """Refuse a key in a state that the operation's row does not allow.
-
-    The key an alias points to now is never refused for its state: only a new target is.
-    """
-    if not plan.judges_all_keys:
-        keys = tuple(key for key, judged in zip(keys, plan.key_is_judged, strict=True) if judged)
-    for key in keys:
-        require_state(rule, key.key_state, key.arn)
-        if key.origin is _EXTERNAL:  # INVARIANT R5
-            require_state(rule, state_as_of(key, clock.now()), key.arn)

@@ -266,3 +266,15 @@ def test_body_in_chunks_and_in_single_bytes_is_the_same_request(server: Server) 
     for said in (whole, single):
         _, _, answer = said.partition(b"\r\n\r\n")
         assert json.loads(answer) == {"__type": "NotFoundException", "message": "Invalid keyId 'chunks'"}
+
+
+# ---------------------------------------------------------------- web pages
+
+
+@pytest.mark.parametrize("field", ["Origin", "Sec-Fetch-Site"])
+def test_request_of_a_web_page_is_refused_where_anyone_is_taken(server: Server, field: str) -> None:
+    """One whose name was pointed at this machine is of the same origin: no browser asks us first."""
+    headers = {**SIGNED, TARGET: "TrentService.CreateKey", "Content-Type": AMZ_JSON}
+    page = {"Host": f"evil.example:{server.port}", field: f"http://evil.example:{server.port}"}
+    require_aws_json(send(server, "POST", "/", b"{}", headers | page), "AccessDeniedException", message=True)
+    assert send(server, "POST", "/", b"{}", headers).status == 200

@@ -124,6 +124,9 @@ def test_insert_grant_of_the_same_name_and_other_parameters_makes_another(store:
         replace(first, constraints=GrantConstraints(encryption_context_equals=CONTEXT)),
         replace(first, constraints=GrantConstraints(encryption_context_subset=CONTEXT)),
         replace(first, name="other"),
+        replace(first, grantee_id="AIDAFORMER"),
+        replace(first, grantee_id="AIDAPRESENT"),
+        replace(first, retiring_id="AIDAFORMER"),
     ]
     for number, grant in enumerate(others):
         fresh = replace(grant, grant_id=GrantId(f"{number:064x}"))

@@ -110,6 +110,20 @@ def test_session_is_recorded_with_its_issuer_until_it_is_over(road: Road) -> Non
     assert road.last_record["userIdentity"] == {"type": "Unknown"}
 
 
+@pytest.mark.parametrize("action", ["CreateAccessKey", "PutUserPolicy"])
+def test_service_that_acts_for_a_root_is_refused_by_iam(road: Road, action: str) -> None:
+    """A service that was taken over must not make itself credentials that are no service's."""
+    access_key_id = new_access_key(road, PrincipalType.AWS_SERVICE, "s3")
+    road.more_headers = [(b"x-strongroom-acting-for", f"{ACCOUNT}/{ACCOUNT}".encode())]
+    try:
+        with pytest.raises(Refusal, match="cannot call IAM for another caller") as raised:
+            road.call_query("iam", action, account=access_key_id)
+    finally:
+        road.more_headers = []
+    assert (raised.value.code, raised.value.status) == ("AccessDenied", 403)
+    assert road.last_record["userIdentity"]["invokedBy"] == "s3.amazonaws.com"
+
+
 def test_service_is_recorded_by_name_and_beside_the_caller_it_acts_for(road: Road) -> None:
     user = new_user(road, "bob")
     access_key_id = new_access_key(road, PrincipalType.AWS_SERVICE, "s3")

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import pytest
+from tests.operations.road_callers import (
+    NUMBERS,
+    PLAINTEXT,
+    ROOT,
+    Person,
+    allowing,
+    document,
+    new_key,
+    new_session,
+    new_user,
+    trusting,
+)
 from tests.operations.road_requests import refused
 from tests.support.road import ACCOUNT, Road
 
-from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType, Session
+from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
 from strongroom.operations.rules import Rules
-from strongroom.resources.iam import IdPrefix, Role, User, new_unique_id
 from strongroom.resources.identifiers import AccessKeyId, AccountId, Region
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PLAINTEXT = base64.b64encode(b"hello").decode()
 INVALID_PRINCIPALS = (
     "MalformedPolicyDocumentException",
     "Policy contains a statement with one or more invalid principals.",
@@ -29,105 +34,7 @@ LOCKOUT = (
     "MalformedPolicyDocumentException",
     "The new key policy will not allow you to update the key policy in the future.",
 )
-ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 ABSENT = f"arn:aws:iam::{ACCOUNT}:user/nobody"
-_numbers = iter(range(1_000_000))
-
-
-def document(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def allowing(action: Any = "kms:*", effect: str = "Allow", **elements: Any) -> dict[str, Any]:
-    return {"Effect": effect, "Action": action, "Resource": "*"} | elements
-
-
-def trusting(*more: dict[str, Any]) -> str:
-    """A key policy that lets the account decide."""
-    return document(allowing(Principal={"AWS": ROOT}), *more)
-
-
-@dataclass
-class Person:
-    """A user or a role's session, and the access key id of its requests."""
-
-    road: Road
-    entity: Any
-    access_key: str
-    arn: str
-
-    def call(self, operation: str, **members: Any) -> Any:
-        return self.road.call(operation, account=self.access_key, **members)
-
-    def encrypt(self, key: dict[str, Any], **members: Any) -> Any:
-        return self.call("Encrypt", KeyId=key["Arn"], Plaintext=PLAINTEXT, **members)
-
-    def refused(self, operation: str, **members: Any) -> tuple[str, str | None]:
-        return refused(self.road, operation, account=self.access_key, **members)
-
-    def denied(self, key: dict[str, Any], **members: Any) -> str:
-        """Why Encrypt is denied, as the caller hears it."""
-        code, sentence = self.refused("Encrypt", KeyId=key["Arn"], Plaintext=PLAINTEXT, **members)
-        assert code == "AccessDeniedException"
-        beginning = f"User: {self.arn} is not authorized to perform: kms:Encrypt on resource: {key['Arn']} "
-        assert sentence is not None
-        assert sentence.startswith(beginning)
-        return sentence.removeprefix(beginning)
-
-    def change(self, **members: Any) -> None:
-        """Another worker would write the same: its policies, boundary, name."""
-        self.entity = self.road.wait(
-            self.road.store.update_entity(msgspec.structs.replace(self.entity, **members))
-        )
-
-    def delete(self) -> None:
-        self.road.wait(self.road.store.delete_entity(self.entity))
-
-
-def new_user(road: Road, *policies: str, account: str = ACCOUNT, name: str | None = None) -> Person:
-    number = next(_numbers)
-    user = User(
-        account_id=AccountId(account),
-        name=name or f"user{number}",
-        unique_id=new_unique_id(IdPrefix.USER),
-        created_at=NOW,
-        inline_policies={f"p{place}": text for place, text in enumerate(policies)},
-    )
-    road.wait(road.store.insert_entity(user))
-    arn = f"arn:aws:iam::{account}:user/{user.name}"
-    principal = AuthenticatedPrincipal(
-        PrincipalType.IAM_USER,
-        AccountId(account),
-        arn,
-        user.unique_id,
-        AccessKeyId(f"AKIAUSER{number:012}"),
-        unique_id=user.unique_id,
-    )
-    return Person(road, user, road.callers.add(principal), arn)
-
-
-def new_session(road: Road, *policies: str, session_policies: tuple[str, ...] = ()) -> Person:
-    number = next(_numbers)
-    role = Role(
-        account_id=AccountId(ACCOUNT),
-        name=f"role{number}",
-        unique_id=new_unique_id(IdPrefix.ROLE),
-        created_at=NOW,
-        trust_policy="{}",
-        inline_policies={f"p{place}": text for place, text in enumerate(policies)},
-    )
-    road.wait(road.store.insert_entity(role))
-    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role.name}/s1"
-    principal = AuthenticatedPrincipal(
-        PrincipalType.ASSUMED_ROLE,
-        AccountId(ACCOUNT),
-        arn,
-        f"{role.unique_id}:s1",
-        AccessKeyId(f"ASIAROLE{number:012}"),
-        unique_id=role.unique_id,
-        session=Session(NOW, NOW, policies=session_policies, session_name="s1"),
-    )
-    return Person(road, role, road.callers.add(principal), arn)
 
 
 @pytest.fixture(scope="module")
@@ -135,11 +42,6 @@ def strict_road(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
     """Principals must exist, as with strict authentication."""
     with Road(tmp_path_factory.mktemp("strict"), Rules(require_policy_principals=True)) as road:
         yield road
-
-
-def new_key(road: Road, policy: str | None = None, **members: Any) -> dict[str, Any]:
-    given = {} if policy is None else {"Policy": policy}
-    return road.create_key(**given, **members)
 
 
 def test_user_needs_an_identity_policy_where_the_key_trusts_the_account(road: Road) -> None:
@@ -225,7 +127,7 @@ def test_key_policy_with_a_principal_that_does_not_exist_is_refused(
 
 
 def test_name_that_meant_nobody_means_nobody_later(road: Road) -> None:
-    name = f"later{next(_numbers)}"
+    name = f"later{next(NUMBERS)}"
     key = new_key(road, trusting(allowing(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:user/{name}"})))
     later = new_user(road, name=name)
     assert later.denied(key) == "because no identity-based policy allows the kms:Encrypt action"
@@ -239,6 +141,33 @@ def test_principal_with_another_path_or_case_is_nobody(strict_road: Road, wrong:
     policy = trusting(allowing(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:{spelled}"}))
     assert refused(strict_road, "CreateKey", Policy=policy) == INVALID_PRINCIPALS
     assert new_key(strict_road, trusting(allowing(Principal={"AWS": user.arn})))["KeyId"]
+
+
+@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+@pytest.mark.parametrize("named", ["root", "user"])
+def test_key_policy_with_a_principal_of_another_partition_is_refused(
+    strict_road: Road, effect: str, named: str
+) -> None:
+    """Nobody who calls in the key's Region has that ARN: a Deny of it would never deny."""
+    user = new_user(strict_road)
+    arn = (ROOT if named == "root" else user.arn).replace("arn:aws:", "arn:aws-cn:")
+    policy = trusting(allowing("kms:Decrypt", effect, Principal={"AWS": arn}))
+    assert refused(strict_road, "CreateKey", Policy=policy) == INVALID_PRINCIPALS
+    key = new_key(strict_road)
+    assert refused(strict_road, "PutKeyPolicy", KeyId=key["KeyId"], Policy=policy) == INVALID_PRINCIPALS
+
+
+def test_request_with_more_names_than_policies_are_compared_with_is_denied(road: Road) -> None:
+    asking = {"ForAnyValue:StringEquals": {"kms:EncryptionContextKeys": "forbidden"}}
+    key = new_key(road, trusting(allowing("kms:Encrypt", "Deny", Principal="*", Condition=asking)))
+    alice = new_user(road, document(allowing()))
+    many = {f"n{number}": "" for number in range(200)}
+    assert alice.encrypt(key, EncryptionContext={"n": ""})["KeyId"] == key["Arn"]
+    assert alice.refused("Encrypt", KeyId=key["Arn"], Plaintext=PLAINTEXT, EncryptionContext=many)[0] == (
+        "AccessDeniedException"
+    )
+    plain = new_key(road)  # where no policy asks, there is nothing to compare
+    assert alice.encrypt(plain, EncryptionContext=many)["KeyId"] == plain["Arn"]
 
 
 def test_replica_has_principals_of_its_own_policy(strict_road: Road) -> None:
@@ -436,7 +365,7 @@ def test_actions_without_a_key_and_aliases_need_identity_policies(road: Road) ->
     alice = new_user(road, document(allowing(["kms:CreateKey", "kms:ListAliases"])))
     key = alice.call("CreateKey")["KeyMetadata"]
     assert alice.refused("ListKeys")[0] == "AccessDeniedException"
-    name = {"AliasName": f"alias/a{next(_numbers)}", "TargetKeyId": key["KeyId"]}
+    name = {"AliasName": f"alias/a{next(NUMBERS)}", "TargetKeyId": key["KeyId"]}
     assert alice.refused("CreateAlias", **name)[0] == "AccessDeniedException"
     only_alias = {"Resource": f"arn:aws:kms:eu-central-1:{ACCOUNT}:alias/*"}
     alice.change(inline_policies={"may": document(allowing("kms:CreateAlias", **only_alias))})

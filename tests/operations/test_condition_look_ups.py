@@ -11,9 +11,11 @@ from tests.support.road import Road
 from tests.support.store_records import ACCOUNT, OTHER_REGION, REGION, new_alias, new_key
 
 from strongroom.attestation.verification import Recipient
-from strongroom.authorization.ask import AmbiguousCondition
+from strongroom.authorization.ask import AmbiguousCondition, TooMuchToCompare
 from strongroom.aws.generated import shapes as s
 from strongroom.operations.circumstances import NotPrepared
+from strongroom.operations.encryption_context import BYTES_MAX
+from strongroom.operations.kms_condition_keys import CONTEXT_PAIRS_MAX
 from strongroom.resources.key import Key
 
 
@@ -51,6 +53,25 @@ def test_encryption_context_of_the_other_key_does_not_make_a_re_encryption_ambig
     assert values(road, question(road, "kms:ReEncryptTo", request, SYMMETRIC), "kms:EncryptionContext:a") == (
         "2",
     )
+
+
+@pytest.mark.parametrize(
+    "context",
+    [{str(number): "" for number in range(CONTEXT_PAIRS_MAX + 1)}, {"a": "x" * BYTES_MAX}],
+    ids=["names", "characters"],
+)
+def test_encryption_context_that_would_take_long_to_compare_is_not_compared(
+    road: Road, context: dict[str, str]
+) -> None:
+    """A key policy has room for 3,600 patterns: times 1,700 names they would hold a worker up."""
+    asked = question(road, "kms:Encrypt", encryption(context), SYMMETRIC)
+    for key in ("kms:EncryptionContextKeys", "kms:EncryptionContext:a"):
+        with pytest.raises(TooMuchToCompare):
+            values(road, asked, key)
+    assert values(road, asked, "kms:EncryptionAlgorithm") == ("SYMMETRIC_DEFAULT",)
+    most = encryption({str(number): "" for number in range(CONTEXT_PAIRS_MAX)})
+    asked = question(road, "kms:Encrypt", most, SYMMETRIC)
+    assert len(values(road, asked, "kms:EncryptionContextKeys") or ()) == CONTEXT_PAIRS_MAX
 
 
 # ---------------------------------------------------------------- attestation

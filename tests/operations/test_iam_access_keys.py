@@ -11,11 +11,8 @@ from tests.support.road import ACCOUNT, Refusal, Road
 
 from strongroom.aws.generated import iam_shapes as shapes
 from strongroom.aws.generated.iam_enums import statusType
-from strongroom.operations import iam_quotas as quotas
-from strongroom.operations import policy_sizes
-from strongroom.operations.iam import attachments, managed_policies, policy_versions, roles
 from strongroom.operations.plan import show_struct
-from strongroom.resources.iam import EntityKind, User
+from strongroom.resources.iam import User
 from strongroom.resources.identifiers import AccessKeyId, AccountId
 from strongroom.store.iam_interface import AccessKeyUse
 from strongroom.store.interface import ConcurrentChange
@@ -234,18 +231,3 @@ def test_account_summary_counts_what_there_is(own_road: Road) -> None:
     iam(own_road, "CreateUser", OTHER_ACCOUNT, UserName="c")
     after = iam(own_road, "GetAccountSummary")["SummaryMap"]
     assert after == {**before, "Users": 2, "Groups": 1, "AccountAccessKeysPresent": 1}
-
-
-def test_quotas_of_the_summary_are_those_that_operations_hold_to() -> None:
-    """IAM's families keep their own; the summary must not say anything else."""
-    assert quotas.ROLES_PER_ACCOUNT == roles.ROLES_MAX
-    assert quotas.POLICIES_PER_ACCOUNT == managed_policies.POLICIES_MAX
-    assert quotas.ATTACHED_POLICIES_PER_ENTITY == attachments.ATTACHED_MAX
-    assert quotas.VERSIONS_PER_POLICY == policy_versions.VERSIONS_MAX
-    assert quotas.MANAGED_POLICY_CHARACTERS == policy_sizes.MANAGED_POLICY_CHARACTERS_MAX
-    assert quotas.TRUST_POLICY_CHARACTERS == policy_sizes.TRUST_POLICY_CHARACTERS_MAX
-    assert policy_sizes.INLINE_CHARACTERS_MAX == {
-        EntityKind.USER: quotas.USER_POLICY_CHARACTERS,
-        EntityKind.GROUP: quotas.GROUP_POLICY_CHARACTERS,
-        EntityKind.ROLE: quotas.ROLE_POLICY_CHARACTERS,
-    }

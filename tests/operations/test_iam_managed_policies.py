@@ -290,6 +290,20 @@ def test_pages_of_policies_hold_each_policy_once(iam: Iam, size: int, only_attac
     assert len(found) == (4 if only_attached else 8)
 
 
+def test_markers_after_the_longest_names_are_taken_back(iam: Iam) -> None:
+    """The model allows a marker 320 characters."""
+    for letter in "ab":
+        iam.new_policy(letter * 128)
+        iam.new_role(letter * 64)
+        inline = {"PolicyName": letter * 128, "PolicyDocument": allowing()}
+        iam.call("PutRolePolicy", RoleName="a" * 64, **inline)
+    role = {"RoleName": "a" * 64}
+    for name, members in (("ListPolicies", {}), ("ListRoles", {}), ("ListRolePolicies", role)):
+        page = iam.call(name, MaxItems=1, **members)
+        assert len(page["Marker"]) <= 320
+        assert iam.call(name, Marker=page["Marker"], **members)["IsTruncated"] is False
+
+
 # ---------------------------------------------------------------- tags
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.operations.test_callers_on_the_road import Person, allowing, document, new_session, new_user
+from tests.operations.road_callers import Person, allowing, document, new_session, new_user
 from tests.support.road import ACCOUNT, Refusal, Road
 
 from strongroom.operations.operation import AccessKeyTarget, EntityTarget, MovedEntityTarget

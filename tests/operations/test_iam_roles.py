@@ -17,7 +17,7 @@ from tests.operations.iam_scene import (
 )
 from tests.support.road import ACCOUNT, Road
 
-from strongroom.operations.iam.roles import ROLES_MAX
+from strongroom.operations.iam_quotas import ROLES_PER_ACCOUNT
 from strongroom.resources.iam import IdPrefix, Role, new_unique_id
 from strongroom.resources.identifiers import AccountId
 from strongroom.store.iam_interface import Account
@@ -195,7 +195,7 @@ def test_account_has_so_many_roles_and_no_more(iam: Iam) -> None:
     store = iam.road.store
 
     async def fill() -> None:
-        for number in range(ROLES_MAX):
+        for number in range(ROLES_PER_ACCOUNT):
             await store.insert_entity(
                 Role(
                     account_id=AccountId(ACCOUNT),
@@ -263,6 +263,10 @@ def test_trust_policy_is_kept_exactly_as_it_was_put(iam: Iam) -> None:
             f'Invalid principal in policy: "AWS":"arn:aws:sts::{ACCOUNT}:assumed-role/gone/s"',
         ),
         (
+            trusting({"AWS": f"arn:aws-cn:iam::{ACCOUNT}:root"}),
+            f'Invalid principal in policy: "AWS":"arn:aws-cn:iam::{ACCOUNT}:root"',
+        ),
+        (
             trusting({"AWS": "AROA" + "A" * 17}),
             'Invalid principal in policy: "AWS":"AROA' + "A" * 17 + '"',
         ),
@@ -275,6 +279,7 @@ def test_trust_policy_is_kept_exactly_as_it_was_put(iam: Iam) -> None:
         "role that is gone",
         "user that is gone",
         "session of a role that is gone",
+        "principal of another partition",
         "unique id that is nobody's",
     ],
 )

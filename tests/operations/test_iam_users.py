@@ -235,7 +235,7 @@ def test_malformed_user_is_refused_in_iams_words(road: Road, members: Any, messa
 def test_boundary_must_be_a_policy_of_aws_or_of_the_account(own_road: Road) -> None:
     user = iam(own_road, "CreateUser", UserName="bounded", PermissionsBoundary=ADMINISTRATOR)["User"]
     boundary = {
-        "PermissionsBoundaryType": "PermissionsBoundaryPolicy",
+        "PermissionsBoundaryType": "Policy",
         "PermissionsBoundaryArn": ADMINISTRATOR,
     }
     assert user["PermissionsBoundary"] == boundary

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.support.road import ACCOUNT, Refusal, Road
 
+from strongroom.aws.generated import iam_shapes
 from strongroom.aws.query_services import QUERY_SERVICES
+from strongroom.operations.context import Call
+from strongroom.operations.operation import EntityTarget, Operation, records
+from strongroom.operations.rules import Rules
 from strongroom.operations.table import IAM_NOT_BUILT, STS_NOT_BUILT
+from strongroom.pipeline import Pipeline
+from strongroom.request_ids import RequestIds
+from strongroom.resources.iam import EntityKind
+from strongroom.resources.identifiers import Region
 
 
 def test_caller_identity_is_answered_and_recorded(road: Road) -> None:
@@ -50,3 +60,54 @@ def test_audit_that_fails_is_an_internal_failure(own_road: Road) -> None:
     with pytest.raises(Refusal) as caught:
         own_road.call_query("sts", "GetCallerIdentity")
     assert (caught.value.code, caught.value.status) == ("InternalFailure", 500)
+
+
+async def _delete_user(call: Call, request: iam_shapes.DeleteUserRequest) -> None:
+    """What is of interest is whether the road comes here."""
+
+
+DELETE_USER = Operation(
+    service="iam",
+    name="DeleteUser",
+    input=iam_shapes.DeleteUserRequest,
+    output=None,
+    check=None,
+    access=(EntityTarget("iam:DeleteUser", EntityKind.USER, "user_name"),),
+    states=None,
+    usage=None,
+    read_only=False,
+    records=records("user_name"),
+    response_records=(),
+    run=_delete_user,
+)
+
+
+@pytest.mark.parametrize(
+    ("served", "is_strict", "region", "status"),
+    [
+        (None, True, "eu-central-1", 200),
+        (None, True, "cn-north-1", 403),
+        (None, True, "us-gov-west-1", 403),
+        (None, False, "cn-north-1", 200),
+        (frozenset({"cn-north-1"}), True, "cn-northwest-1", 200),
+        (frozenset({"cn-north-1"}), True, "us-east-1", 403),
+        (frozenset({"cn-north-1"}), False, "us-east-1", 403),
+    ],
+)
+def test_iam_in_a_partition_that_the_caller_chose_is_refused(
+    road: Road, served: frozenset[str] | None, is_strict: bool, region: str, status: int
+) -> None:
+    """INVARIANT T5: a Deny of arn:aws:iam::...:user/admin would be dodged."""
+    pipeline = Pipeline(
+        authenticator=road.callers,
+        rooms=replace(road.rooms, rules=Rules(require_policy_principals=is_strict)),
+        audit=road.audit,
+        request_ids=RequestIds(),
+        operations=[DELETE_USER],
+        not_built=[],
+        regions=None if served is None else frozenset(map(Region, served)),
+    )
+    request = road._request(b"UserName=admin", ACCOUNT, region, "iam")
+    answer = road.wait(pipeline.answer(request, road.query_codecs["iam"], "iam", "DeleteUser"))
+    assert answer.status == status
+    assert (b"valid region" in answer.body) is (status == 403)

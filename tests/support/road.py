@@ -23,6 +23,7 @@ from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import MovableClock
+from strongroom.federation.key_sets import KeySets
 from strongroom.identity.authenticate import OpenAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.http_request import HttpRequest
@@ -111,6 +112,7 @@ class Road:
         request_quotas: RequestQuotas | None = None,
         attestation_roots: Mapping[str, bytes] | None = None,
         key_stores: Mapping[CustomKeyStoreType, KeyStoreBackend] = MappingProxyType({}),
+        oidc_issuers: Mapping[str, Path] | None = None,
     ) -> None:
         self.directory = directory
         self.loop = asyncio.new_event_loop()
@@ -129,6 +131,7 @@ class Road:
             rules,
             AttestationVerifier(attestation_roots or {}),
             key_stores=key_stores,
+            oidc_keys=KeySets(oidc_issuers),
         )
         ids = RequestIds()
         self.jobs = JobRunner(self.rooms, self.audit, ids)
@@ -190,6 +193,11 @@ class Road:
         """What to give as `account` to make a request with temporary credentials."""
         self._session_tokens[credentials.access_key_id] = credentials.session_token
         return credentials.access_key_id
+
+    def bearer_of_answer(self, credentials: Mapping[str, str]) -> str:
+        """The same, with Credentials as STS has answered them."""
+        self._session_tokens[credentials["AccessKeyId"]] = credentials["SessionToken"]
+        return credentials["AccessKeyId"]
 
     def _request(self, body: bytes, account: str, region: str, service: str) -> HttpRequest:
         """`account` is the access key id that signs: 12 digits stand for an account's root, that of a user

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Final
+
+import msgspec
 
 from strongroom.administration.messages import (
     AccountLine,
@@ -25,9 +27,15 @@ from strongroom.administration.messages import (
 from strongroom.identity.principal import PrincipalType
 from strongroom.operations.context import Rooms
 from strongroom.resources.iam import IdPrefix, IntegratedService, new_unique_id
-from strongroom.resources.identifiers import ACCOUNT_ID, AccessKeyId, AccountId
+from strongroom.resources.identifiers import (
+    ACCOUNT_ID,
+    SERVICE_ACCOUNT_PREFIX,
+    AccessKeyId,
+    AccountId,
+    is_service_account,
+)
 from strongroom.store.iam_interface import AccessKey, Account
-from strongroom.store.interface import AlreadyExists
+from strongroom.store.interface import AlreadyExists, ConcurrentChange
 
 PAGE_ACCOUNTS: Final = 200
 SERVICES_MAX: Final = 1000
@@ -64,6 +72,8 @@ async def _create_account(rooms: Rooms, command: CreateAccount) -> Reply:
     account_id = command.account_id or f"{secrets.randbelow(9 * 10**11) + 10**11}"
     if ACCOUNT_ID.fullmatch(account_id) is None:
         raise CommandRefused("An account id has 12 digits.")
+    if is_service_account(account_id):
+        raise CommandRefused(f"Account ids that begin with {SERVICE_ACCOUNT_PREFIX} are kept for services.")
     try:
         await rooms.store.insert_account(Account(AccountId(account_id), command.name, rooms.clock.now()))
     except AlreadyExists:
@@ -87,9 +97,7 @@ async def _replace_root_access_key(rooms: Rooms, command: ReplaceRootAccessKey) 
         raise CommandRefused(f"There is no account {command.account_id}.")
     before = await rooms.store.list_access_keys(account_id, account_id)
     made = await _new_root_access_key(rooms, account_id)
-    for access_key in before:
-        if access_key.active:
-            await rooms.store.put_access_key(replace(access_key, active=False))
+    await _retire(rooms, before)
     return made
 
 
@@ -107,18 +115,48 @@ async def _register_service(rooms: Rooms, command: RegisterService) -> Reply:
         )
     if name in _OWN_SERVICES:
         raise CommandRefused(f"{name} is this server itself.")
-    service = IntegratedService(
-        account_id=AccountId(""), name=name, unique_id=f"service-{name}", created_at=rooms.clock.now()
-    )
     before = await rooms.store.list_access_keys(NO_ACCOUNT, name)
-    with contextlib.suppress(AlreadyExists):  # registered again
-        await rooms.store.insert_entity(service)
+    await _require_registered(rooms, name)
     principal = f"{name}.amazonaws.com"
     made = await _new_access_key(rooms, PrincipalType.AWS_SERVICE, NO_ACCOUNT, name, principal, principal)
-    for access_key in before:
-        if access_key.active:
-            await rooms.store.put_access_key(replace(access_key, active=False))
+    await _retire(rooms, before)
     return made
+
+
+async def _retire(rooms: Rooms, access_keys: Sequence[AccessKey]) -> None:
+    """Make them inactive. One that was deleted meanwhile must not come back."""
+    for access_key in access_keys:
+        if access_key.active:
+            with contextlib.suppress(ConcurrentChange):
+                await rooms.store.set_access_key_active(access_key.access_key_id, False)
+
+
+async def _require_registered(rooms: Rooms, name: str) -> None:
+    """The service is kept, with an account for the keys that it owns; the one it has stays its own."""
+    known = await rooms.store.find_entity(IntegratedService, AccountId(""), name)
+    if known is not None and known.own_account_id:
+        return
+    every = await rooms.store.list_entities(IntegratedService, AccountId(""), "/", None, SERVICES_MAX)
+    if known is None and len(every) >= SERVICES_MAX:
+        raise CommandRefused(f"There are {SERVICES_MAX} services already.")
+    taken = {service.own_account_id for service in every}
+    own_account_id = next(
+        account_id
+        for account_id in iter(lambda: f"{SERVICE_ACCOUNT_PREFIX}{secrets.randbelow(10**6):06}", "")
+        if account_id not in taken
+    )
+    if known is not None:
+        await rooms.store.update_entity(msgspec.structs.replace(known, own_account_id=own_account_id))
+        return
+    await rooms.store.insert_entity(
+        IntegratedService(
+            account_id=AccountId(""),
+            name=name,
+            unique_id=f"service-{name}",
+            created_at=rooms.clock.now(),
+            own_account_id=own_account_id,
+        )
+    )
 
 
 async def _list_services(rooms: Rooms) -> Reply:

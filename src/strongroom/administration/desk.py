@@ -45,9 +45,15 @@ _decoder = msgspec.json.Decoder(Command)
 
 
 class Desk:
-    """Answers the operator. Concurrency: one event loop; one command at a time."""
+    """Answers the operator. Concurrency: one event loop; one command at a time.
 
-    def __init__(self, rooms: Rooms, audit: AuditTrail, request_ids: RequestIds) -> None:
+    Units: whoever connects has `seconds_max` to say what it wants, and as many to take the answer.
+    """
+
+    def __init__(
+        self, rooms: Rooms, audit: AuditTrail, request_ids: RequestIds, seconds_max: float = SECONDS_MAX
+    ) -> None:
+        self._seconds_max = seconds_max
         self._rooms = rooms
         self._audit = audit
         self._ids = request_ids
@@ -74,10 +80,11 @@ class Desk:
         try:
             user = _peer_name(writer.get_extra_info("socket"))
             if user is not None:
-                async with asyncio.timeout(SECONDS_MAX):
+                async with asyncio.timeout(self._seconds_max):
                     line = await reader.readline()
-                    async with self._turn:
-                        answer = await self._answer(line, user)
+                async with self._turn:  # no time ends this: what was done would be without its record
+                    answer = await self._answer(line, user)
+                async with asyncio.timeout(self._seconds_max):
                     writer.write(msgspec.json.encode(answer) + b"\n")
                     await writer.drain()
         except (OSError, TimeoutError, ValueError):

@@ -166,6 +166,7 @@ def render_user_identity(
     user_name: str | None = None,
     session_context: Mapping[str, object] | None = None,
     invoked_by: str | None = None,
+    identity_provider: str | None = None,
 ) -> bytes:
     """Who called, as `userIdentity`: what is None is left out.
 
@@ -178,6 +179,7 @@ def render_user_identity(
         ("accountId", account_id),
         ("accessKeyId", access_key_id),
         ("userName", user_name),
+        ("identityProvider", identity_provider),
     ):
         if value is not None:
             members[name] = value[:TEXT_CHARACTERS_MAX]
@@ -304,5 +306,7 @@ def _render_resources(resources: Sequence[tuple[str, str]]) -> bytes:
     parts = []
     for arn, account_id in resources:
         kind = b'"type":"AWS::KMS::Key",' if ":key/" in arn else b""
+        if ":iam:" in arn and ":role/" in arn:
+            kind = b'"type":"AWS::IAM::Role",'
         parts.append(b'{"accountId":%b,%b"ARN":%b}' % (_text(account_id), kind, _text(arn)))
     return b"[" + b",".join(parts) + b"]"

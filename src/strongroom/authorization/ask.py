@@ -23,6 +23,12 @@ class AmbiguousCondition(Exception):
     """
 
 
+class TooMuchToCompare(AmbiguousCondition):
+    """The request has more than policies are compared with. As both are long at their writers' will, their
+    product would be time that everybody waits for. Who catches it denies.
+    """
+
+
 class ConditionValues(Protocol):
     """The condition keys of one request, each worked out when a policy first looks at it."""
 

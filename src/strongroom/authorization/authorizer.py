@@ -142,7 +142,8 @@ class Authorizer:
         session: SessionSources,
     ) -> Standing:
         """INVARIANT Z5: found under all that it was made from, and made for this very `identity`."""
-        place = (resource, principal.type, principal.arn, principal.unique_id, session)
+        provider = None if principal.session is None else principal.session.federated_provider
+        place = (resource, principal.type, principal.arn, principal.unique_id, provider, session)
         standing = self._standings.found.get(place)
         if standing is not None and standing.identity is identity:
             return standing

@@ -27,6 +27,7 @@ from strongroom.authorization.decision import (
 )
 from strongroom.authorization.principals import Caller, PrincipalMatch
 from strongroom.authorization.statements import CompiledPolicy, CompiledStatement
+from strongroom.identity.principal import PrincipalType
 
 References = tuple[StatementReference, ...]
 
@@ -136,7 +137,7 @@ def evaluate_resource_policy(
     denial = _explicit_denial(question, own, policy_type, policy, applying)
     if denial is not None:
         return denial
-    direct = _direct(policy, applying)
+    direct = _direct(policy, applying, question.caller)
     if not direct.any:
         return Decision(False, Reason.NO_KEY_POLICY_ALLOWS if is_key else Reason.NO_TRUST_POLICY_ALLOWS)
     allowed = Reason.KEY_POLICY_ALLOWS if is_key else Reason.TRUST_POLICY_ALLOWS
@@ -264,9 +265,15 @@ def _excepts(statement: CompiledStatement) -> bool:
     return statement.denies and statement.principal is not None and statement.principal.negated
 
 
-def _direct(policy: PolicyInForce, applying: list[tuple[CompiledStatement, PrincipalMatch]]) -> _Direct:
+def _direct(
+    policy: PolicyInForce, applying: list[tuple[CompiledStatement, PrincipalMatch]], caller: Caller
+) -> _Direct:
+    """How it allows. A web identity must be named by its provider: whoever trusts every principal of AWS has
+    not meant everybody that some issuer knows."""
     allowing: dict[PrincipalMatch, list[StatementReference]] = {match: [] for match in PrincipalMatch}
     for statement, match in applying:
+        if caller.type is PrincipalType.WEB_IDENTITY_USER and match is not PrincipalMatch.FEDERATED:
+            continue
         if not statement.denies:
             everybody = statement.principal is not None and statement.principal.anyone
             allowing[PrincipalMatch.ANYONE if everybody else match].append(_reference(policy, statement))

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 ONE = "\udfff"
 """What `?` has become inside a compiled pattern: it stands for itself in no text, so that a `?` that is
 meant as one can stand beside it."""
 
 
-STEPWISE_MAX = 8192
+STEPWISE_MAX = 64
 """Up to how many comparisons a piece with a `?` is looked for place by place."""
+TEXTS_REMEMBERED_MAX = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +82,21 @@ def _find(piece: str, text: str, start: int, end: int) -> int:
 
 
 def _find_abreast(piece: str, text: str, start: int, end: int) -> int:
-    """As `_find`, for long texts: every place is tried at once, one bit each (the shift-and algorithm)."""
-    anywhere = sum(1 << offset for offset, wanted in enumerate(piece) if wanted == ONE)
-    fitting: dict[str, int] = {}
+    """As `_find`, for long texts: every place of the text is tried at once, one bit each."""
+    places = (1 << max(0, end - len(piece) + 1)) - 1 >> start << start
     for offset, wanted in enumerate(piece):
-        fitting[wanted] = fitting.get(wanted, anywhere) | 1 << offset
-    found = 1 << (len(piece) - 1)
-    begun = 0
-    for place in range(start, end):
-        begun = (begun << 1 | 1) & fitting.get(text[place], anywhere)
-        if begun & found:
-            return place - len(piece) + 1
-    return -1
+        if wanted != ONE:
+            places &= _places_of(wanted, text) >> offset
+            if not places:
+                return -1
+    return (places & -places).bit_length() - 1
+
+
+@lru_cache(TEXTS_REMEMBERED_MAX)
+def _places_of(character: str, text: str) -> int:
+    """Where the character stands in the text, one bit each. Remembered: a policy can have thousands of
+    patterns, which all look at one text."""
+    if character not in text:
+        return 0
+    bits = "1".join(["0" * len(part) for part in reversed(text.split(character))])
+    return int(bits, 2)

@@ -7,9 +7,11 @@ KMS Developer Guide, "Grants in AWS KMS".
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from strongroom.authorization.letters import lower_ascii
 from strongroom.aws.generated.enums import GrantOperation
 from strongroom.resources.grant import Grant, GrantConstraints, GrantTerms
 from strongroom.resources.grant_operations import SYMMETRIC_ENCRYPTION
@@ -33,7 +35,19 @@ class GrantUse:
 
 def folded(context: Mapping[str, str]) -> list[Pair]:
     """The pairs as grant constraints compare them: the case of keys does not count, that of values does."""
-    return [(key.lower(), value) for key, value in context.items()]
+    return [(lower_ascii(key), value) for key, value in context.items()]
+
+
+def unambiguous(pairs: list[Pair]) -> frozenset[Pair]:
+    """The pairs without those of a name that has several values: names that differ only in case.
+
+    Whichever counted, a grant for one could be used for the other. Policies deny such a request.
+    """
+    whole = frozenset(pairs)
+    if len(dict(whole)) == len(whole):
+        return whole
+    times = Counter(name for name, _ in whole)
+    return frozenset(pair for pair in whole if times[pair[0]] == 1)
 
 
 def is_no_wider(child: GrantTerms, parent: Grant) -> bool:
@@ -54,7 +68,9 @@ def is_no_wider(child: GrantTerms, parent: Grant) -> bool:
         )
     if of_parent.encryption_context_subset:
         pairs = equals if equals is not None else subset
-        return pairs is not None and set(folded(of_parent.encryption_context_subset)).issubset(folded(pairs))
+        return pairs is not None and unambiguous(folded(pairs)).issuperset(
+            folded(of_parent.encryption_context_subset)
+        )
     return True
 
 
@@ -100,7 +116,7 @@ class _Alike:
         equal = self.equals.get(tuple(sorted(pairs)))
         if equal is not None:
             return equal
-        whole = frozenset(pairs)
+        whole = unambiguous(pairs)
         for pair in whole:
             for wanted, grant in self.by_pair.get(pair, ()):
                 if wanted <= whole:
@@ -180,5 +196,7 @@ def constraints_met(constraints: GrantConstraints, use: GrantUse) -> bool:
     if constraints.encryption_context_equals is not None:
         return given is not None and sorted(given) == sorted(folded(constraints.encryption_context_equals))
     if constraints.encryption_context_subset:
-        return given is not None and set(folded(constraints.encryption_context_subset)).issubset(given)
+        return given is not None and unambiguous(given).issuperset(
+            folded(constraints.encryption_context_subset)
+        )
     return True

@@ -20,12 +20,14 @@ from strongroom.authorization.variables import Template, Variable, parse_templat
 # have the same). Here for what JSON escapes smuggle in; the text itself is held to it by the pattern.
 _TEXT = re.compile(r"[\t\n\r -ÿ]*")
 
-# Names of principals. Only "*" is a wildcard; a part of a name is never one.
+# Names of principals. Only "*" is a wildcard; a part of a name is never one. A form that no user, role or
+# session has would be nobody's name, and a Deny of it one that never denies.
 _NAME = r"[!-)+->@-~]+"
+_PART = r"[!-)+-.0->@-~]+"  # without a slash
 _AWS_PRINCIPAL = re.compile(
     rf"\*|[0-9]{{12}}"
-    rf"|arn:aws(-[a-z]+)*:iam::[0-9]{{12}}:(root|user/{_NAME}|role/{_NAME})"
-    rf"|arn:aws(-[a-z]+)*:sts::[0-9]{{12}}:(assumed-role/{_NAME}|federated-user/{_NAME})"
+    rf"|arn:aws(-[a-z]+)*:iam::[0-9]{{12}}:(root|(user|role)/({_NAME}/)?{_PART})"
+    rf"|arn:aws(-[a-z]+)*:sts::[0-9]{{12}}:(assumed-role/{_PART}/{_PART}|federated-user/{_PART})"
     r"|A[A-Z]{3}[A-Z0-9]{12,124}",  # the unique id that stands for a deleted user or role
     re.ASCII,
 )

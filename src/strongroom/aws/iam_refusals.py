@@ -28,11 +28,6 @@ def already_exists(kind: str, name: str) -> ApiError:
     return ApiError("EntityAlreadyExists", f"{kind} with name {name} already exists.", 409)  # [cli]
 
 
-def limit_exceeded(quota: str, limit: int) -> ApiError:
-    """`quota` as IAM names it: UsersPerAccount, AccessKeysPerUser."""
-    return ApiError("LimitExceeded", f"Cannot exceed quota for {quota}: {limit}", 409)  # [cli]
-
-
 def user_name_needed() -> ApiError:
     """The caller is meant, and is a session of a role."""
     sentence = "Must specify userName when calling with non-User credentials"

@@ -6,11 +6,7 @@ from strongroom.aws.errors import ApiError
 
 
 def rotation_not_supported() -> ApiError:
-    """A key whose kind does not rotate; sent without a message.
-
-    AWS managed keys, too: "You cannot enable or disable automatic rotation of Amazon Web Services
-    managed KMS keys" [M]. On AWS their key policies refuse the call first.
-    """
+    """A key whose kind does not rotate; sent without a message."""
     return ApiError("UnsupportedOperationException", None)  # [LS] [GH terraform-aws-kms#20]
 
 

@@ -231,6 +231,17 @@ def forwarded_caller_unknown() -> ApiError:
     return ApiError(ACCESS_DENIED, "The caller for whom the request is made does not exist.")
 
 
+def from_a_web_page(field: str) -> ApiError:
+    """A development server takes any credentials, so no web page may call it: one that points its own name
+    at this machine need not ask the browser first. Source: [own]."""
+    return ApiError(ACCESS_DENIED, f"Requests from web pages are refused (header field {field}).")
+
+
+def forwarding_to_iam() -> ApiError:
+    """An integrated service calls IAM for another caller. Source: [own]."""
+    return ApiError(ACCESS_DENIED, "An integrated service cannot call IAM for another caller.")
+
+
 def signature_does_not_match() -> ApiError:
     """The signature is not that of this request under the caller's secret. Source: [KMS-cpp].
 

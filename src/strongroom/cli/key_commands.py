@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strongroom.cli.printable import printable
+
 if TYPE_CHECKING:
     from strongroom.administration.key_ledger import LedgerLine
 
@@ -74,9 +76,8 @@ def _render(lines: list[LedgerLine]) -> list[str]:
     for line in lines:
         at = "" if line.last_time is None else f"{line.last_time:%Y-%m-%d %H:%M:%S}"
         names = ", ".join(line.use.context_keys) or "-"
-        rows.append(
-            (at, line.use.operation, str(line.succeeded), str(line.refused), line.use.principal, names)
-        )
+        use, counts = line.use, (str(line.succeeded), str(line.refused))
+        rows.append((at, printable(use.operation), *counts, printable(use.principal), printable(names)))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     return [
         "  ".join([*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[5]]).rstrip()

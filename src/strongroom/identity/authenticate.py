@@ -36,7 +36,7 @@ from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedRequest, PrincipalType
 from strongroom.identity.signature_form import PresentedSignature, require_signature
 from strongroom.identity.temporary_credentials import SessionTokenRefused, open_session_token
-from strongroom.resources.identifiers import ACCOUNT_ID, AccountId
+from strongroom.resources.identifiers import CUSTOMER_ACCOUNT_ID, AccountId
 from strongroom.store.iam_interface import AccessKey, AccessKeyUse
 
 CACHE_ENTRIES_MAX = 4096
@@ -333,7 +333,9 @@ class OpenAuthenticator:
             if issued is not None:
                 return issued
             short = False  # it may yet be given out
-        account_id = AccountId(access_key_id) if ACCOUNT_ID.fullmatch(access_key_id) else self._account_id
+        account_id = self._account_id
+        if CUSTOMER_ACCOUNT_ID.fullmatch(access_key_id) is not None:
+            account_id = AccountId(access_key_id)
         caller = Caller(
             PrincipalType.ROOT, account_id, account_id, access_key_id, claimed.region, claimed.service
         )

@@ -30,7 +30,7 @@ from strongroom.identity.principal import (
 )
 from strongroom.identity.session_token import TemporaryCredential
 from strongroom.identity.temporary_credentials import SessionTokenRefused, open_session_token
-from strongroom.resources.iam import EntityKind, Identity, IdPrefix, iam_arn
+from strongroom.resources.iam import EntityKind, Identity, IdPrefix, IntegratedService, iam_arn
 from strongroom.resources.identifiers import AccessKeyId, AccountId, Region, partition_of
 from strongroom.store.iam_interface import AccessKey
 
@@ -57,6 +57,8 @@ class Caller:
     """Epoch seconds of the service's clock."""
     forwarding: Forwarding | None = None
     source: Source | None = None
+    own_account_id: AccountId | None = None
+    """Of a service, once it was looked up."""
     identity: Identity | None = None
     request: AuthenticatedRequest | None = None
 
@@ -119,8 +121,15 @@ class Callers:
                     caller.request = None
                 caller.identity = identity
         if caller.request is None:
+            if caller.kind is PrincipalType.AWS_SERVICE and caller.own_account_id is None:
+                caller.own_account_id = await self._find_own_account(caller.unique_id)
             caller.request = describe(caller)
         return caller.request
+
+    async def _find_own_account(self, service: str) -> AccountId:
+        """The account of a service's own keys, which it has from its registration on."""
+        registered = await self._store.find_entity(IntegratedService, AccountId(""), service)
+        return AccountId("" if registered is None else registered.own_account_id)
 
     async def represent(self, service: Caller, headers: Mapping[bytes, bytes]) -> Caller:
         """The caller for whom an integrated service calls: itself, or whom its headers name.
@@ -234,5 +243,6 @@ def describe(caller: Caller) -> AuthenticatedRequest:
         role_arn=role_arn,
         source_arn=None if source is None else source.arn,
         source_account=None if source is None else source.account_id,
+        own_account_id=caller.own_account_id or AccountId(""),
     )
     return AuthenticatedRequest(principal, caller.region, caller.service)

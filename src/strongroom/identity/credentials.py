@@ -9,7 +9,7 @@ from typing import Protocol
 
 from strongroom.aws import signature_refusals as refusals
 from strongroom.identity import sigv4
-from strongroom.resources.iam import Identity
+from strongroom.resources.iam import Identity, IntegratedService
 from strongroom.resources.identifiers import REGION, AccessKeyId, AccountId, Region
 from strongroom.store.iam_interface import AccessKey, Account
 
@@ -32,6 +32,12 @@ class AccessKeys(Protocol):
 
     async def find_account(self, account_id: AccountId) -> Account | None:
         """The account, if there is one."""
+        ...
+
+    async def find_entity(
+        self, kind: type[IntegratedService], account_id: AccountId, name: str
+    ) -> IntegratedService | None:
+        """The service of that name, if it is registered."""
         ...
 
 

@@ -17,6 +17,8 @@ class PrincipalType(StrEnum):
     IAM_USER = "IAMUser"
     ASSUMED_ROLE = "AssumedRole"
     AWS_SERVICE = "AWSService"
+    WEB_IDENTITY_USER = "WebIdentityUser"
+    """Somebody with a token, on the way to a role's session; of no account, and known in STS only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,15 @@ class Forwarding:
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedPrincipal:
-    """A caller whose signature was verified. Only `identity.authenticate` makes one."""
+    """A caller whose signature was verified. Only `identity.authenticate` makes one; of who has a web
+    identity token, whose issuer's signature was verified, `operations.web_identities` does."""
 
     type: PrincipalType
     account_id: AccountId
     arn: str
     """arn:aws:iam::<account>:root, .../user/<path><name>, an assumed role's session ARN
-    (arn:aws:sts::<account>:assumed-role/<role>/<session>), or a service principal."""
+    (arn:aws:sts::<account>:assumed-role/<role>/<session>), a service principal, or of a web identity the
+    ARN of its OIDC provider."""
     principal_id: str
     """The unique id that CloudTrail calls principalId; the account id for a root."""
     access_key_id: AccessKeyId
@@ -78,6 +82,15 @@ class AuthenticatedPrincipal:
     """aws:SourceArn: the resource for which an integrated service calls. Only from a service."""
     source_account: AccountId | None = None
     """aws:SourceAccount, as `source_arn`."""
+    user_name: str | None = None
+    """Of a web identity: the subject of its token."""
+    own_account_id: AccountId = AccountId("")  # noqa: RUF009  (a NewType of str)
+    """Of a service that calls as itself: the account of the keys that it owns. Customers never see it."""
+
+    @property
+    def resource_account_id(self) -> AccountId:
+        """The account in which the caller names and makes what it names without an account."""
+        return self.account_id or self.own_account_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class UserIdentity(TypedDict, total=False):
     user_name: str | None
     session_context: Mapping[str, object] | None
     invoked_by: str | None
+    identity_provider: str | None
 
 
 def user_identity_of(principal: AuthenticatedPrincipal) -> UserIdentity:
@@ -30,6 +31,13 @@ def user_identity_of(principal: AuthenticatedPrincipal) -> UserIdentity:
     access key is the service's."""
     if principal.type is PrincipalType.AWS_SERVICE:
         return UserIdentity(type=principal.type, invoked_by=principal.arn)
+    if principal.type is PrincipalType.WEB_IDENTITY_USER:
+        return UserIdentity(
+            type=principal.type,
+            principal_id=principal.principal_id,
+            user_name=principal.user_name,
+            identity_provider=principal.arn,
+        )
     forwarding = principal.forwarding
     is_user = principal.type is PrincipalType.IAM_USER
     return UserIdentity(

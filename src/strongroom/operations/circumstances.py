@@ -14,6 +14,7 @@ from strongroom.aws.generated.shapes import CreateGrantRequest
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest
 from strongroom.operations.context import Rooms
+from strongroom.operations.role_assumption import Assumption
 from strongroom.resources.grant import Grant
 from strongroom.resources.key import Key
 
@@ -38,12 +39,14 @@ class Circumstances:
     `action` is as AWS spells it, one of the permissions that the operation of `request` needs. `keys` are
     the KMS keys that the road has resolved so far; `key` is the one that is asked about, and None where
     that is an alias, the account or a key that does not exist yet. `recipient` is the verified one.
-    `grant` is what RetireGrant names. Concurrency: one request's own.
+    `grant` is what RetireGrant names, `assumption` what AssumeRole and its kin ask for.
+    Concurrency: one request's own.
     """
 
     __slots__ = (
         "_now",
         "action",
+        "assumption",
         "authenticated",
         "entity",
         "grant",
@@ -68,6 +71,7 @@ class Circumstances:
         *,
         recipient: Recipient | None = None,
         grant: Grant | None = None,
+        assumption: Assumption | None = None,
     ) -> None:
         self.rooms = rooms
         self.http = http
@@ -78,9 +82,10 @@ class Circumstances:
         self.key = key
         self.recipient = recipient
         self.grant = grant
+        self.assumption = assumption
         self.entity: Any = NotPrepared
         """The entity of IAM that is asked about, once it was looked up; None where there is none."""
-        self.known: dict[str, Values] = {}
+        self.known: dict[str, Values] = {} if assumption is None else assumption.condition_values()
         self._now: datetime | None = None
 
     @property

@@ -50,7 +50,7 @@ async def _re_encrypt_on_same_key(asked: Circumstances) -> Values:
     if asked.action == "kms:ReEncryptTo":
         return render(asked.key.arn == source.arn)
     named: str = asked.request.destination_key_id
-    account_id, region = asked.principal.account_id, asked.authenticated.region
+    account_id, region = asked.principal.resource_account_id, asked.authenticated.region
     if (arn := parse_kms_arn(named)) is not None:
         account_id, region, named = arn.account_id, arn.region, arn.resource.removeprefix("key/")
     if (account_id, region) != (source.account_id, source.region):
@@ -81,7 +81,7 @@ async def _identity(asked: Circumstances) -> Identity | None:
 async def _principal_arn(asked: Circumstances) -> Values:
     """Of a session, its role's ARN with the role's path, which the session's ARN leaves out."""
     principal = asked.principal
-    if principal.type is PrincipalType.AWS_SERVICE:
+    if principal.type in (PrincipalType.AWS_SERVICE, PrincipalType.WEB_IDENTITY_USER):
         return None
     if principal.type is not PrincipalType.ASSUMED_ROLE:
         return (principal.arn,)

@@ -1,8 +1,9 @@
 """The values of every condition key, for one question to the authorizer.
 
-Tables from a condition key in lower case to what finds its values: KMS's own (kms_condition_keys.py), AWS's
-global ones (global_condition_keys.py), IAM's (iam_condition_keys.py), and those that are looked up in the
-store (condition_look_ups.py). A key in none of them has no value, as on AWS.
+Tables from a condition key in lower case to what finds its values: KMS's own (kms_condition_keys.py), STS's
+(sts_condition_keys.py), AWS's global ones (global_condition_keys.py), IAM's (iam_condition_keys.py), and
+those that are looked up in the store (condition_look_ups.py); those of a web identity come with its token. A
+key in none of them has no value, as on AWS.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from strongroom.operations.iam_condition_keys import (
     find_entity,
 )
 from strongroom.operations.kms_condition_keys import KMS_KEYS, KMS_PREFIXES
+from strongroom.operations.sts_condition_keys import STS_KEYS
 
 T = TypeVar("T")
 
-_KEYS: Final = {**KMS_KEYS, **GLOBAL_KEYS, **IAM_KEYS}
+_KEYS: Final = {**KMS_KEYS, **STS_KEYS, **GLOBAL_KEYS, **IAM_KEYS}
 _PREFIXES: Final = {**KMS_PREFIXES, **GLOBAL_PREFIXES, **IAM_PREFIXES}
 
 

@@ -11,9 +11,12 @@ from strongroom.authorization.authorizer import Authorizer
 from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.boundary.interface import Boundary
 from strongroom.clock import Clock
+from strongroom.federation.key_sets import KeySets
+from strongroom.federation.web_identity_token import WebIdentity
 from strongroom.identity.access_key_uses import AccessKeyUses
 from strongroom.identity.principal import AuthenticatedPrincipal
 from strongroom.operations.key_store_backend import KeyStoreBackend
+from strongroom.operations.role_assumption import Assumption
 from strongroom.operations.rules import Rules
 from strongroom.operations.usage_notes import UsageNotes
 from strongroom.resources.grant import Grant, GrantReference
@@ -37,6 +40,8 @@ class Rooms:
     """The authenticator's notes: GetAccessKeyLastUsed flushes them before it answers."""
     key_stores: Mapping[CustomKeyStoreType, KeyStoreBackend] = field(default_factory=dict)
     """What stands behind custom key stores, by type; a type without one has no stores."""
+    oidc_keys: KeySets = field(default_factory=KeySets)
+    """The keys of the issuers of web identity tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,17 @@ class Call:
     operation: str = ""
     """Its name."""
     request_id: str = ""
+    assumption: Assumption | None = None
+    """What a RoleTarget resolved to: its role is there, and may be assumed."""
+    web_identity: WebIdentity | None = None
+    """What the token of AssumeRoleWithWebIdentity says, verified."""
     values: ConditionValues = NO_VALUES
     """The condition keys of the last permission that the road asked for."""
 
     @property
     def account_id(self) -> AccountId:
-        """The caller's account."""
-        return self.principal.account_id
+        """The caller's account; a service's own where one calls as itself."""
+        return self.principal.resource_account_id
 
     @property
     def key(self) -> Key:

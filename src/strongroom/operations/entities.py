@@ -5,7 +5,7 @@ A family of operations/iam/ may import this, never another family.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar, cast
 
 from strongroom.aws import iam_refusals
 from strongroom.aws.generated import iam_shapes as shapes
@@ -18,6 +18,9 @@ from strongroom.resources.iam import KINDS, Entity, Group, User, iam_arn
 from strongroom.resources.identifiers import partition_of
 
 E = TypeVar("E", bound=Entity)
+
+_BOUNDARY_TYPE: Final = cast(PermissionsBoundaryAttachmentType, "Policy")
+"""What AWS answers; its model says PermissionsBoundaryPolicy. awsdocs/iam-user-guide#82."""
 
 
 async def require_entity(call: Call, kind: type[E], name: str) -> E:
@@ -84,6 +87,6 @@ def render_boundary(call: Call, arn: str | None) -> shapes.AttachedPermissionsBo
     if arn is None:
         return None
     return shapes.AttachedPermissionsBoundary(
-        permissions_boundary_type=PermissionsBoundaryAttachmentType.PERMISSIONS_BOUNDARY_POLICY,
+        permissions_boundary_type=_BOUNDARY_TYPE,
         permissions_boundary_arn=shown_arn(call, arn),
     )

@@ -55,6 +55,7 @@ _PRINCIPAL_TYPES = {
     PrincipalType.IAM_USER: "User",
     PrincipalType.ASSUMED_ROLE: "AssumedRole",
 }
+_WITHOUT_ID = (PrincipalType.AWS_SERVICE, PrincipalType.WEB_IDENTITY_USER)
 _TAGGING_ACTIONS = frozenset({"kms:CreateKey", "kms:TagResource"})
 
 
@@ -69,7 +70,7 @@ def _principal_type(asked: Circumstances) -> Values:
 def _user_id(asked: Circumstances) -> Values:
     """The account id of a root, AIDA... of a user, AROA...:session of a role."""
     principal = asked.principal
-    return None if principal.type is PrincipalType.AWS_SERVICE else (principal.principal_id,)
+    return None if principal.type in _WITHOUT_ID else (principal.principal_id,)
 
 
 def _user_name(asked: Circumstances) -> Values:
@@ -89,7 +90,9 @@ def _service_name(asked: Circumstances) -> Values:
 
 def _issued_at(asked: Circumstances) -> Values:
     session = asked.principal.session
-    return None if session is None else render_instant(session.issued_at)
+    if session is None or asked.principal.type is PrincipalType.WEB_IDENTITY_USER:
+        return None
+    return render_instant(session.issued_at)
 
 
 def _source_identity(asked: Circumstances) -> Values:
@@ -133,6 +136,8 @@ def _requested_region(asked: Circumstances) -> Values:
 
 
 def _resource_account(asked: Circumstances) -> Values:
+    if asked.assumption is not None and asked.assumption.role is not None:
+        return (asked.assumption.role.account_id,)
     return _principal_account(asked) if asked.key is None else (asked.key.account_id,)
 
 
@@ -142,6 +147,8 @@ def _called_via(asked: Circumstances) -> Values:
 
 
 def _tag_pairs(asked: Circumstances) -> list[tuple[str, str]]:
+    if asked.assumption is not None:  # session tags
+        return list(asked.assumption.tags.items())
     if asked.action.startswith(IAM_ACTIONS):
         return request_tags(asked.request)
     if asked.action not in _TAGGING_ACTIONS:
@@ -165,6 +172,9 @@ def request_tag(asked: Circumstances, lower_name: str) -> Values:
 def resource_tag(asked: Circumstances, lower_name: str) -> Values:
     """aws:ResourceTag/<key>: what the resource is tagged with, or will be ("in requests that create a
     resource with an attached tag")."""
+    if asked.assumption is not None:
+        role = asked.assumption.role
+        return None if role is None else value_named(role.tags.items(), lower_name)
     if asked.action.startswith(IAM_ACTIONS):
         return entity_tag(asked, lower_name)
     if asked.key is not None:

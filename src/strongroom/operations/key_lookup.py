@@ -108,7 +108,7 @@ async def find_named_key(
     A caller of another account gets the same refusal for a key that does not exist as for one it
     may not use (the safe reading; docs/divergences.md).
     """
-    account_id = principal.account_id
+    account_id = principal.resource_account_id
     resource = named
     if named.startswith("arn:"):
         arn = parse_kms_arn(named)
@@ -132,7 +132,7 @@ async def find_named_key(
         raise refusals.invalid_key_id(named)
     key = await store.find_key(region, KeyId(resource))
     if key is None or key.account_id != account_id:
-        if account_id != principal.account_id:
+        if account_id != principal.resource_account_id:
             raise refusals.access_denied_by_resource(
                 principal.arn, action, key_arn(region, account_id, resource)
             )
@@ -152,7 +152,7 @@ async def _find_key_by_alias(
     key = None if alias is None else await store.find_key(region, alias.target_key_id)
     if key is None:
         arn = alias_arn(region, account_id, name)
-        if account_id != principal.account_id:
+        if account_id != principal.resource_account_id:
             raise refusals.access_denied_by_resource(principal.arn, action, arn)
         raise refusals.alias_not_found(arn)
     return key

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from strongroom.authorization.ask import TooMuchToCompare
 from strongroom.aws.generated.shapes import CreateKeyRequest
 from strongroom.identity.principal import PrincipalType
 from strongroom.operations.circumstances import (
@@ -23,11 +24,15 @@ from strongroom.operations.circumstances import (
     render,
     value_named,
 )
+from strongroom.operations.encryption_context import BYTES_MAX
 from strongroom.operations.kms.key_creation import requested_spec, requested_usage
 from strongroom.operations.kms.key_deletion import PENDING_WINDOW_DAYS_DEFAULT
 from strongroom.resources.identifiers import parse_kms_arn
 from strongroom.resources.key import Key
 from strongroom.resources.rotation_schedule import ROTATION_PERIOD_DAYS_DEFAULT
+
+CONTEXT_PAIRS_MAX = 128
+"""Of an encryption context that a policy asks about."""
 
 _PAIRS = ("kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext")
 _DATA_KEYS = ("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", *_PAIRS)
@@ -115,8 +120,14 @@ def _encryption_algorithm(asked: Circumstances) -> Values:
 
 
 def _context(asked: Circumstances) -> Mapping[str, str]:
+    """Raises TooMuchToCompare."""
     sent = encryption_context_of(asked.action, asked.request)
-    return sent or constrained_context_of(asked.request, asked.grant) or {}
+    context = sent or constrained_context_of(asked.request, asked.grant) or {}
+    if len(context) > CONTEXT_PAIRS_MAX or (
+        sum(len(name) + len(value) for name, value in context.items()) > BYTES_MAX  # refused later anyway
+    ):
+        raise TooMuchToCompare
+    return context
 
 
 def encryption_context_value(asked: Circumstances, lower_name: str) -> Values:

@@ -114,6 +114,18 @@ class EntityTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleTarget:
+    """The role that the member `role_arn` names, to be assumed: its trust policy decides.
+
+    With session tags or a source identity, sts:TagSession or sts:SetSourceIdentity must be allowed as well.
+    `by_web_identity`: nobody signs the request; a token in it says who asks.
+    """
+
+    action: str
+    by_web_identity: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MovedEntityTarget:
     """An entity under the name and path that it is about to get; only where the request gives either.
 
@@ -148,13 +160,15 @@ Target: TypeAlias = (
     | NewKeyTarget
     | GrantTarget
     | EntityTarget
+    | RoleTarget
     | MovedEntityTarget
     | AccessKeyTarget
 )
 Access: TypeAlias = tuple[Target, ...]
 
 NO_PERMISSION_NEEDED: Access = ()
-"""Only sts:GetCallerIdentity: it works even where a policy denies it (STS API reference)."""
+"""sts:GetCallerIdentity works even where a policy denies it, and "you cannot use policies to control"
+GetSessionToken (STS API reference). Of AssumeRoleWithWebIdentity the trust policy decides."""
 
 
 def on_key(
@@ -185,6 +199,8 @@ class Recorded:
 
     member: str
     absent: str | None = None
+    shown_as: str | None = None
+    """Where the record calls it otherwise than the API does."""
 
 
 def records(*members: str, **absent: str) -> tuple[Recorded, ...]:
@@ -229,6 +245,7 @@ class Operation:
     records: tuple[Recorded, ...]
     """Input members that may stand in the audit record. All others are left out."""
     response_records: tuple[str, ...]
-    """Output members that may stand in the record's responseElements; () gives null, as AWS does."""
+    """Output members that may stand in the record's responseElements, or with a dot
+    (`credentials.expiration`) one member of a structure; () gives null, as AWS does."""
     run: Callable[[Any, Any], Awaitable[msgspec.Struct | None]]
     """run(call: strongroom.operations.context.Call, request) -> response."""

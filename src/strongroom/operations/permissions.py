@@ -9,19 +9,40 @@ from typing import Any
 from strongroom.attestation.verification import Recipient
 from strongroom.authorization.ask import NO_VALUES, Ask, ConditionValues
 from strongroom.authorization.decision import denial, require_allowed
-from strongroom.aws import refusals
-from strongroom.aws.generated.enums import GrantOperation
+from strongroom.aws import refusals, sts_refusals
+from strongroom.aws.generated.enums import GrantOperation, KeyManagerType
 from strongroom.identity.http_request import HttpRequest
-from strongroom.identity.principal import AuthenticatedRequest
+from strongroom.identity.principal import AuthenticatedRequest, PrincipalType
 from strongroom.operations.condition_values import RequestConditions
 from strongroom.operations.context import Rooms
 from strongroom.operations.encryption_algorithms import SYMMETRIC_KEY
 from strongroom.operations.grant_rules import terms_of
-from strongroom.operations.operation import AliasedKeyTarget, GrantTarget, KeyTarget, RelatedKeyTarget
+from strongroom.operations.operation import (
+    AliasedKeyTarget,
+    GrantTarget,
+    KeyTarget,
+    RelatedKeyTarget,
+    RoleTarget,
+)
+from strongroom.operations.role_assumption import Assumption
+from strongroom.resources.aws_managed_key import ON_AWS_MANAGED_KEYS, ON_AWS_OWNED_KEYS
 from strongroom.resources.grant import Grant
 from strongroom.resources.key import Key
 
 _CREATE_GRANT = GrantOperation.CREATE_GRANT
+_CUSTOMER = KeyManagerType.CUSTOMER
+_IN_ITS_OWN_ACCOUNT = frozenset(
+    {
+        "kms:CreateAlias",
+        "kms:CreateKey",
+        "kms:DeleteAlias",
+        "kms:GenerateRandom",
+        "kms:ListAliases",
+        "kms:ListKeys",
+        "kms:TagResource",
+        "kms:UpdateAlias",
+    }
+)
 _NO_ENCRYPTION_CONTEXT: Mapping[str, str] = MappingProxyType({})
 
 
@@ -50,7 +71,12 @@ class Permissions:
         """The condition keys of the last permission that was asked for."""
 
     def _find_values(
-        self, action: str, keys: Sequence[Key], key: Key | None, grant: Grant | None = None
+        self,
+        action: str,
+        keys: Sequence[Key],
+        key: Key | None,
+        grant: Grant | None = None,
+        assumption: Assumption | None = None,
     ) -> ConditionValues:
         """The one place where it is decided what policies may ask of a request under conditions."""
         self.values = RequestConditions(
@@ -63,6 +89,7 @@ class Permissions:
             key,
             recipient=self._recipient,
             grant=grant,
+            assumption=assumption,
         )
         return self.values
 
@@ -87,14 +114,19 @@ class Permissions:
                 terms_of(request) if operation is _CREATE_GRANT else None,
             )
         )
-        if decision.allowed:
+        is_permitted_at_all = (
+            key.key_manager is _CUSTOMER and principal.account_id != ""
+        ) or self._may_be_asked_of(target.action, key, cross_account=target.cross_account)
+        if decision.allowed and is_permitted_at_all:
             return
         named: str | None = getattr(request, target.member)
         if named is None:
             raise refusals.ciphertext_key_inaccessible()
-        if key.account_id != principal.account_id:
+        if key.account_id != principal.resource_account_id:
             # What a stranger hears is the same as for a key or alias that does not exist (key_lookup.py).
             raise refusals.access_denied_by_resource(principal.arn, target.action, named)
+        if not is_permitted_at_all:
+            raise refusals.access_denied_by_resource(principal.arn, target.action, key.arn)
         raise denial(decision, principal, target.action, key.arn)
 
     async def require_further_key(
@@ -105,6 +137,17 @@ class Permissions:
         values = self._find_values(action, keys, key)
         asked = Ask(principal, action, key.arn, key.account_id, values, key)
         require_allowed(await self._rooms.authorizer.authorize_key(asked), principal, action, key.arn)
+        if not self._may_be_asked_of(action, key, cross_account=False):
+            raise refusals.access_denied_by_resource(principal.arn, action, key.arn)
+
+    def _may_be_asked_of(self, action: str, key: Key, *, cross_account: bool) -> bool:
+        """Whether a policy can allow it at all: to a key that is no customer's own (aws_managed_key.py),
+        or to a service, which in customers' accounts is as a caller of another account."""
+        principal = self._authenticated.principal
+        if key.key_manager is _CUSTOMER:
+            return cross_account or principal.account_id != ""
+        is_owned = key.account_id == principal.own_account_id
+        return action in (ON_AWS_OWNED_KEYS if is_owned else ON_AWS_MANAGED_KEYS)
 
     async def require_retirement(
         self, target: GrantTarget, key: Key, grant: Grant, keys: Sequence[Key]
@@ -122,7 +165,34 @@ class Permissions:
     async def require_by_identity(self, action: str, resource_arn: str, keys: Sequence[Key]) -> None:
         """What has no policy of its own, in the caller's account: `*`, an alias, a new key, IAM."""
         principal = self._authenticated.principal
+        if principal.own_account_id and action in _IN_ITS_OWN_ACCOUNT:
+            return  # a service in its own collection of keys, where nobody else is to be asked
         values = self._find_values(action, keys, None)
         asked = Ask(principal, action, resource_arn, principal.account_id, values)
         decision = await self._rooms.authorizer.authorize_resource(asked)
         require_allowed(decision, principal, action, resource_arn)
+
+    async def require_assumption(self, target: RoleTarget, assumption: Assumption) -> None:
+        """Every action that the session needs, by the role's trust policy and the caller's policies.
+
+        A role that does not exist is refused as one that does not trust the caller.
+        """
+        principal, role = self._authenticated.principal, assumption.role
+        for action in assumption.actions(target.action):
+            if role is not None:
+                asked = Ask(
+                    principal,
+                    action,
+                    assumption.role_arn,
+                    role.account_id,
+                    self._find_values(action, (), None, assumption=assumption),
+                    cross_account=True,
+                )
+                decision = await self._rooms.authorizer.authorize_trust(
+                    asked, role.trust_policy, role.trust_principals
+                )
+                if decision.allowed:
+                    continue
+            if principal.type is PrincipalType.WEB_IDENTITY_USER:
+                raise sts_refusals.web_identity_not_authorized(action)
+            raise sts_refusals.not_authorized(principal.arn, action, assumption.role_arn)

@@ -20,18 +20,21 @@ from strongroom.operations.operation import (
     KeyTarget,
     Operation,
     RelatedKeyTarget,
+    RoleTarget,
 )
 from strongroom.operations.usage_notes import TRACKED_OPERATIONS
 from strongroom.resources.key import Key
 
 _SYMMETRIC = KeySpec.SYMMETRIC_DEFAULT
 _SHOWN_AS_THEY_ARE = (str, dict, bool)
+_INSTANTS = ("valid_to", "expiration")
 
 
 class Plan:
     """An operation with the answers to questions that never change."""
 
     __slots__ = (
+        "is_signed",
         "judges_all_keys",
         "key_is_judged",
         "material_members",
@@ -49,6 +52,10 @@ class Plan:
     def __init__(self, operation: Operation) -> None:
         wire_names = {field.name: field.encode_name for field in msgspec.structs.fields(operation.input)}
         self.operation = operation
+        self.is_signed = not any(
+            isinstance(target, RoleTarget) and target.by_web_identity for target in operation.access
+        )
+        """Whether a signature says who asks: always, but for AssumeRoleWithWebIdentity."""
         self.takes_turns = not operation.read_only and any(
             isinstance(target, KeyTarget | AliasedKeyTarget | RelatedKeyTarget | GrantTarget | EntityTarget)
             for target in operation.access
@@ -67,7 +74,7 @@ class Plan:
         self.tracked_as = TRACKED_OPERATIONS.get(operation.name)
         """What GetKeyLastUsage calls it; None where it is not told of."""
         self.recorded = tuple(
-            (recorded.member, lower_camel(wire_names[recorded.member]), recorded.absent)
+            (recorded.member, recorded.shown_as or lower_camel(wire_names[recorded.member]), recorded.absent)
             for recorded in operation.records
         )
         self.response_recorded = operation.response_records
@@ -94,6 +101,8 @@ def record_request(plan: Plan, request: Any) -> Mapping[str, object] | None:
                 shown[name] = absent
         elif type(value) in _SHOWN_AS_THEY_ARE:  # nearly always
             shown[name] = value
+        elif name == "principalTags":  # session tags, as CloudTrail has them
+            shown[name] = {tag.key: tag.value for tag in value}
         elif type(value) is list:
             shown[name] = [show_struct(item) for item in value]
         elif member == "valid_to":
@@ -126,14 +135,33 @@ def record_response(plan: Plan, response: msgspec.Struct) -> Mapping[str, object
     """The allow-listed members of a response; None where AWS records null."""
     if not plan.response_recorded:
         return None
-    whole = show_struct(response)
-    assert isinstance(whole, dict)  # noqa: S101
-    wanted = {
-        lower_camel(field.encode_name)
-        for field in msgspec.structs.fields(type(response))
-        if field.name in plan.response_recorded
-    }
-    return {name: value for name, value in whole.items() if name in wanted}
+    shown: dict[str, object] = {}
+    whole_members = []
+    for name in plan.response_recorded:
+        member, _, part = name.partition(".")
+        if part:  # the rest of that structure may be secret
+            _show_part(shown, response, member, part)
+        else:
+            whole_members.append(member)
+    for field in msgspec.structs.fields(type(response)):
+        if field.name in whole_members and (value := getattr(response, field.name)) is not None:
+            show_member(shown, field.name, field.encode_name, value)
+    return shown
+
+
+def _show_part(shown: dict[str, object], response: msgspec.Struct, member: str, part: str) -> None:
+    """One member of a structure of the response."""
+    structure = getattr(response, member)
+    if structure is None:
+        return
+    into = shown.setdefault(lower_camel(_wire_name(response, member)), {})
+    assert isinstance(into, dict)  # noqa: S101
+    show_member(into, part, _wire_name(structure, part), getattr(structure, part))
+
+
+def _wire_name(structure: msgspec.Struct, member: str) -> str:
+    fields = msgspec.structs.fields(type(structure))
+    return next(field.encode_name for field in fields if field.name == member)
 
 
 def show_struct(value: object) -> object:
@@ -144,16 +172,21 @@ def show_struct(value: object) -> object:
     secret = _secret_members(type(value)) if isinstance(value, SensitiveStruct) else ()
     for field in msgspec.structs.fields(type(value)):
         member = getattr(value, field.name)
-        if member is None or field.encode_name in secret:
-            continue
-        if field.name.endswith("_date") or field.name == "valid_to":
-            member = datetime.fromtimestamp(member, UTC)
-        elif isinstance(member, list):
-            member = [show_struct(item) for item in member]
-        else:
-            member = show_struct(member)
-        shown[lower_camel(field.encode_name)] = member
+        if member is not None and field.encode_name not in secret:
+            show_member(shown, field.name, field.encode_name, member)
     return shown
+
+
+def show_member(shown: dict[str, object], name: str, wire_name: str, value: object) -> None:
+    """Put a member into what is shown."""
+    if name.endswith("_date") or name in _INSTANTS:
+        assert isinstance(value, int | float)  # noqa: S101
+        value = datetime.fromtimestamp(value, UTC)
+    elif isinstance(value, list):
+        value = [show_struct(item) for item in value]
+    else:
+        value = show_struct(value)
+    shown[lower_camel(wire_name)] = value
 
 
 @cache

@@ -93,6 +93,16 @@ async def bind_principals(call: Call, names: tuple[str, ...]) -> dict[str, Uniqu
     return bound
 
 
+def _require_partition(names: tuple[str, ...], partition: str) -> None:
+    """Whoever calls in the key's Region has an ARN of its partition; one of another is nobody's.
+
+    Raises ApiError MalformedPolicyDocumentException.
+    """
+    for name in names:
+        if name.startswith("arn:") and not name.startswith(f"arn:{partition}:"):
+            raise refusals.invalid_policy_principals()
+
+
 async def judge_key_policy(
     call: Call, text: str, key_arn: str, *, bypass_lockout: bool
 ) -> dict[str, UniqueId]:
@@ -101,7 +111,10 @@ async def judge_key_policy(
     The key is of the caller's account. Raises ApiError.
     """
     document = parse_policy(text)
-    bound = await bind_principals(call, named_principals(document))
+    names = named_principals(document)
+    if call.rooms.rules.require_policy_principals:
+        _require_partition(names, key_arn.split(":", 2)[1])
+    bound = await bind_principals(call, names)
     compiled = compile_key_policy(document, bound)
     if not bypass_lockout:
         await _require_no_lockout(call, compiled, key_arn)

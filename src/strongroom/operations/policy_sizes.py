@@ -9,11 +9,20 @@ from collections.abc import Iterable
 from typing import Final
 
 from strongroom.aws import iam_entity_refusals
+from strongroom.operations.iam_quotas import (
+    GROUP_POLICY_CHARACTERS,
+    MANAGED_POLICY_CHARACTERS,
+    ROLE_POLICY_CHARACTERS,
+    TRUST_POLICY_CHARACTERS,
+    USER_POLICY_CHARACTERS,
+)
 from strongroom.resources.iam import EntityKind
 
-MANAGED_POLICY_CHARACTERS_MAX: Final = 6_144
-TRUST_POLICY_CHARACTERS_MAX: Final = 2_048
-INLINE_CHARACTERS_MAX: Final = {EntityKind.USER: 2_048, EntityKind.GROUP: 5_120, EntityKind.ROLE: 10_240}
+INLINE_POLICY_CHARACTERS: Final = {
+    EntityKind.USER: USER_POLICY_CHARACTERS,
+    EntityKind.GROUP: GROUP_POLICY_CHARACTERS,
+    EntityKind.ROLE: ROLE_POLICY_CHARACTERS,
+}
 """Of all inline policies of one entity together."""
 
 
@@ -24,18 +33,18 @@ def policy_characters(text: str) -> int:
 
 def require_managed_policy_size(text: str) -> None:
     """Raises ApiError LimitExceeded."""
-    if policy_characters(text) > MANAGED_POLICY_CHARACTERS_MAX:
-        raise iam_entity_refusals.quota_exceeded("PolicySize", MANAGED_POLICY_CHARACTERS_MAX)
+    if policy_characters(text) > MANAGED_POLICY_CHARACTERS:
+        raise iam_entity_refusals.quota_exceeded("PolicySize", MANAGED_POLICY_CHARACTERS)
 
 
 def require_trust_policy_size(text: str) -> None:
     """Raises ApiError LimitExceeded."""
-    if policy_characters(text) > TRUST_POLICY_CHARACTERS_MAX:
-        raise iam_entity_refusals.quota_exceeded("ACLSizePerRole", TRUST_POLICY_CHARACTERS_MAX)
+    if policy_characters(text) > TRUST_POLICY_CHARACTERS:
+        raise iam_entity_refusals.quota_exceeded("ACLSizePerRole", TRUST_POLICY_CHARACTERS)
 
 
 def require_inline_policy_sizes(kind: EntityKind, name: str, texts: Iterable[str]) -> None:
     """All inline policies that the entity is to have. Raises ApiError LimitExceeded."""
-    limit = INLINE_CHARACTERS_MAX[kind]
+    limit = INLINE_POLICY_CHARACTERS[kind]
     if sum(policy_characters(text) for text in texts) > limit:
         raise iam_entity_refusals.inline_policies_too_long(limit, kind.value, name)

@@ -31,7 +31,8 @@ RESOURCE_SOURCE: Final = "Resource Policy"
 BOUNDARY_SOURCE: Final = "Permissions Boundary Policy"
 
 _PRINCIPAL_ARN: Final = re.compile(
-    r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}):(?P<kind>user|group|role)/(?:[!-~]+/)?(?P<name>[^/]+)",
+    r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}):(?P<kind>user|group|role)/"
+    r"(?:[!-~]+/)?(?P<name>[A-Za-z0-9_+=,.@-]+)",
     re.ASCII,
 )
 _KINDS: Final[dict[str, type[User] | type[Group] | type[Role]]] = {"user": User, "group": Group, "role": Role}

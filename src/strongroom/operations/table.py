@@ -45,7 +45,13 @@ from strongroom.operations.kms import (
     tags,
 )
 from strongroom.operations.operation import Operation
-from strongroom.operations.sts import caller_identity
+from strongroom.operations.sts import (
+    access_key_info,
+    assume_role,
+    assume_role_with_web_identity,
+    caller_identity,
+    session_tokens,
+)
 
 KMS_OPERATIONS: dict[str, Operation] = {
     operation.name: operation
@@ -98,7 +104,15 @@ IAM_OPERATIONS: dict[str, Operation] = {
 }
 
 STS_OPERATIONS: dict[str, Operation] = {
-    operation.name: operation for family in (caller_identity,) for operation in family.OPERATIONS
+    operation.name: operation
+    for family in (
+        caller_identity,
+        assume_role,
+        assume_role_with_web_identity,
+        session_tokens,
+        access_key_info,
+    )
+    for operation in family.OPERATIONS
 }
 
 ALL_OPERATIONS: tuple[Operation, ...] = (

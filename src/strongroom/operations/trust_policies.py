@@ -12,7 +12,7 @@ from strongroom.operations.context import Call
 from strongroom.operations.policy_principals import bind_principal, is_unbindable, render_principals
 from strongroom.operations.policy_sizes import require_trust_policy_size
 from strongroom.resources.iam import Role, UniqueId, User
-from strongroom.resources.identifiers import AccountId
+from strongroom.resources.identifiers import AccountId, partition_of
 
 
 async def judge_trust_policy(call: Call, text: str) -> dict[str, UniqueId]:
@@ -33,7 +33,9 @@ async def judge_trust_policy(call: Call, text: str) -> dict[str, UniqueId]:
 
 async def _bind(call: Call, name: str) -> UniqueId | None:
     store = call.rooms.store
-    if name.startswith("arn:"):
+    if name.startswith("arn:") and not name.startswith(f"arn:{partition_of(call.region)}:"):
+        pass  # nobody who calls has such an ARN: a Deny of it would never deny
+    elif name.startswith("arn:"):
         unique_id = await bind_principal(store, name)
         if unique_id is not None or is_unbindable(name):
             return unique_id

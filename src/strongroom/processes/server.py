@@ -67,6 +67,7 @@ def render_ready_block(settings: Settings, url: str) -> str:
     if settings.mode == "dev" and settings.auth == "open" and not is_loopback(settings.host):
         lines.append("Whoever can reach this port can use and delete every key: authentication is open.")
     lines.append(f"export AWS_ENDPOINT_URL_KMS={url}")
+    lines.append(f"export AWS_ENDPOINT_URL_IAM={url} AWS_ENDPOINT_URL_STS={url}")
     if settings.auth == "open":
         lines.append("export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test")
         lines.append("export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1")

@@ -146,6 +146,9 @@ class IntegratedService(Entity, frozen=True, kw_only=True):
     account: `account_id` is empty.
     """
 
+    own_account_id: str = ""
+    """The account of the keys that it owns itself, and that serve many customers (AWS owned keys)."""
+
 
 KINDS: dict[type[Entity], EntityKind] = {
     User: EntityKind.USER,

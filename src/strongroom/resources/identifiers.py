@@ -22,10 +22,18 @@ MaterialId = NewType("MaterialId", str)
 AccessKeyId = NewType("AccessKeyId", str)
 
 ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
+SERVICE_ACCOUNT_PREFIX = "000099"
+"""Of the accounts that services' own keys are in; no customer's account has such an id."""
+CUSTOMER_ACCOUNT_ID = re.compile(rf"(?!{SERVICE_ACCOUNT_PREFIX})[0-9]{{12}}", re.ASCII)
 KEY_ID = re.compile(
     r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|mrk-[0-9a-f]{32}", re.ASCII
 )  # capitals are well-formed on AWS, but no key has them
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", re.ASCII)
+
+
+def is_service_account(account_id: str) -> bool:
+    """Whether the account is one that a service's own keys are in: no customer has one."""
+    return account_id.startswith(SERVICE_ACCOUNT_PREFIX)
 
 
 def new_key_id() -> KeyId:

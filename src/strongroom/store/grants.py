@@ -51,8 +51,11 @@ _PARAMETERS = (
     "issuing_account",
     "operations",
     "constraints",
+    "grantee_id",
+    "retiring_id",
 )
-"""What makes two grants of one key and name the same grant: CreateGrant's "identical parameters"."""
+"""What makes two grants of one key and name the same grant: CreateGrant's "identical parameters", and whom
+they mean: a user made again under its name is not the one that an older grant is to."""
 _SAME_GRANT = (
     select(GRANTS)
     .where(

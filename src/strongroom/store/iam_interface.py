@@ -60,10 +60,12 @@ class IamStore(Protocol):
         """Raises AlreadyExists."""
         ...
 
-    async def find_account(self, account_id: AccountId) -> Account | None: ...
+    async def find_account(self, account_id: AccountId) -> Account | None:
+        """None also for an account that a service's own keys are in."""
+        ...
 
     async def list_accounts(self, after: AccountId | None, limit: int) -> Sequence[Account]:
-        """In ascending order of id."""
+        """In ascending order of id, without those of services."""
         ...
 
     # entities

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from strongroom.resources.aws_managed_policies import AWS_MANAGED_POLICIES
 from strongroom.resources.iam import Entity, EntityKind, Identity, Reference, UniqueId
-from strongroom.resources.identifiers import AccessKeyId, AccountId
+from strongroom.resources.identifiers import AccessKeyId, AccountId, is_service_account
 from strongroom.store import iam_entities, identities
 from strongroom.store.iam_interface import AccessKey, AccessKeyUse, Account
 from strongroom.store.reader import Reader
@@ -51,7 +51,9 @@ class IamStore:
         await self._writer.add(lambda c, _: identities.insert_account(c, account))
 
     async def find_account(self, account_id: AccountId) -> Account | None:
-        """The account, or None."""
+        """The account, or None: also for one that a service's own keys are in."""
+        if is_service_account(account_id):
+            return None
         return self._reader.read(lambda c: identities.select_account(c, account_id))
 
     async def list_accounts(self, after: AccountId | None, limit: int) -> Sequence[Account]:

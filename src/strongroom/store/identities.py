@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
 
-from strongroom.resources.identifiers import AccessKeyId, AccountId
+from strongroom.resources.identifiers import SERVICE_ACCOUNT_PREFIX, AccessKeyId, AccountId
 from strongroom.store.iam_interface import AccessKey, AccessKeyUse, Account
 from strongroom.store.interface import AlreadyExists, ConcurrentChange, LimitReached
 from strongroom.store.keys import insert_account_if_new
@@ -55,10 +55,13 @@ def select_account(connection: Connection, account_id: AccountId) -> Account | N
 
 
 def select_accounts(connection: Connection, after: AccountId | None, limit: int) -> list[Account]:
-    """One page, in ascending order of id."""
+    """One page, in ascending order of id, without those of services."""
     rows = connection.execute(
         select(ACCOUNTS)
-        .where(ACCOUNTS.c.account_id > (after or ""))
+        .where(
+            ACCOUNTS.c.account_id > (after or ""),
+            ~ACCOUNTS.c.account_id.startswith(SERVICE_ACCOUNT_PREFIX),
+        )
         .order_by(ACCOUNTS.c.account_id)
         .limit(limit)
     ).all()

@@ -68,6 +68,10 @@ class Store(IamStore, Protocol):
         when the account has `of_account_max` customer managed keys in the Region, in any state."""
         ...
 
+    async def insert_key_with_alias(self, key: Key, alias: Alias) -> None:
+        """Store a new key and an alias for it, both or none. Raises AlreadyExists: the alias is taken."""
+        ...
+
     async def update_key(self, key: Key, *, erase: bool = False) -> Key:
         """Replace the record of `key.version` by `key`; returns it with its new version.
 

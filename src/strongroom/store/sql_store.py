@@ -121,6 +121,18 @@ class SqlStore(GrantStore, CustomKeyStoreStore, IamStore):
 
         await self._writer.add(work)
 
+    async def insert_key_with_alias(self, key: Key, alias: Alias) -> None:
+        """Store a new key and an alias for it, both or none. Raises AlreadyExists."""
+
+        def work(connection: Connection, changed: Changed) -> None:
+            changed.append(_key_identity(key.region, key.key_id))
+            changed.append(_alias_identity(alias.account_id, alias.region, alias.alias_name))
+            changed.append(_aliases_of_identity(alias.region, alias.target_key_id))
+            keys.insert_keys(connection, (key,))
+            aliases.insert_alias(connection, alias)
+
+        await self._writer.add(work)
+
     async def update_key(self, key: Key, *, erase: bool = False) -> Key:
         """Replace the record of `key.version`; returns it with its new version. Raises ConcurrentChange.
 

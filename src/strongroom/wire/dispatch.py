@@ -6,7 +6,8 @@ import re
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
-from strongroom.aws import query_refusals
+from strongroom.aws import query_refusals, signature_refusals
+from strongroom.aws.errors import ApiError
 from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.identity.http_request import HttpRequest
 from strongroom.pipeline import Answer, Codec, Pipeline
@@ -27,8 +28,8 @@ class Dispatcher:
     """The service that the HTTP front calls for every request that is not health or control.
 
     Shape: `query_codecs` by service, `iam` and `sts`. `takes_anyone` says that nobody's signature is checked:
-    a form is then refused to web pages, which can send one without being asked first (KMS has its
-    X-Amz-Target, for which a browser asks).
+    web pages are then refused. They can send a form without being asked first; and one that has pointed its
+    own name at this machine is of the same origin as the server, and need not ask for X-Amz-Target either.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class Dispatcher:
         if target is not None:
             if not target.startswith(KMS_TARGET_PREFIX):
                 return self._refuse(http)
+            if self._takes_anyone and (field := _page_field(http)) is not None:
+                return self._refuse_page(self._kms_codec, signature_refusals.from_a_web_page(field))
             operation = target[len(KMS_TARGET_PREFIX) :][:OPERATION_NAME_CHARACTERS_MAX]
             return self._pipeline.answer(http, self._kms_codec, "kms", operation.decode("latin-1"))
         if http.fields.get(b"content-type", b"").startswith(b"application/x-www-form-urlencoded"):
@@ -76,14 +79,12 @@ class Dispatcher:
     def _answer_query(
         self, http: HttpRequest, codec: Codec, service: str, action: str
     ) -> Coroutine[Any, Any, Answer]:
-        if self._takes_anyone:
-            for name in _PAGE_FIELDS:
-                if name in http.fields:
-                    return self._refuse_page(codec, name)
+        if self._takes_anyone and (field := _page_field(http)) is not None:
+            return self._refuse_page(codec, query_refusals.from_a_web_page(field))
         return self._pipeline.answer(http, codec, service, action)
 
-    async def _refuse_page(self, codec: Codec, field: bytes) -> Answer:
-        error, request_id = query_refusals.from_a_web_page(field.decode()), self._ids.next()
+    async def _refuse_page(self, codec: Codec, error: ApiError) -> Answer:
+        request_id = self._ids.next()
         return Answer(error.status, codec.content_type, codec.encode_error(error, request_id), request_id)
 
     async def _refuse(self, http: HttpRequest) -> Answer:
@@ -92,6 +93,11 @@ class Dispatcher:
     def refuse(self, http: HttpRequest) -> Answer:
         """A well-formed error for a request to a service that is not here."""
         return refuse(http.headers, http.target, http.body, self._ids.next())
+
+
+def _page_field(http: HttpRequest) -> str | None:
+    """The header field that says that a web page sends this; None where none does."""
+    return next((name.decode() for name in _PAGE_FIELDS if name in http.fields), None)
 
 
 def query_action(form: bytes) -> tuple[str, str] | None:

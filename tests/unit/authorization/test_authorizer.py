@@ -231,6 +231,23 @@ def test_authorize_key_decisions_of_many_callers_do_not_fill_memory() -> None:
     )
 
 
+@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+def test_authorize_key_sessions_of_one_name_are_told_apart_by_their_provider(effect: str) -> None:
+    """AssumeRole and AssumeRoleWithWebIdentity may give sessions of one role the same name."""
+    asked, provider = Asked(), f"arn:aws:iam::{OWNER}:oidc-provider/idp.example"
+    plain = session()
+    assert plain.session is not None
+    federated = replace(plain, session=replace(plain.session, federated_provider=provider))
+    asked.facts.identities[plain.unique_id] = identity_of(plain, allow())
+    by_account = [statement(Principal={"AWS": OWNER})] if effect == "Deny" else []
+    about = key(policy(*by_account, statement(effect, Principal={"Federated": provider})))
+    for first, second in ((plain, federated), (federated, plain)):
+        asked.authorizer = Authorizer(asked.facts)
+        for caller in (first, second):
+            is_named = caller is federated
+            assert asked.allowed(about, "kms:Decrypt", caller) is (is_named == (effect == "Allow"))
+
+
 def test_authorize_key_long_values_that_callers_choose_are_not_kept() -> None:
     asked = Asked()
     text = policy(statement(Condition={"StringLike": {"kms:EncryptionContext:a": "*"}}))

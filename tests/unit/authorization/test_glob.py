@@ -128,3 +128,13 @@ def test_glob_pattern_that_makes_others_backtrack_is_quick(pattern: str) -> None
     started = time.process_time()
     assert not glob.matches(text)
     assert time.process_time() - started < 1.0
+
+
+@pytest.mark.parametrize("length", [60, 2700, 8192])
+def test_glob_patterns_by_the_thousand_over_one_value_are_quick(length: int) -> None:
+    """As many as a key policy holds, on the longest value that an encryption context has."""
+    globs = [compile_glob(f"*a?{number:x}*") for number in range(0x1000, 0x1000 + 3000)]
+    text = "a" * length
+    started = time.process_time()
+    assert not any(glob.matches(text) for glob in globs)
+    assert time.process_time() - started < 0.25  # place by place it takes up to six seconds

@@ -179,6 +179,11 @@ CONTEXTS: list[tuple[GrantConstraints, dict[str, str] | None, bool]] = [
     (subset(Department="IT"), {}, False),
     (subset(Department="IT"), None, False),
     (subset(Department="IT", Purpose="Test"), {"Department": "IT"}, False),
+    (subset(Department="IT"), {"Department": "HR", "department": "IT"}, False),
+    (subset(Department="IT"), {"Department": "IT", "department": "HR"}, False),
+    (subset(Department="IT"), {"Department": "IT", "department": "IT"}, True),
+    (subset(Department="IT"), {"Department": "IT", "Purpose": "a", "purpose": "b"}, True),
+    (subset(K="1"), {"\u212a": "1"}, False),
     (subset(), {"Department": "IT"}, True),
     (equals(Department="IT"), {"Department": "IT"}, True),
     (equals(Department="IT"), {"DEPARTMENT": "IT"}, True),
@@ -439,3 +444,11 @@ def test_retire_grant_key_policy_can_deny_and_cannot_allow() -> None:
     denies = policy(statement("Deny", Action="kms:RetireGrant"))
     assert retires(user(), RETIRED_BY_ALICE, text=denies).reason is Reason.DENIED_BY_KEY_POLICY
     assert retires(root(), PLAIN, text=denies).reason is Reason.DENIED_BY_KEY_POLICY
+
+
+def test_child_grant_whose_context_has_the_parents_name_twice_is_wider() -> None:
+    """Its user would encrypt under the context of somebody else, with the parent's beside it."""
+    parent = grant_to(ALICE, O.DECRYPT, O.CREATE_GRANT, constraints=subset(tenant="a"))
+    for constraints in (equals(tenant="b", Tenant="a"), subset(Tenant="b", tenant="a")):
+        assert not is_no_wider(GrantTerms(frozenset({O.DECRYPT}), constraints), parent)
+    assert is_no_wider(GrantTerms(frozenset({O.DECRYPT}), equals(Tenant="a", x="1")), parent)

@@ -101,6 +101,22 @@ def test_attestation_roots_are_none_unless_named(tmp_path: Path) -> None:
     assert _load(environment={"STRONGROOM_ATTESTATION_ROOTS": ""}).attestation_roots == ()
 
 
+def test_oidc_issuers_are_none_unless_named(tmp_path: Path) -> None:
+    assert _load().oidc_issuers == ()
+    text = (
+        '[[oidc_issuers]]\nurl = "https://oidc.example.com/id/A"\njwks_file = "/a.json"\n'
+        '[[oidc_issuers]]\nurl = "https://other.example.com/"\njwks_file = "/b.json"\n'
+    )
+    expected = (
+        ("https://oidc.example.com/id/A", Path("/a.json")),
+        ("https://other.example.com/", Path("/b.json")),
+    )
+    assert _load(file=_file(tmp_path, text)).oidc_issuers == expected
+    pairs = "https://oidc.example.com/id/A=/a.json, https://other.example.com/=/b.json"
+    assert _load(environment={"STRONGROOM_OIDC_ISSUERS": pairs}).oidc_issuers == expected
+    assert _load(environment={"STRONGROOM_OIDC_ISSUERS": ""}).oidc_issuers == ()
+
+
 def test_regions_in_the_environment_are_separated_by_commas() -> None:
     settings = _load(environment={"STRONGROOM_REGIONS": "eu-central-1, us-east-1"})
     assert settings.regions == ("eu-central-1", "us-east-1")
@@ -175,6 +191,16 @@ def test_secret_in_place_of_the_access_key_id_refuses_without_repeating_it() -> 
         ("attestation_roots", "TEST=/a,TEST=/b", "must be a table of labels and files"),
         ("attestation_roots", "TEST=/a,", "must have labels"),
         ("attestation_roots", "a b=/a", "must have labels"),
+        ("oidc_issuers", "http://a.example.com=/a", "must have URLs that begin with https://"),
+        ("oidc_issuers", "https://=/a", "must have URLs that begin with https://"),
+        ("oidc_issuers", "https://a.example.com/?b=/a", "must have URLs that begin with https://"),
+        ("oidc_issuers", "https://a.example.com/#b=/a", "must have URLs that begin with https://"),
+        ("oidc_issuers", "https://a.example.com", "must be text"),
+        (
+            "oidc_issuers",
+            "https://a.example.com=/a,https://a.example.com=/b",
+            "names https://a.example.com twice",
+        ),
         ("data_directory", "", "must be text"),
         ("data_directory", "a\0b", "must be text without control characters"),
         ("host", "a\nb", "must be text without control characters"),
@@ -198,6 +224,11 @@ def test_value_out_of_range_refuses_and_says_where_it_came_from(name: str, value
         "host = 1",
         "attestation_roots = 1",
         "attestation_roots = {a = 1}",
+        "oidc_issuers = 1",
+        'oidc_issuers = ["https://a.example.com"]',
+        'oidc_issuers = [{url = "https://a.example.com"}]',
+        'oidc_issuers = [{url = "https://a.example.com", jwks_file = 1}]',
+        'oidc_issuers = [{url = "https://a.example.com", jwks_file = "/a", ca = "/b"}]',
     ],
 )
 def test_value_of_another_type_in_a_file_refuses(tmp_path: Path, text: str) -> None:

@@ -22,7 +22,7 @@ from strongroom.identity import sigv4
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedRequest
-from strongroom.resources.iam import EntityKind, Identity
+from strongroom.resources.iam import EntityKind, Identity, IntegratedService
 from strongroom.resources.identifiers import AccessKeyId, AccountId
 from strongroom.store.iam_interface import AccessKey, Account
 
@@ -91,6 +91,11 @@ class AccessKeysInMemory:
     async def find_account(self, account_id: AccountId) -> Account | None:
         known = account_id in self.accounts
         return Account(account_id, None, KEY.created_at) if known else None
+
+    async def find_entity(
+        self, kind: type[IntegratedService], account_id: AccountId, name: str
+    ) -> IntegratedService | None:
+        return None
 
     def put(self, one: Identity) -> None:
         self.identities[one.account_id, one.unique_id] = one

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from strongroom.aws import iam_refusals
+from strongroom.aws import iam_entity_refusals, iam_refusals
 from strongroom.aws.generated import iam_shapes as shapes
 from strongroom.aws.generated.iam_enums import statusType as Status
 from strongroom.identity.principal import PrincipalType
@@ -46,7 +46,7 @@ async def create_access_key(
     try:
         await call.rooms.store.insert_access_key(access_key, of_principal_max=ACCESS_KEYS_PER_USER)
     except LimitReached:
-        raise iam_refusals.limit_exceeded("AccessKeysPerUser", ACCESS_KEYS_PER_USER) from None
+        raise iam_entity_refusals.quota_exceeded("AccessKeysPerUser", ACCESS_KEYS_PER_USER) from None
     return shapes.CreateAccessKeyResponse(
         access_key=shapes.AccessKey(
             user_name=_ABSENT if user is None else user.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from strongroom.operations.context import Call
 from strongroom.operations.entities import require_entity
 from strongroom.operations.entity_pages import numbered_page
 from strongroom.operations.iam_operation import iam_operation
+from strongroom.operations.iam_quotas import ATTACHED_POLICIES_PER_ENTITY
 from strongroom.operations.managed_policy_lookup import (
     kept_arn,
     name_in,
@@ -25,9 +26,6 @@ from strongroom.operations.managed_policy_lookup import (
 )
 from strongroom.operations.operation import Access, EntityTarget, Operation, records
 from strongroom.resources.iam import EntityKind, Group, Role, User
-
-ATTACHED_MAX: Final = 10
-"""Managed policies of one entity. IAM User Guide, "IAM and AWS STS quotas"."""
 
 Holder: TypeAlias = User | Group | Role
 Bounded: TypeAlias = User | Role
@@ -62,8 +60,8 @@ def _attachment_operations(of: _HolderKind) -> tuple[Operation, ...]:
         kept = await require_attachable(call, request.policy_arn)
         if kept in holder.attached_policies:
             return
-        if len(holder.attached_policies) >= ATTACHED_MAX:
-            raise iam_entity_refusals.quota_exceeded(f"PoliciesPer{of.noun}", ATTACHED_MAX)
+        if len(holder.attached_policies) >= ATTACHED_POLICIES_PER_ENTITY:
+            raise iam_entity_refusals.quota_exceeded(f"PoliciesPer{of.noun}", ATTACHED_POLICIES_PER_ENTITY)
         attached = (*holder.attached_policies, kept)
         await call.rooms.store.update_entity(replace(holder, attached_policies=attached))
 

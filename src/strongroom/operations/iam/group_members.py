@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from strongroom.aws import iam_refusals
+from strongroom.aws import iam_entity_refusals
 from strongroom.aws.generated import iam_shapes as shapes
 from strongroom.operations.context import Call
 from strongroom.operations.entities import render_group, render_user, require_entity
@@ -25,7 +25,7 @@ async def add_user_to_group(call: Call, request: shapes.AddUserToGroupRequest) -
     if group.unique_id in user.groups:
         return
     if len(user.groups) >= GROUPS_PER_USER:
-        raise iam_refusals.limit_exceeded("GroupsPerUser", GROUPS_PER_USER)
+        raise iam_entity_refusals.quota_exceeded("GroupsPerUser", GROUPS_PER_USER)
     groups = (*user.groups, group.unique_id)
     await call.rooms.store.update_entity(msgspec.structs.replace(user, groups=groups))
 

@@ -34,7 +34,7 @@ async def create_group(call: Call, request: shapes.CreateGroupRequest) -> shapes
     except AlreadyExists:
         raise iam_refusals.already_exists("Group", request.group_name) from None
     except LimitReached:
-        raise iam_refusals.limit_exceeded("GroupsPerAccount", GROUPS_PER_ACCOUNT) from None
+        raise iam_entity_refusals.quota_exceeded("GroupsPerAccount", GROUPS_PER_ACCOUNT) from None
     return shapes.CreateGroupResponse(group=render_group(call, group))
 
 

@@ -37,18 +37,11 @@ class _HolderKind:
         return cast(Holder, await require_entity(call, self.type, getattr(request, self.member)))
 
 
-def _known_name(holder: Holder, name: str) -> str:
-    """The name as it is kept: names are the same whatever their case. A new one as it is."""
-    lower = name.lower()
-    return next((known for known in holder.inline_policies if known.lower() == lower), name)
-
-
-def _require_policy(of: _HolderKind, holder: Holder, name: str) -> str:
-    """The name of an inline policy that is there. Raises ApiError NoSuchEntity."""
-    known = _known_name(holder, name)
-    if known not in holder.inline_policies:
+def _text_of(of: _HolderKind, holder: Holder, name: str) -> str:
+    """An inline policy that is there. Raises ApiError NoSuchEntity."""
+    if name not in holder.inline_policies:
         raise iam_entity_refusals.no_such_inline_policy(of.kind.value, name)
-    return known
+    return holder.inline_policies[name]
 
 
 def _answer(name: str, **members: Any) -> msgspec.Struct:
@@ -64,21 +57,20 @@ def _operations(of: _HolderKind) -> tuple[Operation, ...]:
     async def put(call: Call, request: Any) -> None:
         holder = await of.find(call, request)
         parse_identity_policy(request.policy_document)
-        name = _known_name(holder, request.policy_name)
-        policies = {**holder.inline_policies, name: request.policy_document}
+        policies = {**holder.inline_policies, request.policy_name: request.policy_document}
         require_inline_policy_sizes(of.kind, holder.name, policies.values())
         await call.rooms.store.update_entity(replace(holder, inline_policies=policies))
 
     async def get(call: Call, request: Any) -> msgspec.Struct:
         holder = await of.find(call, request)
-        name = _require_policy(of, holder, request.policy_name)
+        text = _text_of(of, holder, request.policy_name)
         named = {of.member: holder.name}
-        return _answer(get_name, policy_name=name, policy_document=holder.inline_policies[name], **named)
+        return _answer(get_name, policy_name=request.policy_name, policy_document=text, **named)
 
     async def delete(call: Call, request: Any) -> None:
         holder = await of.find(call, request)
-        name = _require_policy(of, holder, request.policy_name)
-        left = {known: text for known, text in holder.inline_policies.items() if known != name}
+        _text_of(of, holder, request.policy_name)
+        left = {name: text for name, text in holder.inline_policies.items() if name != request.policy_name}
         await call.rooms.store.update_entity(replace(holder, inline_policies=left))
 
     async def list_policies(call: Call, request: Any) -> msgspec.Struct:

@@ -15,6 +15,7 @@ from strongroom.operations.entities import render_tags
 from strongroom.operations.entity_pages import limit_of, make_page, read_marker
 from strongroom.operations.entity_tags import merge_tags
 from strongroom.operations.iam_operation import iam_operation
+from strongroom.operations.iam_quotas import POLICIES_PER_ACCOUNT
 from strongroom.operations.managed_policy_lookup import (
     aws_managed_policy,
     kept_arn_of,
@@ -35,8 +36,6 @@ from strongroom.resources.iam import (
 )
 from strongroom.store.interface import AlreadyExists, LimitReached, StillInUse
 
-POLICIES_MAX: Final = 1_500
-"""Customer managed policies of an account. IAM User Guide, "IAM and AWS STS quotas"."""
 FIRST_VERSION: Final = "v1"
 
 _LOCAL: Final = "local/"
@@ -95,11 +94,11 @@ async def create_policy(
         updated_at=now,
     )
     try:
-        await call.rooms.store.insert_entity(policy, of_account_max=POLICIES_MAX)
+        await call.rooms.store.insert_entity(policy, of_account_max=POLICIES_PER_ACCOUNT)
     except AlreadyExists:
         raise iam_entity_refusals.policy_already_exists(request.policy_name) from None
     except LimitReached:
-        raise iam_entity_refusals.quota_exceeded("PoliciesPerAccount", POLICIES_MAX) from None
+        raise iam_entity_refusals.quota_exceeded("PoliciesPerAccount", POLICIES_PER_ACCOUNT) from None
     shown = _render(call, policy, _Counts(0, 0))
     shown.tags = render_tags(policy.tags)
     return iam_shapes.CreatePolicyResponse(policy=shown)

@@ -5,8 +5,6 @@ Only what the provider is is kept here: no connection is made to it, so an absen
 
 from __future__ import annotations
 
-from typing import Final
-
 from msgspec.structs import replace
 
 from strongroom.aws import iam_entity_refusals
@@ -15,15 +13,15 @@ from strongroom.operations.context import Call
 from strongroom.operations.entities import arn_of, render_tags
 from strongroom.operations.entity_tags import merge_tags
 from strongroom.operations.iam_operation import iam_operation
+from strongroom.operations.iam_quotas import (
+    CLIENT_IDS_PER_PROVIDER,
+    PROVIDERS_PER_ACCOUNT,
+    THUMBPRINTS_PER_PROVIDER,
+)
 from strongroom.operations.oidc_provider_lookup import find_provider, name_of_url, require_provider
 from strongroom.operations.operation import Access, EntityTarget, on_account, records
 from strongroom.resources.iam import EntityKind, IdPrefix, OidcProvider, new_unique_id
 from strongroom.store.interface import AlreadyExists, LimitReached
-
-PROVIDERS_MAX: Final = 100
-"""Of an account. IAM User Guide, "IAM and AWS STS quotas"."""
-CLIENT_IDS_MAX: Final = 100
-THUMBPRINTS_MAX: Final = 5
 
 
 async def create_provider(
@@ -44,11 +42,13 @@ async def create_provider(
         thumbprints=thumbprints,
     )
     try:
-        await call.rooms.store.insert_entity(provider, of_account_max=PROVIDERS_MAX)
+        await call.rooms.store.insert_entity(provider, of_account_max=PROVIDERS_PER_ACCOUNT)
     except AlreadyExists:
         raise iam_entity_refusals.provider_already_exists(request.url) from None
     except LimitReached:
-        raise iam_entity_refusals.quota_exceeded("OpenIdConnectProvidersPerAccount", PROVIDERS_MAX) from None
+        raise iam_entity_refusals.quota_exceeded(
+            "OpenIdConnectProvidersPerAccount", PROVIDERS_PER_ACCOUNT
+        ) from None
     return iam_shapes.CreateOpenIDConnectProviderResponse(
         open_id_connect_provider_arn=arn_of(call, provider), tags=render_tags(provider.tags)
     )
@@ -78,7 +78,9 @@ async def delete_provider(call: Call, request: iam_shapes.DeleteOpenIDConnectPro
 async def list_providers(
     call: Call, request: iam_shapes.ListOpenIDConnectProvidersRequest
 ) -> iam_shapes.ListOpenIDConnectProvidersResponse:
-    found = await call.rooms.store.list_entities(OidcProvider, call.account_id, "/", None, PROVIDERS_MAX)
+    found = await call.rooms.store.list_entities(
+        OidcProvider, call.account_id, "/", None, PROVIDERS_PER_ACCOUNT
+    )
     return iam_shapes.ListOpenIDConnectProvidersResponse(
         open_id_connect_provider_list=[
             iam_shapes.OpenIDConnectProviderListEntry(arn=arn_of(call, provider)) for provider in found
@@ -113,13 +115,13 @@ async def update_thumbprint(
 
 
 def _require_thumbprint_count(thumbprints: tuple[str, ...]) -> None:
-    if len(thumbprints) > THUMBPRINTS_MAX:
+    if len(thumbprints) > THUMBPRINTS_PER_PROVIDER:
         raise iam_entity_refusals.too_many_thumbprints()
 
 
 def _require_client_id_count(client_ids: tuple[str, ...]) -> None:
-    if len(client_ids) > CLIENT_IDS_MAX:
-        raise iam_entity_refusals.quota_exceeded("ClientIdsPerOpenIdConnectProvider", CLIENT_IDS_MAX)
+    if len(client_ids) > CLIENT_IDS_PER_PROVIDER:
+        raise iam_entity_refusals.quota_exceeded("ClientIdsPerOpenIdConnectProvider", CLIENT_IDS_PER_PROVIDER)
 
 
 def _on_provider(action: str) -> Access:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from msgspec.structs import replace
 
 from strongroom.authorization.iam_policy import parse_managed_policy
@@ -12,6 +10,7 @@ from strongroom.aws.generated import iam_shapes
 from strongroom.operations.context import Call
 from strongroom.operations.entity_pages import page_of
 from strongroom.operations.iam_operation import iam_operation
+from strongroom.operations.iam_quotas import VERSIONS_PER_POLICY
 from strongroom.operations.managed_policy_lookup import (
     find_policy,
     kept_arn,
@@ -23,8 +22,6 @@ from strongroom.operations.managed_policy_lookup import (
 from strongroom.operations.operation import Access, EntityTarget, records
 from strongroom.operations.policy_sizes import require_managed_policy_size
 from strongroom.resources.iam import EntityKind, ManagedPolicy, PolicyVersion
-
-VERSIONS_MAX: Final = 5
 
 
 def _render(policy: ManagedPolicy, version: PolicyVersion, *, document: bool) -> iam_shapes.PolicyVersion:
@@ -51,7 +48,7 @@ async def create_policy_version(
     policy = await require_own_policy(call, request.policy_arn, "iam:CreatePolicyVersion")
     parse_managed_policy(request.policy_document)
     require_managed_policy_size(request.policy_document)
-    if len(policy.versions) >= VERSIONS_MAX:
+    if len(policy.versions) >= VERSIONS_PER_POLICY:
         raise iam_entity_refusals.too_many_versions()
     number = policy.last_version_number + 1
     now = call.rooms.clock.now().replace(microsecond=0)

@@ -7,30 +7,25 @@ last use, ListRoles neither tags nor boundary.
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final
 
 from msgspec.structs import replace
 
 from strongroom.aws import iam_entity_refusals, iam_refusals
 from strongroom.aws.generated import iam_shapes
-from strongroom.aws.generated.iam_enums import PermissionsBoundaryAttachmentType
 from strongroom.operations.context import Call
-from strongroom.operations.entities import arn_of, render_tags, require_entity
+from strongroom.operations.entities import arn_of, render_boundary, render_tags, require_entity
 from strongroom.operations.entity_pages import limit_of, make_page, page_of, read_marker
 from strongroom.operations.entity_tags import merge_tags
 from strongroom.operations.iam_operation import iam_operation
-from strongroom.operations.managed_policy_lookup import require_attachable_boundary, shown_arn
+from strongroom.operations.iam_quotas import ROLES_PER_ACCOUNT
+from strongroom.operations.managed_policy_lookup import require_attachable_boundary
 from strongroom.operations.operation import EntityTarget, on_account, records
 from strongroom.operations.trust_policies import judge_trust_policy, render_trust_policy
 from strongroom.resources.iam import EntityKind, IdPrefix, Role, new_unique_id
 from strongroom.store.interface import AlreadyExists, LimitReached
 
-ROLES_MAX: Final = 1_000
-"""Of an account. IAM User Guide, "IAM and AWS STS quotas"."""
 SESSION_SECONDS_DEFAULT: Final = 3_600
-
-_BOUNDARY_TYPE: Final = cast(PermissionsBoundaryAttachmentType, "Policy")
-"""What AWS answers; its model says PermissionsBoundaryPolicy. awsdocs/iam-user-guide#82."""
 
 
 async def _render(call: Call, role: Role) -> iam_shapes.Role:
@@ -42,15 +37,6 @@ async def _render(call: Call, role: Role) -> iam_shapes.Role:
         arn=arn_of(call, role),
         create_date=role.created_at.timestamp(),
         assume_role_policy_document=await render_trust_policy(call, role),
-    )
-
-
-def _render_boundary(call: Call, role: Role) -> iam_shapes.AttachedPermissionsBoundary | None:
-    if role.permissions_boundary is None:
-        return None
-    return iam_shapes.AttachedPermissionsBoundary(
-        permissions_boundary_type=_BOUNDARY_TYPE,
-        permissions_boundary_arn=shown_arn(call, role.permissions_boundary),
     )
 
 
@@ -74,13 +60,13 @@ async def create_role(call: Call, request: iam_shapes.CreateRoleRequest) -> iam_
         permissions_boundary=boundary,
     )
     try:
-        await call.rooms.store.insert_entity(role, of_account_max=ROLES_MAX)
+        await call.rooms.store.insert_entity(role, of_account_max=ROLES_PER_ACCOUNT)
     except AlreadyExists:
         raise iam_refusals.already_exists("Role", request.role_name) from None
     except LimitReached:
-        raise iam_entity_refusals.quota_exceeded("RolesPerAccount", ROLES_MAX) from None
+        raise iam_entity_refusals.quota_exceeded("RolesPerAccount", ROLES_PER_ACCOUNT) from None
     shown = await _render(call, role)
-    shown.permissions_boundary = _render_boundary(call, role)
+    shown.permissions_boundary = render_boundary(call, role.permissions_boundary)
     shown.tags = render_tags(role.tags)
     return iam_shapes.CreateRoleResponse(role=shown)
 
@@ -90,7 +76,7 @@ async def get_role(call: Call, request: iam_shapes.GetRoleRequest) -> iam_shapes
     shown = await _render(call, role)
     shown.description = role.description
     shown.max_session_duration = role.max_session_seconds
-    shown.permissions_boundary = _render_boundary(call, role)
+    shown.permissions_boundary = render_boundary(call, role.permissions_boundary)
     shown.tags = render_tags(role.tags)
     shown.role_last_used = iam_shapes.RoleLastUsed()
     return iam_shapes.GetRoleResponse(role=shown)

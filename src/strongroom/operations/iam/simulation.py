@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -297,23 +297,16 @@ def _render_statement(matched: MatchedStatement) -> iam_shapes.Statement:
     )
 
 
-_MEMBERS: Final = (
-    "policy_input_list",
-    "permissions_boundary_policy_input_list",
+_RECORDED: Final = (
     "action_names",
     "resource_arns",
-    "resource_policy",
     "resource_owner",
     "caller_arn",
-    "context_entries",
     "resource_handling_option",
     "max_items",
     "marker",
 )
-
-
-def _recorded(*more: str) -> Any:
-    return records(*more, *_MEMBERS)
+"""Not the policies that are tried, nor their context: nothing comes of them, and they can fill a record."""
 
 
 OPERATIONS = (
@@ -321,7 +314,7 @@ OPERATIONS = (
         "SimulatePrincipalPolicy",
         access=(EntityTarget("iam:SimulatePrincipalPolicy", EntityKind.USER, "policy_source_arn"),),
         read_only=True,
-        records=_recorded("policy_source_arn", "policy_exclusion_list"),
+        records=records("policy_source_arn", "policy_exclusion_list", *_RECORDED),
         response_records=(),
         run=simulate_principal_policy,
     ),
@@ -329,7 +322,7 @@ OPERATIONS = (
         "SimulateCustomPolicy",
         access=on_account("iam:SimulateCustomPolicy"),
         read_only=True,
-        records=_recorded("ordered_organization_policy_input_list"),
+        records=records(*_RECORDED),
         response_records=(),
         run=simulate_custom_policy,
     ),

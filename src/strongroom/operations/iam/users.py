@@ -56,7 +56,7 @@ async def create_user(call: Call, request: shapes.CreateUserRequest) -> shapes.C
     except AlreadyExists:
         raise iam_refusals.already_exists("User", request.user_name) from None
     except LimitReached:
-        raise iam_refusals.limit_exceeded("UsersPerAccount", USERS_PER_ACCOUNT) from None
+        raise iam_entity_refusals.quota_exceeded("UsersPerAccount", USERS_PER_ACCOUNT) from None
     return shapes.CreateUserResponse(user=render_user(call, user, is_whole=True))
 
 

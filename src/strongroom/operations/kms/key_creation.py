@@ -8,6 +8,7 @@ from strongroom.aws import refusals
 from strongroom.aws.generated.enums import KeyManagerType, KeySpec, KeyState, KeyUsageType, OriginType
 from strongroom.aws.generated.shapes import CreateKeyRequest, CreateKeyResponse
 from strongroom.boundary.interface import BoundaryRefused, KeyBinding
+from strongroom.identity.principal import PrincipalType
 from strongroom.operations.context import Call
 from strongroom.operations.key_placement import check_place, create_in_store, find_place
 from strongroom.operations.metadata import render_key_metadata
@@ -50,6 +51,17 @@ def check_create_key(request: CreateKeyRequest) -> None:
     check_place(request, spec)
 
 
+def _require_fit_for_owned_key(request: CreateKeyRequest) -> None:
+    """AWS owned keys are made and used where the service runs, and their policy names the service alone."""
+    if (
+        request.policy is not None
+        or request.multi_region
+        or request.custom_key_store_id is not None
+        or request.origin not in (None, OriginType.AWS_KMS)
+    ):
+        raise refusals.unsupported_operation("An AWS owned key has one Region, AWS_KMS origin and no Policy.")
+
+
 async def _require_spec(call: Call, spec: KeySpec) -> None:
     """Of a key whose material comes later: so that nobody finds out then that there is no use for it."""
     try:
@@ -70,6 +82,9 @@ async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyReques
 
 
 async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse:
+    is_owned = call.principal.type is PrincipalType.AWS_SERVICE
+    if is_owned:
+        _require_fit_for_owned_key(request)
     key_id = new_multi_region_key_id() if request.multi_region else new_key_id()
     arn = key_arn(call.region, call.account_id, key_id)
     policy, policy_principals = await policy_of_new_key(
@@ -86,7 +101,7 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
         await _require_spec(call, spec)
     now = call.rooms.clock.now()
     rotates = (
-        call.rooms.rules.rotate_new_keys
+        (call.rooms.rules.rotate_new_keys or is_owned)
         and spec is KeySpec.SYMMETRIC_DEFAULT
         and origin is OriginType.AWS_KMS
     )
@@ -99,7 +114,7 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
         key_spec=spec,
         key_usage=requested_usage(request),
         key_state=KeyState.PENDING_IMPORT if origin is OriginType.EXTERNAL else KeyState.ENABLED,
-        key_manager=KeyManagerType.CUSTOMER,
+        key_manager=KeyManagerType.AWS if is_owned else KeyManagerType.CUSTOMER,
         origin=origin,
         multi_region=bool(request.multi_region),
         policy=policy,

@@ -12,7 +12,6 @@ from strongroom.aws import refusals, rotation_refusals
 from strongroom.aws.generated.enums import (
     ImportState,
     IncludeKeyMaterial,
-    KeyManagerType,
     KeyState,
     OriginType,
 )
@@ -52,11 +51,9 @@ LIST_KEY_ROTATIONS_LIMIT_DEFAULT = 100
 _PENDING_DELETION = (KeyState.PENDING_DELETION, KeyState.PENDING_REPLICA_DELETION)
 
 
-def _require_customers_own(key: Key) -> None:
-    """Source: API references, "You cannot enable or disable automatic rotation of AWS managed KMS keys";
-    "set the property on the primary key", "invoke the on-demand rotation on the primary key"."""
-    if key.key_manager is KeyManagerType.AWS:
-        raise rotation_refusals.rotation_not_supported()
+def _require_no_replica(key: Key) -> None:
+    """Source: API references, "set the property on the primary key", "invoke the on-demand rotation on the
+    primary key"."""
     if key.is_replica:
         raise rotation_refusals.not_a_primary_key(key.arn)
 
@@ -67,7 +64,7 @@ def _require_automatic_rotation(key: Key) -> None:
         raise refusals.origin_not_valid(key.arn, key.origin)
     if not has_automatic_rotation(key):
         raise rotation_refusals.rotation_not_supported()
-    _require_customers_own(key)
+    _require_no_replica(key)
 
 
 async def enable_key_rotation(call: Call, request: EnableKeyRotationRequest) -> None:
@@ -119,9 +116,8 @@ async def get_key_rotation_status(
     started_at = rotating.rotation_started_at
     if key.key_state in _PENDING_DELETION:  # "its key rotation status is false"; it comes back when cancelled
         schedule = None
-    is_always_on = key.key_manager is KeyManagerType.AWS  # "for AWS managed KMS keys is always true"
     return GetKeyRotationStatusResponse(
-        key_rotation_enabled=schedule is not None or is_always_on,
+        key_rotation_enabled=schedule is not None,  # of AWS managed keys always
         key_id=key.arn,
         rotation_period_in_days=None if schedule is None else schedule.period_days,
         next_rotation_date=None if schedule is None else schedule.next_at.timestamp(),
@@ -186,7 +182,7 @@ async def rotate_key_on_demand(call: Call, request: RotateKeyOnDemandRequest) ->
         raise refusals.origin_not_valid(key.arn, key.origin)
     if not has_rotation(key):
         raise rotation_refusals.rotation_not_supported()
-    _require_customers_own(key)
+    _require_no_replica(key)
     if count_on_demand_rotations(key) >= ON_DEMAND_ROTATIONS_MAX:
         raise rotation_refusals.on_demand_rotations_used_up(key.arn)
     if key.rotation_started_at is not None:
