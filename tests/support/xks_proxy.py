@@ -336,6 +336,7 @@ _WHOLE_ANSWERS = {
         b'"authenticationTag": "AAAA", "ciphertextDataIntegrityValue": "AAAA"}',
     ),
     "not http": b"SSH-2.0-OpenSSH_9.9\r\n" * 10,
+    "two answers": _whole(_JSON, b"{}") + _whole(_JSON, b"{}"),
     "continue": b"HTTP/1.1 100 Continue\r\n\r\n",
 }
 

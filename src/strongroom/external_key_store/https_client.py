@@ -57,8 +57,12 @@ class _Answer:
         self.body = bytearray()
         self.is_json = False
         self.is_complete = False
+        self.messages = 0
         self.stays_open = False
         self.parser = httptools.HttpResponseParser(self)
+
+    def on_message_begin(self) -> None:
+        self.messages += 1
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"content-type":
@@ -131,13 +135,14 @@ class HttpsClient:
             connection.writer.write(request)
             answer = await _read(connection.reader)
             status = answer.parser.get_status_code()
-            is_reusable = answer.stays_open and answer.is_json
+            # More than one answer to one request: the next request would be given the rest.
+            is_reusable = answer.stays_open and answer.is_json and answer.messages == 1
         finally:
             if is_reusable:
                 self._keep(endpoint, connection)
             else:
                 connection.writer.transport.abort()
-        if not answer.is_json:
+        if not answer.is_json or answer.messages != 1:
             raise ProxyFailed(ProxyFailure.INVALID_RESPONSE)
         return status, bytes(answer.body)
 
