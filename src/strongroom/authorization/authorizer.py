@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 from strongroom.authorization.ask import AmbiguousCondition, Ask, PolicyFacts
 from strongroom.authorization.decision import A_GRANT_MAY_STILL_ALLOW, Decision, PolicyType, Reason
+from strongroom.authorization.denial_record import Considered
 from strongroom.authorization.evaluation import (
     PolicyInForce,
     Question,
@@ -24,6 +26,7 @@ from strongroom.authorization.standings import (
     SessionSources,
     Standing,
     StandingMemory,
+    boundary_label,
     compile_own_side,
 )
 from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
@@ -113,6 +116,26 @@ class Authorizer:
         """The same of `authorize_resource`."""
         standing = await self._stand(ask.principal, _NO_POLICY)
         return await self._explain(ask, await self.authorize_resource(ask), standing, ())
+
+    async def list_considered(self, ask: Ask, resource: ResourcePolicy | None = None) -> Considered:
+        """What a decision was made from, for the record of a denial; `resource` only where it is not a key."""
+        if resource is None:
+            resource = _NO_POLICY if ask.key is None else _policy_of(ask.key)
+        principal, policy_type = ask.principal, resource[0]
+        standing = await self._stand(principal, resource)
+        sources = [] if policy_type is None else [(str(policy_type), resource[2])]
+        if (identity := standing.identity) is not None:
+            sources += [(one.label, one.text) for one in identity.policies]
+            if identity.boundary is not None:
+                sources.append((boundary_label(identity.boundary), identity.boundary.text))
+        if principal.session is not None and _has_identity(principal):
+            sources += await self._session_sources(principal)
+        values: dict[str, tuple[str, ...] | None] = {}
+        with suppress(AmbiguousCondition):
+            await ask.values.prepare(standing.condition_keys)
+            for key in standing.key_order:
+                values[key] = ask.values.values_of(key)
+        return Considered(tuple(sources), values)
 
     async def _explain(
         self, ask: Ask, decision: Decision, standing: Standing, grants: tuple[Grant, ...]

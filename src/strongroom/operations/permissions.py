@@ -8,7 +8,8 @@ from typing import Any
 
 from strongroom.attestation.verification import Recipient
 from strongroom.authorization.ask import NO_VALUES, Ask, ConditionValues
-from strongroom.authorization.decision import denial, require_allowed
+from strongroom.authorization.decision import Decision, denial, require_allowed
+from strongroom.authorization.denial_record import Denied
 from strongroom.aws import refusals
 from strongroom.aws.generated.enums import GrantOperation
 from strongroom.identity.http_request import HttpRequest
@@ -31,7 +32,7 @@ class Permissions:
     Every method raises ApiError AccessDeniedException unless the action is allowed.
     """
 
-    __slots__ = ("_authenticated", "_http", "_recipient", "_request", "_rooms", "values")
+    __slots__ = ("_authenticated", "_http", "_recipient", "_request", "_rooms", "denied", "values")
 
     def __init__(
         self,
@@ -48,6 +49,8 @@ class Permissions:
         self._recipient = recipient
         self.values: ConditionValues = NO_VALUES
         """The condition keys of the last permission that was asked for."""
+        self.denied: Denied | None = None
+        """What the record of a denial says of it. The caller hears nothing of this."""
 
     def _find_values(
         self, action: str, keys: Sequence[Key], key: Key | None, grant: Grant | None = None
@@ -66,6 +69,9 @@ class Permissions:
         )
         return self.values
 
+    async def _note_denial(self, asked: Ask, decision: Decision) -> None:
+        self.denied = Denied(asked, decision, await self._rooms.authorizer.list_considered(asked))
+
     async def require_key(self, target: KeyTarget, key: Key, keys: Sequence[Key]) -> None:
         """The key that the request names by a member or by its ciphertext."""
         principal, request = self._authenticated.principal, self._request
@@ -73,22 +79,22 @@ class Permissions:
         context = None
         if target.encryption_context is not None and key.key_spec is SYMMETRIC_KEY:
             context = getattr(request, target.encryption_context) or _NO_ENCRYPTION_CONTEXT
-        decision = await self._rooms.authorizer.authorize_key(
-            Ask(
-                principal,
-                target.action,
-                key.arn,
-                key.account_id,
-                self._find_values(target.action, keys, key),
-                key,
-                target.cross_account,
-                operation,
-                context,
-                terms_of(request) if operation is _CREATE_GRANT else None,
-            )
+        asked = Ask(
+            principal,
+            target.action,
+            key.arn,
+            key.account_id,
+            self._find_values(target.action, keys, key),
+            key,
+            target.cross_account,
+            operation,
+            context,
+            terms_of(request) if operation is _CREATE_GRANT else None,
         )
+        decision = await self._rooms.authorizer.authorize_key(asked)
         if decision.allowed:
             return
+        await self._note_denial(asked, decision)
         named: str | None = getattr(request, target.member)
         if named is None:
             raise refusals.ciphertext_key_inaccessible()
@@ -104,7 +110,10 @@ class Permissions:
         principal, action = self._authenticated.principal, target.action
         values = self._find_values(action, keys, key)
         asked = Ask(principal, action, key.arn, key.account_id, values, key)
-        require_allowed(await self._rooms.authorizer.authorize_key(asked), principal, action, key.arn)
+        decision = await self._rooms.authorizer.authorize_key(asked)
+        if not decision.allowed:
+            await self._note_denial(asked, decision)
+        require_allowed(decision, principal, action, key.arn)
 
     async def require_retirement(
         self, target: GrantTarget, key: Key, grant: Grant, keys: Sequence[Key]
@@ -114,6 +123,8 @@ class Permissions:
         values = self._find_values(action, keys, key, grant)
         asked = Ask(principal, action, key.arn, key.account_id, values, key, cross_account=True)
         decision = await self._rooms.authorizer.authorize_retirement(asked, grant)
+        if not decision.allowed:
+            await self._note_denial(asked, decision)
         if not decision.allowed and key.account_id != principal.account_id:
             # As for a grant that does not exist (grant_lookup.py).
             raise refusals.access_denied_by_resource(principal.arn, action, key.arn)
@@ -125,4 +136,6 @@ class Permissions:
         values = self._find_values(action, keys, None)
         asked = Ask(principal, action, resource_arn, principal.account_id, values)
         decision = await self._rooms.authorizer.authorize_resource(asked)
+        if not decision.allowed:
+            await self._note_denial(asked, decision)
         require_allowed(decision, principal, action, resource_arn)
