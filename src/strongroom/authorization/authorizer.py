@@ -118,7 +118,7 @@ class Authorizer:
         return await self._explain(ask, await self.authorize_resource(ask), standing, ())
 
     async def list_considered(self, ask: Ask, resource: ResourcePolicy | None = None) -> Considered:
-        """What a decision was made from, for the record of a denial; `resource` only where it is not a key."""
+        """What a decision was made from, for the record of a denial. `resource`: where it is no key."""
         if resource is None:
             resource = _NO_POLICY if ask.key is None else _policy_of(ask.key)
         principal, policy_type = ask.principal, resource[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from strongroom import __version__
-from strongroom.cli import commands, key_commands, operator
+from strongroom.cli import commands, inquiries, key_commands, operator
 
 DATA_DIRECTORY = "/var/lib/strongroom"
 """Where `serve` keeps its data unless told otherwise."""
@@ -50,6 +50,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_account(commands_of)
     _add_service(commands_of)
     _add_key(commands_of)
+    _add_explain(commands_of)
     return parser
 
 
@@ -180,6 +181,24 @@ def _add_key(commands_of: argparse._SubParsersAction[_Parser]) -> None:
     deletion.add_argument("--yes", dest="is_confirmed", action="store_true", help="do not ask")
     _add_data_directory(deletion)
     deletion.set_defaults(command=key_commands.schedule_key_deletion)
+
+
+def _add_explain(commands_of: argparse._SubParsersAction[_Parser]) -> None:
+    explain = commands_of.add_parser(
+        "explain",
+        help="why a request was allowed or denied",
+        description="Why a request was allowed or denied: every policy and grant that had a say, what of "
+        "each statement fitted, and what would have allowed it. From the audit trail and the policies of now.",
+        allow_abbrev=False,
+    )
+    explain.add_argument("request_id", metavar="REQUEST_ID", help="as the answer's x-amzn-RequestId has it")
+    _add_json(explain)
+    _add_data_directory(explain)
+    explain.set_defaults(command=inquiries.explain)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
 
 
 def _whole_number(text: str) -> int:
