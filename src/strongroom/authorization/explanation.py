@@ -223,6 +223,7 @@ def _what_would_allow(
         return tuple(found)
     allowing = [one for policy in policies for one in policy.statements if not one.denies]
     nearest = sorted((one for one in allowing if one.distance is not None), key=lambda one: one.distance or 0)
+    nearest = nearest or [one for one in allowing if len(one.misses) == 1]
     found += [f"{_place(one.reference)}, but {' and '.join(one.misses)}" for one in nearest]
     found += [f"grant {one.grant_id}, but {one.misses[0]}" for one in grants if len(one.misses) == 1]
     missing = _MISSING.get(decision.reason)

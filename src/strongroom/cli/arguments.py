@@ -188,7 +188,7 @@ def _add_explain(commands_of: argparse._SubParsersAction[_Parser]) -> None:
         "explain",
         help="why a request was allowed or denied",
         description="Why a request was allowed or denied: every policy and grant that had a say, what of "
-        "each statement fitted, and what would have allowed it. From the audit trail and the policies of now.",
+        "each statement fitted, and what would have allowed it. From the audit trail and today's policies.",
         allow_abbrev=False,
     )
     explain.add_argument("request_id", metavar="REQUEST_ID", help="as the answer's x-amzn-RequestId has it")
