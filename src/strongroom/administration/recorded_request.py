@@ -84,14 +84,16 @@ def rebuild_request(record: Mapping[str, Any], issuing: Mapping[str, Any] | None
     )
 
 
+def issued_access_key_id(record: Mapping[str, Any]) -> str | None:
+    """Of the record of an STS request that gave out temporary credentials, whose they are."""
+    answer = record.get("responseElements") or {}
+    credentials = answer.get("credentials")
+    return credentials.get("accessKeyId") if isinstance(credentials, dict) else None
+
+
 def find_issuing_record(records: Iterable[dict[str, Any]], access_key_id: str) -> dict[str, Any] | None:
     """The record of the STS request that gave out these temporary credentials."""
-    for record in records:
-        answer = record.get("responseElements") or {}
-        credentials = answer.get("credentials") if isinstance(answer, dict) else None
-        if isinstance(credentials, dict) and credentials.get("accessKeyId") == access_key_id:
-            return record
-    return None
+    return next((one for one in records if issued_access_key_id(one) == access_key_id), None)
 
 
 def has_session(record: Mapping[str, Any]) -> bool:

@@ -74,12 +74,18 @@ class Replayed:
         return self.stopped_by is None and all(one.explanation.decision.allowed for one in self.permissions)
 
 
-async def replay(store: Store, request: RecordedRequest, keys: Mapping[str, Key] | None = None) -> Replayed:
-    """Ask for everything that the request needed. `keys` by ARN stand in the place of the stored ones.
+async def replay(
+    store: Store,
+    request: RecordedRequest,
+    keys: Mapping[str, Key] | None = None,
+    authorizer: Authorizer | None = None,
+) -> Replayed:
+    """Ask for everything that the request needed. `keys` by ARN stand in the place of the stored ones;
+    an `authorizer` that is given again has read the policies already.
 
     Raises NotRebuildable, StoreUnavailable.
     """
-    explaining = _Explaining(Authorizer(store))
+    explaining = _Explaining(authorizer or Authorizer(store))
     rooms = rooms_to_look(store, explaining, _RecordedClock(request.at))
     walk = _Walk(rooms, request, keys or {})
     stopped_by = None

@@ -51,6 +51,8 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_service(commands_of)
     _add_key(commands_of)
     _add_explain(commands_of)
+    _add_who_can(commands_of)
+    _add_policy(commands_of)
     return parser
 
 
@@ -195,6 +197,42 @@ def _add_explain(commands_of: argparse._SubParsersAction[_Parser]) -> None:
     _add_json(explain)
     _add_data_directory(explain)
     explain.set_defaults(command=inquiries.explain)
+
+
+def _add_who_can(commands_of: argparse._SubParsersAction[_Parser]) -> None:
+    who_can = commands_of.add_parser(
+        "who-can",
+        help="who could use a key for something, and how",
+        description="Every principal of the server that could do something with a KMS key now: by which "
+        "statements or grants, and under which conditions.",
+        allow_abbrev=False,
+    )
+    who_can.add_argument("--key", metavar="KEY", required=True, help="a key id or key ARN")
+    who_can.add_argument("--action", metavar="ACTION", required=True, help="such as kms:Decrypt")
+    _add_json(who_can)
+    _add_data_directory(who_can)
+    who_can.set_defaults(command=inquiries.who_can)
+
+
+def _add_policy(commands_of: argparse._SubParsersAction[_Parser]) -> None:
+    policy = commands_of.add_parser("policy", help="try a key policy out", allow_abbrev=False)
+    policy_commands = policy.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    test = policy_commands.add_parser(
+        "test",
+        help="what another key policy would change for those who used the key",
+        description="Ask again for every request of the last days on a KMS key, under another key policy and "
+        "under its own, and show whose answer would change. Nothing is changed. Exit code 1: something that "
+        "is allowed would be denied, or nobody could change the policy any more.",
+        allow_abbrev=False,
+    )
+    test.add_argument("--key", metavar="KEY", required=True, help="a key id or key ARN")
+    test.add_argument(
+        "--policy", dest="policy_file", type=Path, metavar="FILE", required=True, help="the policy, as JSON"
+    )
+    test.add_argument("--days", type=_whole_number, metavar="N", default=30, help="of the last N days (30)")
+    _add_json(test)
+    _add_data_directory(test)
+    test.set_defaults(command=inquiries.test_policy)
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
