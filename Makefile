@@ -67,6 +67,7 @@ test: check
 
 torture: setup-dev
 	$(BIN)/pytest -v tests/faults tests/secrets $(ARGS)
+	POLICY_WORLDS=100000 $(BIN)/pytest -n 2 -v tests/properties/test_engine_against_slow_evaluator.py
 
 bench: setup-bench
 	$(BIN)/python bench/run.py $(ARGS)

@@ -47,12 +47,14 @@ from strongroom.operations.key_lookup import (
     resolve_key_target,
 )
 from strongroom.operations.operation import (
+    AccessKeyTarget,
     AccountTarget,
     AliasedKeyTarget,
     AliasTarget,
     EntityTarget,
     GrantTarget,
     KeyTarget,
+    MovedEntityTarget,
     NewKeyTarget,
     Operation,
     Rehearsed,
@@ -67,7 +69,7 @@ from strongroom.operations.resource_arns import resource_arn_of
 from strongroom.operations.turns import Turns
 from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant, GrantReference
-from strongroom.resources.identifiers import Region
+from strongroom.resources.identifiers import Region, global_region_of
 from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule, require_state
@@ -326,9 +328,10 @@ class Pipeline:
             trip.keys = tuple(keys)
             await permissions.require_retirement(target, key, grant, trip.keys)
             return grant
-        elif isinstance(target, EntityTarget):
+        elif isinstance(target, EntityTarget | MovedEntityTarget | AccessKeyTarget):
             entity_arn = await entity_arn_of(rooms.store, target, request, principal, region)
-            await permissions.require_by_identity(target.action, entity_arn, trip.keys)
+            if entity_arn is not None:
+                await permissions.require_by_identity(target.action, entity_arn, trip.keys)
         elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
             resource = resource_arn_of(target, request, principal.account_id, region)
             if resource is not None:
@@ -412,6 +415,8 @@ class Pipeline:
         region = "" if authenticated is None else authenticated.region
         if related is not None:
             region = related.region
+        elif service == "iam" and region:
+            region = global_region_of(region)
         return render_envelope(
             user_identity=_UNKNOWN_CALLER
             if authenticated is None

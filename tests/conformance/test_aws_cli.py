@@ -23,6 +23,7 @@ def aws(server: Server, *arguments: str, check: bool = True) -> subprocess.Compl
         "HOME": "/nonexistent",
         "AWS_ENDPOINT_URL_KMS": server.url,
         "AWS_ENDPOINT_URL_STS": server.url,
+        "AWS_ENDPOINT_URL_IAM": server.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": REGION,
@@ -86,3 +87,31 @@ def test_aws_cli_other_service_gets_a_quick_well_formed_error(
     refused = aws(server, *command, "--endpoint-url", server.url, check=False)
     assert refused.returncode in (1, 254, 255)
     assert "An error occurred (" in refused.stderr, refused.stderr
+
+
+def test_aws_cli_manages_users_groups_and_access_keys(server: Server) -> None:
+    user = answer(
+        server, "iam", "create-user", "--user-name", "cli-user", "--path", "/cli/",
+        "--tags", "Key=Team,Value=billing",
+    )["User"]  # fmt: skip
+    assert user["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/cli/cli-user"
+    aws(server, "iam", "wait", "user-exists", "--user-name", "cli-user")
+    aws(server, "iam", "create-group", "--group-name", "cli-group")
+    aws(server, "iam", "add-user-to-group", "--group-name", "cli-group", "--user-name", "cli-user")
+    members = answer(server, "iam", "get-group", "--group-name", "cli-group")["Users"]
+    assert [member["UserName"] for member in members] == ["cli-user"]
+    key = answer(server, "iam", "create-access-key", "--user-name", "cli-user")["AccessKey"]
+    listed = answer(server, "iam", "list-access-keys", "--user-name", "cli-user", "--max-items", "1")
+    assert [one["AccessKeyId"] for one in listed["AccessKeyMetadata"]] == [key["AccessKeyId"]]
+    kept = aws(server, "iam", "delete-user", "--user-name", "cli-user", check=False)
+    assert "(DeleteConflict)" in kept.stderr
+    assert "Cannot delete entity, must remove users from group first." in kept.stderr
+    aws(server, "iam", "remove-user-from-group", "--group-name", "cli-group", "--user-name", "cli-user")
+    aws(
+        server, "iam", "delete-access-key", "--user-name", "cli-user", "--access-key-id", key["AccessKeyId"]
+    )  # fmt: skip
+    aws(server, "iam", "update-user", "--user-name", "cli-user", "--new-user-name", "cli-renamed")
+    aws(server, "iam", "delete-user", "--user-name", "cli-renamed")
+    aws(server, "iam", "delete-group", "--group-name", "cli-group")
+    gone = aws(server, "iam", "get-user", "--user-name", "cli-renamed", check=False)
+    assert "(NoSuchEntity)" in gone.stderr

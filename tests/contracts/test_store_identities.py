@@ -283,6 +283,35 @@ def test_access_keys_of_a_principal_are_limited_listed_and_deleted(open_same: Op
         run(store.delete_access_key(first.access_key_id))
 
 
+def test_access_key_is_made_inactive_and_active_and_never_made_again(open_same: OpenStore) -> None:
+    store, other = open_same(), open_same()
+    key = new_access_key()
+    run(store.insert_access_key(key, of_principal_max=2))
+    for active in (False, True):
+        assert run(other.find_access_key(key.access_key_id)) is not None  # the other remembers it
+        run(store.set_access_key_active(key.access_key_id, active))
+        assert run(other.find_access_key(key.access_key_id)) == replace(key, active=active)
+    run(store.delete_access_key(key.access_key_id))
+    for active in (False, True):
+        with pytest.raises(ConcurrentChange):
+            run(store.set_access_key_active(key.access_key_id, active))
+    assert run(store.find_access_key(key.access_key_id)) is None
+
+
+def test_user_with_access_keys_is_not_deleted_and_a_deleted_one_gets_none(store: Store) -> None:
+    user = new_user()
+    run(store.insert_entity(user))
+    key = replace(new_access_key(), principal_id=user.unique_id, principal_type="IAMUser")
+    run(store.insert_access_key(key, of_principal_max=2))
+    with pytest.raises(StillInUse):
+        run(store.delete_entity(user))
+    run(store.delete_access_key(key.access_key_id))
+    run(store.delete_entity(user))
+    with pytest.raises(ConcurrentChange):
+        run(store.insert_access_key(key, of_principal_max=2))
+    assert run(store.list_access_keys(ACCOUNT, user.unique_id)) == []
+
+
 def test_keep_access_key_uses_keeps_the_latest_of_keys_that_are_there(store: Store) -> None:
     key = replace(new_access_key(), principal_id="AIDA1")
     run(store.insert_access_key(key, of_principal_max=2))

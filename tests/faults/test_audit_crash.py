@@ -93,7 +93,8 @@ async def _wait(client: AuditClient, name: str) -> None:
     await client.durably(record(name))
 
 
-def test_writer_killed_under_load_every_acknowledged_record_is_there_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["durable", "batched"])
+def test_writer_killed_under_load_every_acknowledged_record_is_there_once(tmp_path: Path, mode: str) -> None:
     """INVARIANT A1 and A5: 20 times kill -9 at an arbitrary moment."""
     directory = tmp_path / "audit"
     acknowledged: set[str] = set()
@@ -128,7 +129,7 @@ def test_writer_killed_under_load_every_acknowledged_record_is_there_once(tmp_pa
             for task in range(8)
         ]
         for round_number in range(ROUNDS):
-            with WriterProcess(directory) as writer:
+            with WriterProcess(directory, mode) as writer:
                 assert writer.answer == b"R", writer.answer
                 for client in clients:
                     client.attach(writer.open_channel())
@@ -225,6 +226,55 @@ def test_verify_while_the_writer_writes_finds_nothing_wrong(tmp_path: Path) -> N
                 await client.close()
 
     asyncio.run(run())
+
+
+def test_copy_made_while_the_writer_writes_holds_and_can_be_continued(tmp_path: Path) -> None:
+    """By tar, the head file first: a copy that is made piece by piece while blocks are written over room."""
+    directory = tmp_path / "audit"
+    copies = [tmp_path / f"copy-{number}" for number in range(12)]
+    acknowledged: list[str] = []
+    before: list[int] = []
+
+    async def load(client: AuditClient, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            name = str(len(acknowledged))
+            await client.durably(record(name, 900))
+            acknowledged.append(name)
+            for part in range(20):
+                client.soon(record(f"{name}-{part}", 900))
+
+    async def run() -> None:
+        with WriterProcess(directory) as writer:
+            async with attached(writer) as (client,):
+                stop = asyncio.Event()
+                loading = asyncio.create_task(load(client, stop))
+                for copy in copies:
+                    await asyncio.sleep(0.1)
+                    before.append(len(acknowledged))
+                    await asyncio.to_thread(_copy_with_tar, directory, copy)
+                stop.set()
+                await loading
+                await client.close()
+
+    asyncio.run(run())
+    assert before[-1] > before[0] > 0
+    for copy in copies:
+        report = verify(copy)
+        assert report.problem is None, copy.name
+        with WriterProcess(copy) as writer:
+            assert writer.answer == b"R", writer.answer
+            assert writer.stop() == 0
+        after = verify(copy)
+        assert (after.problem, after.unfinished_bytes) == (None, 0)
+        assert after.records >= report.records
+
+
+def _copy_with_tar(directory: Path, copy: Path) -> None:
+    copy.mkdir()
+    names = ["head", *(path.name for path in sorted(directory.glob("*.jsonl")))]
+    packed = subprocess.run(["tar", "-cf", "-", *names], cwd=directory, stdout=subprocess.PIPE, check=False)
+    assert packed.returncode in (0, 1), "1: a file changed while it was read"
+    subprocess.run(["tar", "-xf", "-"], cwd=copy, input=packed.stdout, check=True)
 
 
 WORKER = """

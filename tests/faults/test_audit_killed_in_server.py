@@ -68,7 +68,7 @@ def count_records(data_dir: Path) -> Counter[str]:
     """How often each request is in the trail."""
     counted: Counter[str] = Counter()
     for segment in sorted((data_dir / "audit").glob("*.jsonl")):
-        for line in segment.read_bytes().splitlines():
+        for line in segment.read_bytes().rstrip(b"\0").splitlines():
             record = json.loads(line)
             if "requestID" in record:
                 counted[record["requestID"]] += 1

@@ -116,7 +116,7 @@ def check_trail(data_dir: Path, acknowledged: list[str]) -> None:
     recorded = [
         json.loads(line).get("requestID")
         for segment in sorted((data_dir / "audit").glob("*.jsonl"))
-        for line in segment.read_text().splitlines()
+        for line in segment.read_text().rstrip("\0").splitlines()
     ]
     assert set(acknowledged) <= set(recorded)
     named = [request_id for request_id in recorded if request_id is not None]

@@ -154,7 +154,7 @@ def count_records(data_dir: Path) -> Counter[str]:
     for segment in sorted((data_dir / "audit").glob("*.jsonl")):
         counted.update(
             record["requestID"]
-            for record in map(json.loads, segment.read_text().splitlines())
+            for record in map(json.loads, segment.read_text().rstrip("\0").splitlines())
             if "requestID" in record
         )
     return counted

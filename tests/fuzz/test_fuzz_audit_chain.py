@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from strongroom.audit.chain import BlockReader, ChainBroken, find_last_link, parse_head
+from strongroom.audit.chain import BlockReader, ChainBroken, find_data_end, find_last_link, parse_head
 from strongroom.audit.cloudtrail import render_envelope, render_event, render_user_identity
 from strongroom.audit.messages import FrameRefused, parse_frames, render_batch, render_greeting
 from strongroom.audit.recovery import TrailDamaged
@@ -58,7 +58,7 @@ def test_segment_changed_anyhow_is_a_problem_and_never_an_exception(content: byt
         report = verify(directory)
         if content.startswith(SEGMENT) and report.problem is None:
             # Only bytes after the end: not records of the trail, and told as what they are.
-            assert report.unfinished_bytes == len(content) - len(SEGMENT)
+            assert report.unfinished_bytes == len(content.rstrip(b"\0")) - len(SEGMENT)
             assert report.records == 10
         else:
             assert report.problem is not None
@@ -92,7 +92,9 @@ def test_block_reader_on_any_bytes_raises_nothing_else(content: bytes) -> None:
         broken_at = error.offset
     if broken_at is None:
         assert records <= content.count(b"\n")
-        assert reader.position + reader.unfinished == len(content)
+        assert reader.position + reader.unfinished == len(content.partition(b"\0")[0])
+        data_end = find_data_end(io.BytesIO(content), reader.position)
+        assert data_end == max(reader.position, len(content.rstrip(b"\0")))
     else:
         assert reader.position <= broken_at < len(content)
     find_last_link(content)
@@ -138,6 +140,7 @@ def test_frames_of_any_bytes_are_refused_or_parsed_alike_in_any_pieces(noise: li
     for flags, _, count, body in split:
         if flags < 0x80:
             assert [line.startswith(b'{"eventVersion":') for line in body.split(b"\n")] == [True] * count
+            assert b"\0" not in body
 
 
 @given(

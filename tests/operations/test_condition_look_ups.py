@@ -13,7 +13,7 @@ from tests.support.store_records import ACCOUNT, OTHER_REGION, REGION, new_alias
 from strongroom.attestation.verification import Recipient
 from strongroom.authorization.ask import AmbiguousCondition
 from strongroom.aws.generated import shapes as s
-from strongroom.operations.condition_values import NotPrepared
+from strongroom.operations.circumstances import NotPrepared
 from strongroom.resources.key import Key
 
 

@@ -28,7 +28,7 @@ from strongroom.authorization.ask import AmbiguousCondition
 from strongroom.aws.generated import shapes as s
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedPrincipal
-from strongroom.operations.condition_values import NotPrepared
+from strongroom.operations.circumstances import NotPrepared
 from strongroom.operations.global_condition_keys import ABSENT_GLOBAL_KEYS
 from strongroom.resources.iam import Role, User
 

@@ -17,7 +17,7 @@ from tests.support.store_records import new_alias, new_grant
 
 from strongroom.attestation.verification import Recipient
 from strongroom.aws.generated import shapes as s
-from strongroom.operations.condition_look_ups import LOOK_UPS
+from strongroom.operations.condition_look_ups import LOOK_UPS, PREFIX_LOOK_UPS
 from strongroom.operations.global_condition_keys import GLOBAL_KEYS, GLOBAL_PREFIXES
 from strongroom.operations.kms_condition_keys import KMS_KEYS, KMS_PREFIXES
 from strongroom.operations.operation import (
@@ -135,7 +135,7 @@ def known(key: str) -> bool:
     key = key.lower().replace("${encryptioncontextkey}", "x").replace("${tagkey}", "x")
     tables = (KMS_KEYS, LOOK_UPS, GLOBAL_KEYS)
     return any(key in table for table in tables) or any(
-        key.startswith(prefix) for prefix in (*KMS_PREFIXES, *GLOBAL_PREFIXES)
+        key.startswith(prefix) for prefix in (*KMS_PREFIXES, *GLOBAL_PREFIXES, *PREFIX_LOOK_UPS)
     )
 
 

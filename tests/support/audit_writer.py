@@ -22,7 +22,7 @@ def read_names(directory: Path) -> list[str]:
     """The names of all records in the trail, in the order of the chain."""
     names = []
     for segment in sorted(directory.glob("*.jsonl")):
-        for line in segment.read_bytes().splitlines():
+        for line in segment.read_bytes().rstrip(b"\0").splitlines():
             if not line.startswith(b'{"chain":'):
                 names.append(json.loads(line)["eventID"])
     return names
@@ -31,7 +31,7 @@ def read_names(directory: Path) -> list[str]:
 class WriterProcess:
     """One life of the audit writer."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, mode: str = "durable") -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(20)
         self.process = subprocess.Popen(
@@ -41,7 +41,7 @@ class WriterProcess:
             stderr=subprocess.PIPE,
         )
         theirs.close()
-        self.control.send(b"I" + os.fsencode(directory))
+        self.control.send(b"I" + mode.encode() + b"\0" + os.fsencode(directory))
         self.answer = self.control.recv(65536)
 
     def __enter__(self) -> WriterProcess:

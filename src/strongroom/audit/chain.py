@@ -123,7 +123,9 @@ class BlockReader:
     """Reads the blocks of one segment in order and checks each; holds one block in memory.
 
     After the last block `position` is where it ends and `unfinished` the bytes that follow without
-    a chain line: a block that is being written, or one that a crash cut short.
+    a chain line: a block that is being written, or one that a crash cut short. No record holds a zero
+    byte, so the first one ends the reading: what follows it is room made ahead, or damage
+    (`find_data_end` tells which).
     """
 
     def __init__(self, file: BinaryIO, before: Link | None) -> None:
@@ -131,6 +133,7 @@ class BlockReader:
         self._file = file
         self._before = before
         self._buffer = bytearray()
+        self._is_at_end = False
         self.position = 0
         self.unfinished = 0
 
@@ -159,7 +162,10 @@ class BlockReader:
             searched = len(buffer)
             if searched > BLOCK_BYTES_MAX:
                 raise ChainBroken("a block has no chain line", self.position)
-            more = self._file.read(_READ_BYTES)
+            more = b"" if self._is_at_end else self._file.read(_READ_BYTES)
+            if (zero := more.find(0)) >= 0:
+                self._is_at_end = True
+                more = more[:zero]
             if not more:
                 return None
             buffer += more
@@ -199,6 +205,17 @@ class BlockReader:
         seen = {instance: int(batch) for instance, batch in _CLIENT.findall(clients)}
         after = Link(int(number), before.records + int(count), found)
         return Block(at + len(line), after, int(count), when.decode(), seen, torn)
+
+
+def find_data_end(file: BinaryIO, position: int) -> int:
+    """Where the last byte at or after `position` that is not zero ends; `position` if there is none."""
+    end = position
+    file.seek(position)
+    while chunk := file.read(_READ_BYTES):
+        if data := chunk.rstrip(b"\0"):
+            end = position + len(data)
+        position += len(chunk)
+    return end
 
 
 def find_last_link(tail: bytes) -> Link | None:

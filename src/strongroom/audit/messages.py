@@ -101,6 +101,8 @@ def _require_sound(frame: Frame) -> None:
         or not body.startswith(RECORD_START)
         or body.count(b"\n" + RECORD_START) != count - 1
         or body.count(b"\n") != count - 1
+        or 0 in body
     ):
-        # INVARIANT A4: no worker can write a chain line or a line that is not a record.
+        # INVARIANT A4: no worker can write a chain line or a line that is not a record; nor a zero byte,
+        # which to the trail's readers is where the chain ends.
         raise FrameRefused("a body that is not the announced number of records")

@@ -29,7 +29,7 @@ from strongroom.audit.messages import (
     parse_frames,
 )
 from strongroom.audit.recovery import TrailDamaged
-from strongroom.audit.trail import SyncFailed, Trail, TrailBusy
+from strongroom.audit.trail import ROOM_BYTES, SyncFailed, Trail, TrailBusy
 
 SYNC_SECONDS_MAX = 0.05
 """How long a block that nobody waits for may be in memory only."""
@@ -269,10 +269,10 @@ def _refuse(control: socket.socket, sentence: str, status: int) -> int:
     return status
 
 
-def _open_trail(control: socket.socket, directory: str) -> Trail | int:
+def _open_trail(control: socket.socket, directory: str, room_bytes: int) -> Trail | int:
     """The trail, or the exit status after the supervisor was told why there is none."""
     try:
-        return Trail(directory)
+        return Trail(directory, room_bytes=room_bytes)
     except (TrailDamaged, TrailBusy) as error:
         return _refuse(control, str(error), EXIT_REFUSED)
     except SyncFailed as error:
@@ -282,16 +282,21 @@ def _open_trail(control: socket.socket, directory: str) -> Trail | int:
 
 
 def serve(control: socket.socket) -> int:
-    """Take the directory from the supervisor, open the trail, serve; the process's exit status."""
+    """Take mode and directory from the supervisor, open the trail, serve; the process's exit status.
+
+    Shape: `I`, the setting `audit` (durable or batched), a zero byte, the directory.
+    """
     try:
         packet = control.recv(65536)
     except OSError:
         packet = b""
     if not packet:
         return 0
-    if not packet.startswith(b"I"):
+    mode, _, directory = packet[1:].partition(b"\0")
+    if not packet.startswith(b"I") or not directory:
         return _refuse(control, "The supervisor's first message is not the audit directory.", EXIT_REFUSED)
-    trail = _open_trail(control, os.fsdecode(packet[1:]))
+    # Where no answer waits for the disk, syncs are few and room made ahead costs more than it saves.
+    trail = _open_trail(control, os.fsdecode(directory), ROOM_BYTES if mode == b"durable" else 0)
     if isinstance(trail, int):
         return trail
     if trail.torn is not None:

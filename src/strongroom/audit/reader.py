@@ -18,7 +18,7 @@ def read_records(directory: Path, containing: bytes = b"") -> Iterator[dict[str,
     """The records of the trail in `directory`, the oldest first, of which the line contains these bytes.
 
     Reads what a running server has written so far. A line that is no record (a chain line, an unfinished
-    one at the end) is passed over.
+    one at the end, the room after it) is passed over.
     Raises OSError where the files cannot be read.
     """
     numbers = segment_numbers([path.name for path in directory.iterdir()])

@@ -1,7 +1,8 @@
 """What a start finds on disk: where the chain ends, and whether it may be continued.
 
 Bytes after the point that the head file vouches for, and that no longer form whole blocks, are what a
-crash leaves: they were never acknowledged as being on disk. Any other damage stops the start.
+crash leaves: they were never acknowledged as being on disk. Zeros after them are room that was made ahead,
+in the last segment only. Any other damage stops the start.
 
 Standard library only: the writer process imports this.
 """
@@ -18,6 +19,7 @@ from strongroom.audit.chain import (
     ChainBroken,
     Head,
     Link,
+    find_data_end,
     find_last_link,
     parse_head,
     segment_name,
@@ -43,7 +45,9 @@ class End(NamedTuple):
     offset: int
     link: Link
     torn_bytes: int
-    """How many bytes follow the last whole block."""
+    """How many bytes follow the last whole block, without the zeros at the end."""
+    size: int
+    """How long the segment's file is."""
     vouched_offset: int
     """Up to where this segment is known to be on disk."""
     batches: dict[bytes, int]
@@ -58,7 +62,7 @@ def find_end(directory: int) -> End:
     numbers = segment_numbers(os.listdir(directory))
     head = _load_head(directory, numbers)
     if head is None or (not numbers and head.link == START):
-        return End(0, 0, START, 0, 0, {})
+        return End(0, 0, START, 0, 0, 0, {})
     if not numbers or numbers[-1] < head.segment or numbers[0] > head.segment:
         raise TrailDamaged(f"{segment_name(head.segment)}, which the head file names, is missing")
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
@@ -67,8 +71,9 @@ def find_end(directory: int) -> End:
     batches: dict[bytes, int] = {}
     for number in range(head.segment, numbers[-1] + 1):
         end = _read_segment(directory, number, before, head, batches)
-        if end.torn_bytes and number != numbers[-1]:
-            raise TrailDamaged(f"{segment_name(number)}, byte {end.offset}: a block is not whole")
+        if number != numbers[-1] and end.offset != end.size:
+            what = "a block is not whole" if end.torn_bytes else "zeros stand in the middle of the trail"
+            raise TrailDamaged(f"{segment_name(number)}, byte {end.offset}: {what}")
         before = end.link
     return end
 
@@ -122,10 +127,14 @@ def _read_segment(
         except ChainBroken as error:
             if not vouched:
                 raise TrailDamaged(f"{name}, byte {error.offset}: {error.sentence}") from None
+        data_end = find_data_end(file, reader.position)
         if not vouched:
+            stop = reader.position + reader.unfinished
+            if data_end > stop:
+                raise TrailDamaged(f"{name}, byte {stop}: zeros stand in the middle of the trail")
             raise TrailDamaged(f"{name} ends before the block that the head file names: records are missing")
         on_disk = head.offset if number == head.segment else 0
-        return End(number, reader.position, link, size - reader.position, on_disk, batches)
+        return End(number, reader.position, link, data_end - reader.position, size, on_disk, batches)
 
 
 def read_file(directory: int, name: str) -> bytes:

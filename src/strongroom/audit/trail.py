@@ -1,5 +1,9 @@
 """The audit directory as its one writer sees it: append blocks, sync, rotate, tell the head.
 
+A trail whose blocks are each waited for can make room ahead: zeros after the end of the chain, which the
+next blocks are written over. Their syncs then change neither the file's size nor where it lies on disk, and
+cost half. Only the last segment of an open trail has such room.
+
 Standard library only: the writer process imports this.
 """
 
@@ -28,6 +32,9 @@ SEGMENT_BYTES_MAX = 32 << 20
 """From this size on a new segment is begun. A start reads the last one whole, and after a crash copies
 it: that is half a second, in which no request is answered."""
 
+ROOM_BYTES = 256 << 10
+"""How much room is made ahead at a time."""
+
 _COPY_BYTES = 1 << 20
 _INSTANCES_MAX = 256
 
@@ -44,7 +51,7 @@ class SyncFailed(Exception):
 class Trail:
     """The open audit trail. One writer at a time, kept by a lock on the directory's lock file.
 
-    INVARIANT A2: blocks are only ever appended, each bound to the one before it by its hash.
+    INVARIANT A2: blocks are only ever added at the end, each bound to the one before it by its hash.
     INVARIANT A3: what `sync` returned for is on disk; a failed sync is never repeated.
     """
 
@@ -53,16 +60,23 @@ class Trail:
         directory: str,
         *,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
+        room_bytes: int = 0,
         fdatasync: Callable[[int], None] = os.fdatasync,
         epoch_seconds: Callable[[], float] = time.time,
         lock_wait_seconds: float = 2.0,
     ) -> None:
-        """Open the trail and recover its end. Raises TrailDamaged, TrailBusy, SyncFailed, OSError."""
+        """Open the trail and recover its end. Raises TrailDamaged, TrailBusy, SyncFailed, OSError.
+
+        `room_bytes`: how much room to make ahead at a time; 0 for none.
+        """
         self._segment_bytes_max = segment_bytes_max
+        self._room_bytes = room_bytes
         self._fdatasync = fdatasync
         self._epoch_seconds = epoch_seconds
         self._file = -1
         self._offset = self._written_offset = 0
+        self._room_end = 0
+        """Up to where there are zeros after the end of the chain; less than `_offset`: there are none."""
         self._opens_segment = True
         self._segment = 0
         self.link = START
@@ -93,7 +107,7 @@ class Trail:
         """
         self._drop_partial_write()
         if self._offset >= self._segment_bytes_max:
-            self.sync()
+            self._end_segment()
             self._open_segment(self._segment + 1)
         # Each segment begins with the last batch of every worker, so that a respawned writer, which
         # reads the last segment only, recognises every batch that it has.
@@ -116,11 +130,24 @@ class Trail:
             rest = rest[written:]
         self._offset = self._written_offset
         self._opens_segment = False
+        if self._room_bytes and self._offset > self._room_end:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Only an economy: where the disk has no room to be made, the next block is tried without."""
+        with contextlib.suppress(OSError):
+            made = os.pwrite(self._file, bytes(self._room_bytes), self._offset)
+            self._room_end = self._offset + made
+
+    def _drop_room(self) -> None:
+        if self._room_end > self._offset:
+            os.ftruncate(self._file, self._offset)
+            self._room_end = 0
 
     def _drop_partial_write(self) -> None:
         if self._written_offset != self._offset:
             os.ftruncate(self._file, self._offset)
-            self._written_offset = self._offset
+            self._written_offset, self._room_end = self._offset, 0
 
     def undo_partial_write(self) -> None:
         """After a failed `append`: take away what was written of the block, if the disk lets us."""
@@ -150,6 +177,8 @@ class Trail:
     def close(self) -> None:
         """Sync, write the head, let the lock go."""
         self.undo_partial_write()
+        with contextlib.suppress(OSError):
+            self._drop_room()
         if not self.is_head_current:
             self.save_head()
         self._release()
@@ -187,8 +216,18 @@ class Trail:
         if self._file >= 0:
             os.close(self._file)
         self._file, self._segment = file, number
-        self._offset = self._written_offset = 0
+        self._offset = self._written_offset = self._room_end = 0
         self._opens_segment = True
+
+    def _end_segment(self) -> None:
+        """Bring a full segment to its length, on disk before the next one is. Raises OSError, SyncFailed."""
+        self.sync()
+        if self._room_bytes:
+            self._drop_room()
+            try:
+                os.fsync(self._file)
+            except OSError as error:
+                raise SyncFailed(f"The audit trail could not be synced to disk: {error.strerror}.") from error
 
     def _take_up(self, end: End) -> None:
         name = segment_name(self._segment)
@@ -197,6 +236,9 @@ class Trail:
         self._opens_segment = end.offset == 0
         if end.torn_bytes or end.offset > end.vouched_offset:
             self._write_anew(name, end.torn_bytes)
+        elif end.size > end.offset:
+            os.ftruncate(self._file, end.offset)  # room that was made by a writer that crashed
+            os.fsync(self._file)
 
     def _write_anew(self, name: str, torn_bytes: int) -> None:
         """After a crash: put the segment's whole blocks into a new file, and that in the old one's place.

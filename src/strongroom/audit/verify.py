@@ -20,6 +20,7 @@ from strongroom.audit.chain import (
     ChainBroken,
     Head,
     Link,
+    find_data_end,
     parse_head,
     segment_name,
     segment_numbers,
@@ -43,7 +44,8 @@ class VerifyReport:
     torn_blocks: int = 0
     """How often a crash left an unfinished block that the next start set aside and noted."""
     unfinished_bytes: int = 0
-    """What follows the last whole block: one being written, or one that a crash cut short."""
+    """What follows the last whole block: one being written, or one that a crash cut short. Zeros at the very
+    end do not count: room that was made ahead."""
     is_live: bool = False
     """Whether a server had the trail open meanwhile."""
     problem: str | None = None
@@ -128,9 +130,16 @@ class _Walk:
         except ChainBroken as error:
             sentence = f"{error.sentence[0].upper()}{error.sentence[1:]}."
             raise _Problem(sentence, name, error.offset) from None
+        stop = reader.position + reader.unfinished
+        data_end = find_data_end(file, stop)
         if reader.unfinished and not is_last:
             raise _Problem("A block in the middle of the trail is not whole.", name, reader.position)
-        self._report.unfinished_bytes = reader.unfinished
+        # Room is made ahead in the last segment only, and zeros before what is on disk are never room.
+        if os.fstat(file.fileno()).st_size > stop and not (
+            is_last and (self.is_head_met or data_end == stop)
+        ):
+            raise _Problem("Zeros stand in the middle of the trail.", name, stop)
+        self._report.unfinished_bytes = data_end - reader.position
 
     def _count(self, block: Block) -> None:
         report = self._report

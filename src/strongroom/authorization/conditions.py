@@ -59,6 +59,8 @@ class CompiledCondition:
     """None: only presence is asked (Null)."""
     if_present: bool = False
     """Of Null, what holds of a request with this key."""
+    denies: bool = False
+    """Whether the statement is a Deny: it decides what holds of several values without a set operator."""
 
     def holds(self, values: ConditionValues) -> bool:
         """Whether the request fulfils this condition."""
@@ -67,11 +69,11 @@ class CompiledCondition:
             return self.if_absent
         if self.comparison is None or self.quantifier is not Quantifier.NONE:
             return self._holds_of_all(given, values)
-        match = self.comparison.match
-        for one in given:
-            if match(one, values):
-                return not self.negated
-        return self.negated
+        if len(given) == 1:
+            return self.comparison.match(given[0], values) is not self.negated
+        # AWS: such keys "require a condition set operator", and not what comes without. Whichever reading
+        # is AWS's, an Allow must not gain and a Deny must not lose by it (INVARIANT Z2).
+        return self.denies and self._holds_of_any(given, values)
 
     def _holds_of_all(self, given: tuple[str, ...], values: ConditionValues) -> bool:
         if given == _EMPTY:
@@ -81,6 +83,10 @@ class CompiledCondition:
         match, negated = self.comparison.match, self.negated
         quantify = all if self.quantifier is Quantifier.ALL else any
         return quantify(match(one, values) is not negated for one in given)
+
+    def _holds_of_any(self, given: tuple[str, ...], values: ConditionValues) -> bool:
+        assert self.comparison is not None  # noqa: S101
+        return any(self.comparison.match(one, values) is not self.negated for one in given)
 
     def find(self, values: ConditionValues) -> ConditionFinding:
         """The same answer, and what it was made from."""
@@ -94,8 +100,8 @@ class CompiledCondition:
         )
 
 
-def compile_condition(condition: Condition, version: str) -> CompiledCondition:
-    """Prepare a condition of a policy of this version.
+def compile_condition(condition: Condition, version: str, *, denies: bool) -> CompiledCondition:
+    """Prepare a condition of a statement, Deny or Allow, of a policy of this version.
 
     Raises PolicyError when the operator does not exist or a value is not of the operator's type.
     """
@@ -113,6 +119,7 @@ def compile_condition(condition: Condition, version: str) -> CompiledCondition:
         negated=negated,
         if_absent=if_exists or quantifier is Quantifier.ALL or (negated and quantifier is Quantifier.NONE),
         comparison=comparison,
+        denies=denies,
     )
 
 

@@ -241,12 +241,18 @@ def _applying_to_caller(
     """The statements of a resource's policy that are about this caller and hold, with how they name it."""
     found: list[tuple[CompiledStatement, PrincipalMatch]] = []
     for statement in policy.statements:
-        match = statement.principal_match(question.caller)
-        if match is PrincipalMatch.NONE and own.boundary is not None and _excepts(statement):
-            match = PrincipalMatch.ANYONE
+        match = how_named(statement, question.caller, own)
         if match is not PrincipalMatch.NONE and _applies(statement, question):
             found.append((statement, match))
     return found
+
+
+def how_named(statement: CompiledStatement, caller: Caller, own: CallerPolicies) -> PrincipalMatch:
+    """By which of its names a statement of a resource's policy is about the caller."""
+    match = statement.principal_match(caller)
+    if match is PrincipalMatch.NONE and own.boundary is not None and _excepts(statement):
+        return PrincipalMatch.ANYONE
+    return match
 
 
 def _excepts(statement: CompiledStatement) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from strongroom.authorization.ask import Ask
 from strongroom.authorization.conditions import ConditionFinding
 from strongroom.authorization.decision import Decision, PolicyType, Reason, StatementReference
-from strongroom.authorization.evaluation import CallerPolicies, PolicyInForce, Question
+from strongroom.authorization.evaluation import CallerPolicies, PolicyInForce, Question, how_named
 from strongroom.authorization.grants import GrantUse, constraints_met, is_no_wider
 from strongroom.authorization.principals import PrincipalMatch
 from strongroom.authorization.statements import CompiledStatement
@@ -116,7 +116,7 @@ def explain(
             ()
             if in_force.compiled is None
             else tuple(
-                _explain_statement(in_force, statement, question)
+                _explain_statement(in_force, statement, question, own)
                 for statement in in_force.compiled.statements
             ),
         )
@@ -135,16 +135,11 @@ def explain(
     )
 
 
-def _explain_statements(policy: PolicyInForce, question: Question) -> tuple[StatementExplanation, ...]:
-    statements = () if policy.compiled is None else policy.compiled.statements
-    return tuple(_explain_statement(policy, statement, question) for statement in statements)
-
-
 def _explain_statement(
-    policy: PolicyInForce, statement: CompiledStatement, question: Question
+    policy: PolicyInForce, statement: CompiledStatement, question: Question, own: CallerPolicies
 ) -> StatementExplanation:
     values = question.values
-    match = None if statement.principal is None else statement.principal_match(question.caller)
+    match = None if statement.principal is None else how_named(statement, question.caller, own)
     action = statement.actions.match(question.action, values)
     resource = statement.resources.match(question.resource_arn, values)
     findings = statement.findings(values)
@@ -182,6 +177,8 @@ def _explain_grant(grant: Grant, ask: Ask) -> GrantExplanation:
         if ask.grant_operation is GrantOperation.CREATE_GRANT:
             if ask.child_grant is not None and not is_no_wider(ask.child_grant, grant):
                 misses.append("it permits less than the grant that is to be made")
+            if grant.constraints.source_arn not in (None, use.source_arn):
+                misses.append("the request does not meet its constraints")
         elif not constraints_met(grant.constraints, use):
             misses.append("the request does not meet its constraints")
     named = grant.grantee_principal or grant.grantee_service_principal or ""

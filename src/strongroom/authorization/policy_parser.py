@@ -132,7 +132,7 @@ def _parse_conditions(value: object, kind: PolicyKind, version: str) -> tuple[Co
             _require_condition_key(key, kind)
             texts = tuple(_parse_value(item) for item in require_list(values, "A condition value"))
             condition = Condition(operator, key, texts)
-            compile_condition(condition, version)  # refuses what could not be compared later
+            compile_condition(condition, version, denies=False)  # refuses what could not be compared later
             conditions.append(condition)
     return tuple(conditions)
 

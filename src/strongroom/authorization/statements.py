@@ -131,10 +131,13 @@ def _compile_statement(
     index: int, statement: Statement, version: str, principals: Mapping[str, str]
 ) -> CompiledStatement:
     resources = _compile_resources(statement.resource, statement.effect, version)
-    conditions = tuple(compile_condition(condition, version) for condition in statement.conditions)
+    denies = statement.effect is Effect.DENY
+    conditions = tuple(
+        compile_condition(condition, version, denies=denies) for condition in statement.conditions
+    )
     return CompiledStatement(
         reference=StatementReference(index, statement.sid),
-        denies=statement.effect is Effect.DENY,
+        denies=denies,
         principal=None if statement.principal is None else compile_principal(statement.principal, principals),
         actions=_compile_actions(statement.action, statement.effect),
         resources=resources,

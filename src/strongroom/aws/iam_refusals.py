@@ -3,6 +3,8 @@
 Sources, as named below:
 [model] the documentation of the error in botocore's IAM model
 [cli]   answers of AWS in public issue trackers of the AWS CLI, Terraform and others, as each line says
+[LS]    localstack/localstack, tests/aws/services/iam/*.snapshot.json, recorded from AWS in February 2026
+[UP]    mozilla-services/userplex issue 17: an answer of AWS IAM to DeleteUser
 [own]   no recorded sentence of AWS was found; ours, in AWS's manner
 """
 
@@ -29,3 +31,52 @@ def already_exists(kind: str, name: str) -> ApiError:
 def limit_exceeded(quota: str, limit: int) -> ApiError:
     """`quota` as IAM names it: UsersPerAccount, AccessKeysPerUser."""
     return ApiError("LimitExceeded", f"Cannot exceed quota for {quota}: {limit}", 409)  # [cli]
+
+
+def user_name_needed() -> ApiError:
+    """The caller is meant, and is a session of a role."""
+    sentence = "Must specify userName when calling with non-User credentials"
+    return ApiError("ValidationError", sentence)  # [LS]
+
+
+def no_such_access_key(access_key_id: str) -> ApiError:
+    """Not one of that user's."""
+    return ApiError(
+        "NoSuchEntity",
+        f"The Access Key with id {access_key_id} cannot be found.",
+        404,  # [LS]
+    )
+
+
+def access_key_not_of_account(caller: str, action: str, access_key_id: str) -> ApiError:
+    """Not known, or another account's: the same answer, so that nobody learns which."""
+    sentence = f"User: {caller} is not authorized to perform {action} on resource: access key {access_key_id}"
+    return ApiError("AccessDenied", sentence, 403)  # [LS]
+
+
+def no_such_login_profile(user_name: str) -> ApiError:
+    """No user has a password."""
+    return ApiError(
+        "NoSuchEntity",
+        f"Login Profile for User {user_name} cannot be found.",
+        404,  # [LS]
+    )
+
+
+def status_not_settable() -> ApiError:
+    """UpdateAccessKey with the status Expired."""
+    return ApiError("InvalidInput", "An access key can be set to Active or Inactive only.")  # [own]
+
+
+def access_keys_first() -> ApiError:
+    """DeleteUser."""
+    return ApiError("DeleteConflict", "Cannot delete entity, must delete access keys first.", 409)  # [cli]
+
+
+def memberships_first() -> ApiError:
+    """A group with users, and a user in groups."""
+    return ApiError(
+        "DeleteConflict",
+        "Cannot delete entity, must remove users from group first.",
+        409,  # [UP]
+    )

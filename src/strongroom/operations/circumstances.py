@@ -28,6 +28,10 @@ _CONTEXT_MEMBERS: Final = {
 }
 
 
+class NotPrepared(RuntimeError):
+    """A value that stands in the store was asked for before `prepare`: the question cannot be decided."""
+
+
 class Circumstances:
     """One question to the authorizer: who sent what, and which resource it is about.
 
@@ -41,6 +45,7 @@ class Circumstances:
         "_now",
         "action",
         "authenticated",
+        "entity",
         "grant",
         "http",
         "key",
@@ -73,6 +78,8 @@ class Circumstances:
         self.key = key
         self.recipient = recipient
         self.grant = grant
+        self.entity: Any = NotPrepared
+        """The entity of IAM that is asked about, once it was looked up; None where there is none."""
         self.known: dict[str, Values] = {}
         self._now: datetime | None = None
 

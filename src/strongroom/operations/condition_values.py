@@ -1,8 +1,8 @@
 """The values of every condition key, for one question to the authorizer.
 
 Tables from a condition key in lower case to what finds its values: KMS's own (kms_condition_keys.py), AWS's
-global ones (global_condition_keys.py), and those of both that are looked up in the store
-(condition_look_ups.py). A key in none of them has no value, as on AWS.
+global ones (global_condition_keys.py), IAM's (iam_condition_keys.py), and those that are looked up in the
+store (condition_look_ups.py). A key in none of them has no value, as on AWS.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from strongroom.operations.circumstances import Circumstances, Values
+from strongroom.operations.circumstances import Circumstances, NotPrepared, Values
 from strongroom.operations.condition_look_ups import LOOK_UPS, PREFIX_LOOK_UPS
 from strongroom.operations.global_condition_keys import GLOBAL_KEYS, GLOBAL_PREFIXES
+from strongroom.operations.iam_condition_keys import (
+    IAM_ACTIONS,
+    IAM_KEYS,
+    IAM_PREFIXES,
+    OF_THE_ENTITY,
+    find_entity,
+)
 from strongroom.operations.kms_condition_keys import KMS_KEYS, KMS_PREFIXES
 
 T = TypeVar("T")
 
-_KEYS: Final = {**KMS_KEYS, **GLOBAL_KEYS}
-_PREFIXES: Final = {**KMS_PREFIXES, **GLOBAL_PREFIXES}
-
-
-class NotPrepared(RuntimeError):
-    """A value that stands in the store was asked for before `prepare`: the question cannot be decided."""
+_KEYS: Final = {**KMS_KEYS, **GLOBAL_KEYS, **IAM_KEYS}
+_PREFIXES: Final = {**KMS_PREFIXES, **GLOBAL_PREFIXES, **IAM_PREFIXES}
 
 
 class RequestConditions(Circumstances):
@@ -39,6 +42,12 @@ class RequestConditions(Circumstances):
             elif (found := _by_prefix(PREFIX_LOOK_UPS, key)) is not None:
                 look_up_named, name = found
                 self.known[key] = await look_up_named(self, name)
+            elif (
+                key.startswith(OF_THE_ENTITY)
+                and self.entity is NotPrepared
+                and self.action.startswith(IAM_ACTIONS)
+            ):
+                self.entity = await find_entity(self)
 
     def values_of(self, key: str) -> Values:
         """As ConditionValues. Raises AmbiguousCondition, NotPrepared."""

@@ -19,6 +19,13 @@ from strongroom.operations.circumstances import (
     render_instant,
     value_named,
 )
+from strongroom.operations.iam_condition_keys import (
+    IAM_ACTIONS,
+    entity_tag,
+    request_tag_keys,
+    request_tags,
+)
+from strongroom.resources.identifiers import global_region_of
 
 ABSENT_GLOBAL_KEYS: Final[Mapping[str, str]] = {
     key: reason
@@ -117,7 +124,9 @@ def _header(name: bytes) -> Look:
 
 
 def _requested_region(asked: Circumstances) -> Values:
-    """ReplicateKey needs kms:CreateKey and kms:TagResource in the replica's Region."""
+    """ReplicateKey needs kms:CreateKey and kms:TagResource in the replica's Region. IAM has one Region."""
+    if asked.action.startswith(IAM_ACTIONS):
+        return (global_region_of(asked.authenticated.region),)
     if asked.is_about_new_key:
         return (getattr(asked.request, "replica_region", asked.authenticated.region),)
     return (asked.authenticated.region,)
@@ -133,12 +142,16 @@ def _called_via(asked: Circumstances) -> Values:
 
 
 def _tag_pairs(asked: Circumstances) -> list[tuple[str, str]]:
+    if asked.action.startswith(IAM_ACTIONS):
+        return request_tags(asked.request)
     if asked.action not in _TAGGING_ACTIONS:
         return []
     return [(tag.tag_key, tag.tag_value) for tag in asked.request.tags or ()]
 
 
 def _tag_keys(asked: Circumstances) -> Values:
+    if asked.action.startswith(IAM_ACTIONS):
+        return request_tag_keys(asked.request)
     if asked.action == "kms:UntagResource":
         return tuple(asked.request.tag_keys) or None
     return tuple(key for key, _ in _tag_pairs(asked)) or None
@@ -150,8 +163,10 @@ def request_tag(asked: Circumstances, lower_name: str) -> Values:
 
 
 def resource_tag(asked: Circumstances, lower_name: str) -> Values:
-    """aws:ResourceTag/<key>: what the key is tagged with, or will be ("in requests that create a resource
-    with an attached tag")."""
+    """aws:ResourceTag/<key>: what the resource is tagged with, or will be ("in requests that create a
+    resource with an attached tag")."""
+    if asked.action.startswith(IAM_ACTIONS):
+        return entity_tag(asked, lower_name)
     if asked.key is not None:
         return value_named(asked.key.tags.items(), lower_name)
     return value_named(_tag_pairs(asked), lower_name)

@@ -101,7 +101,8 @@ class EntityTarget:
 
     `member` is the input's attribute that names it: a name, or the ARN of a policy or provider. Of an entity
     that the operation makes, `path` is the attribute that holds its path. `is_caller_if_absent`: without a
-    name the calling user is meant.
+    name the calling user is meant. `given`: needed only where the request gives that member, as iam:TagUser
+    for a new user with tags.
     """
 
     action: str
@@ -109,7 +110,34 @@ class EntityTarget:
     member: str
     path: str | None = None
     is_caller_if_absent: bool = False
+    given: str | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class MovedEntityTarget:
+    """An entity under the name and path that it is about to get; only where the request gives either.
+
+    `member` names it as it is now. Source: API reference, UpdateUser and UpdateGroup: "permissions on both
+    the source object and the target object".
+    """
+
+    action: str
+    kind: EntityKind
+    member: str
+    new_name: str
+    new_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKeyTarget:
+    """The user or root whose access key `member` names: GetAccessKeyLastUsed."""
+
+    action: str
+    member: str
+
+
+IamTarget: TypeAlias = EntityTarget | MovedEntityTarget | AccessKeyTarget
+"""Targets whose ARN stands in no request: operations/entity_arns.py works it out."""
 
 Target: TypeAlias = (
     KeyTarget
@@ -120,6 +148,8 @@ Target: TypeAlias = (
     | NewKeyTarget
     | GrantTarget
     | EntityTarget
+    | MovedEntityTarget
+    | AccessKeyTarget
 )
 Access: TypeAlias = tuple[Target, ...]
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import msgspec
 
+from strongroom.aws.generated.constraints import SHAPES as KMS_SHAPES
 from strongroom.aws.generated.enums import KeySpec
+from strongroom.aws.query_services import QUERY_SERVICES
+from strongroom.aws.sensitive import SensitiveStruct
 from strongroom.operations.operation import (
     AliasedKeyTarget,
     EntityTarget,
@@ -133,12 +137,14 @@ def record_response(plan: Plan, response: msgspec.Struct) -> Mapping[str, object
 
 
 def show_struct(value: object) -> object:
+    """A member as a record shows it. Secrets: what the model calls sensitive is left out, however deep."""
     if not isinstance(value, msgspec.Struct):
         return value
     shown: dict[str, object] = {}
+    secret = _secret_members(type(value)) if isinstance(value, SensitiveStruct) else ()
     for field in msgspec.structs.fields(type(value)):
         member = getattr(value, field.name)
-        if member is None:
+        if member is None or field.encode_name in secret:
             continue
         if field.name.endswith("_date") or field.name == "valid_to":
             member = datetime.fromtimestamp(member, UTC)
@@ -148,3 +154,16 @@ def show_struct(value: object) -> object:
             member = show_struct(member)
         shown[lower_camel(field.encode_name)] = member
     return shown
+
+
+@cache
+def _secret_members(structure: type[SensitiveStruct]) -> frozenset[str]:
+    """Wire names of the members that a service's model calls sensitive."""
+    models = (KMS_SHAPES, *(service.shapes for service in QUERY_SERVICES.values()))
+    return frozenset(
+        member.name
+        for shapes in models
+        if (shape := shapes.get(structure.__name__)) is not None
+        for member in shape.members
+        if shapes[member.shape].sensitive
+    )

@@ -129,13 +129,18 @@ async def _require_no_lockout(call: Call, policy: CompiledPolicy, key_arn: str) 
 
 
 async def render_key_policy(store: Store, key: Key) -> str:
-    """The key policy as AWS shows it: exactly as it was put, but for principals that are gone or moved.
+    """The key policy as AWS shows it: exactly as it was put, but for principals that are gone or moved."""
+    return await render_principals(store, key.policy, key.policy_principals)
+
+
+async def render_principals(store: Store, policy: str, bound: Mapping[str, UniqueId]) -> str:
+    """A policy with its principals as they are now.
 
     In the place of a user or role that is gone stands its unique id; one that has another name or path now
     stands under that.
     """
     moved: dict[str, str] = {}
-    for arn, unique_id in key.policy_principals.items():
+    for arn, unique_id in bound.items():
         matched = _BINDABLE.fullmatch(arn)
         if matched is None or matched["kind"] is None:
             continue  # a session's ARN is no entity's: it stays what it was
@@ -145,7 +150,7 @@ async def render_key_policy(store: Store, key: Key) -> str:
             shown = iam_arn(entity.account_id, entity.kind, entity.path, entity.name, matched["partition"])
         if shown != arn:
             moved[arn] = shown
-    return _with_other_principals(key.policy, moved) if moved else key.policy
+    return _with_other_principals(policy, moved) if moved else policy
 
 
 def _with_other_principals(policy: str, moved: Mapping[str, str]) -> str:

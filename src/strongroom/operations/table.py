@@ -4,6 +4,24 @@ from __future__ import annotations
 
 from strongroom.aws.generated.constraints import OPERATIONS as KMS_MODEL
 from strongroom.aws.query_services import IAM, STS
+from strongroom.operations.iam import (
+    access_keys,
+    account_summary,
+    attachments,
+    entity_tagging,
+    group_members,
+    groups,
+    inline_policies,
+    managed_policies,
+    oidc_providers,
+    policy_usage,
+    policy_versions,
+    roles,
+    simulation,
+    user_leftovers,
+    user_tags,
+    users,
+)
 from strongroom.operations.kms import (
     aliases,
     custom_key_stores,
@@ -56,8 +74,28 @@ KMS_OPERATIONS: dict[str, Operation] = {
     for operation in family.OPERATIONS
 }
 
-IAM_OPERATIONS: dict[str, Operation] = {}
-"""Families stand in operations/iam/."""
+IAM_OPERATIONS: dict[str, Operation] = {
+    operation.name: operation
+    for family in (
+        users,
+        user_tags,
+        groups,
+        group_members,
+        access_keys,
+        user_leftovers,
+        account_summary,
+        roles,
+        entity_tagging,
+        inline_policies,
+        managed_policies,
+        policy_versions,
+        attachments,
+        policy_usage,
+        oidc_providers,
+        simulation,
+    )
+    for operation in family.OPERATIONS
+}
 
 STS_OPERATIONS: dict[str, Operation] = {
     operation.name: operation for family in (caller_identity,) for operation in family.OPERATIONS

@@ -242,7 +242,8 @@ class Supervisor:
         if child is self._boundary:
             self._begin_boundary()
         elif child is self._audit:
-            self._send(child, b"I", os.fsencode(self._holdings.data_directory.path / "audit"))
+            directory = os.fsencode(self._holdings.data_directory.path / "audit")
+            self._send(child, b"I", self._settings.audit.encode() + b"\0" + directory)
         elif child in self._clients:
             for service in self._services:
                 self._connect(child, service)

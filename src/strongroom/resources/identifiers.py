@@ -52,6 +52,14 @@ def partition_of(region: str) -> str:
     return "aws"
 
 
+def global_region_of(region: str) -> str:
+    """Where a service without Regions, IAM, is said to be: aws:RequestedRegion, CloudTrail's awsRegion.
+
+    Source: IAM User Guide, "AWS global condition context keys", aws:RequestedRegion.
+    """
+    return {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}.get(partition_of(region), "us-east-1")
+
+
 def key_arn(region: str, account_id: str, key_id: str) -> KeyArn:
     """The ARN of a KMS key."""
     return KeyArn(f"arn:{partition_of(region)}:kms:{region}:{account_id}:key/{key_id}")

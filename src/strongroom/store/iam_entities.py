@@ -32,7 +32,7 @@ from strongroom.resources.iam import (
 from strongroom.resources.identifiers import AccountId
 from strongroom.store.interface import ConcurrentChange, LimitReached, StillInUse
 from strongroom.store.rows import AnyRow, Values
-from strongroom.store.schema import IAM_ENTITIES, IAM_REFERENCES
+from strongroom.store.schema import ACCESS_KEYS, IAM_ENTITIES, IAM_REFERENCES
 
 E = TypeVar("E", bound=Entity)
 
@@ -141,6 +141,12 @@ def delete_entity(connection: Connection, entity: Entity) -> None:
     for target in _names_of(entity):
         if select_references_to(connection, entity.account_id, target):
             raise StillInUse("another entity refers to it")
+    if isinstance(entity, User):
+        of_it = and_(
+            ACCESS_KEYS.c.account_id == entity.account_id, ACCESS_KEYS.c.principal_id == entity.unique_id
+        )
+        if connection.execute(select(ACCESS_KEYS.c.access_key_id).where(of_it)).first() is not None:
+            raise StillInUse("the user has access keys")
     connection.execute(delete(IAM_REFERENCES).where(IAM_REFERENCES.c.unique_id == entity.unique_id))
     is_it = and_(_COLUMNS.unique_id == entity.unique_id, _COLUMNS.version == entity.version)
     if connection.execute(delete(IAM_ENTITIES).where(is_it)).rowcount != 1:

@@ -89,7 +89,7 @@ class IamStore(Protocol):
         ...
 
     async def delete_entity(self, entity: Entity) -> None:
-        """Raises ConcurrentChange; StillInUse while another entity refers to it."""
+        """Raises ConcurrentChange; StillInUse while another entity refers to it or a user has access keys."""
         ...
 
     async def list_references_to(self, account_id: AccountId, target: str) -> Sequence[Reference]:
@@ -116,7 +116,12 @@ class IamStore(Protocol):
         ...
 
     async def insert_access_key(self, access_key: AccessKey, *, of_principal_max: int) -> None:
-        """Raises AlreadyExists; LimitReached when the principal has that many, active or not."""
+        """Raises AlreadyExists; LimitReached when the principal has that many, active or not;
+        ConcurrentChange when it is a user's and the user is gone."""
+        ...
+
+    async def set_access_key_active(self, access_key_id: AccessKeyId, active: bool) -> None:
+        """Raises ConcurrentChange when it is gone: a key that was deleted is not made again."""
         ...
 
     async def list_access_keys(self, account_id: AccountId, principal_id: str) -> Sequence[AccessKey]:

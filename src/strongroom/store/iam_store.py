@@ -157,13 +157,22 @@ class IamStore:
             await self._writer.change(work)
 
     async def insert_access_key(self, access_key: AccessKey, *, of_principal_max: int) -> None:
-        """Raises AlreadyExists, LimitReached."""
+        """Raises AlreadyExists, LimitReached, ConcurrentChange."""
 
         def work(connection: Connection, changed: Changed) -> None:
             changed.append(access_key_identity(access_key.access_key_id))
             identities.insert_access_key(connection, access_key, of_principal_max)
 
         await self._writer.add(work)
+
+    async def set_access_key_active(self, access_key_id: AccessKeyId, active: bool) -> None:
+        """Raises ConcurrentChange when it is gone. On a full disk it can still be made inactive."""
+
+        def work(connection: Connection, changed: Changed) -> None:
+            changed.append(access_key_identity(access_key_id))
+            identities.set_access_key_active(connection, access_key_id, active)
+
+        await (self._writer.add if active else self._writer.change)(work)
 
     async def list_access_keys(self, account_id: AccountId, principal_id: str) -> Sequence[AccessKey]:
         """In ascending order of id."""

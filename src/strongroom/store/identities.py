@@ -12,7 +12,14 @@ from strongroom.store.iam_interface import AccessKey, AccessKeyUse, Account
 from strongroom.store.interface import AlreadyExists, ConcurrentChange, LimitReached
 from strongroom.store.keys import insert_account_if_new
 from strongroom.store.rows import AnyRow, parse_access_key, parse_instant, render_access_key, render_instant
-from strongroom.store.schema import ACCESS_KEY_USES, ACCESS_KEYS, ACCOUNTS, DOMAIN_KEYS, SETTINGS
+from strongroom.store.schema import (
+    ACCESS_KEY_USES,
+    ACCESS_KEYS,
+    ACCOUNTS,
+    DOMAIN_KEYS,
+    IAM_ENTITIES,
+    SETTINGS,
+)
 
 _ACCESS_KEY = select(ACCESS_KEYS).where(ACCESS_KEYS.c.access_key_id == bindparam("access_key_id"))
 _TOKENS = (
@@ -21,7 +28,7 @@ _TOKENS = (
     .order_by(DOMAIN_KEYS.c.generation)
 )
 
-
+_OF_A_USER = "IAMUser"
 _HAS_KEY = exists().where(ACCESS_KEYS.c.access_key_id == bindparam("of_access_key_id"))
 
 
@@ -78,7 +85,11 @@ def put_access_key(connection: Connection, access_key: AccessKey) -> None:
 
 
 def insert_access_key(connection: Connection, access_key: AccessKey, of_principal_max: int) -> None:
-    """A new one. Raises LimitReached; from the database AlreadyExists."""
+    """A new one. Raises LimitReached, ConcurrentChange; from the database AlreadyExists."""
+    if access_key.principal_type == _OF_A_USER:
+        is_it = IAM_ENTITIES.c.unique_id == access_key.principal_id
+        if connection.execute(select(IAM_ENTITIES.c.unique_id).where(is_it)).first() is None:
+            raise ConcurrentChange("the user is gone")
     is_its = (ACCESS_KEYS.c.account_id == access_key.account_id) & (
         ACCESS_KEYS.c.principal_id == access_key.principal_id
     )
@@ -87,6 +98,13 @@ def insert_access_key(connection: Connection, access_key: AccessKey, of_principa
         raise LimitReached("the principal has as many access keys as it may have")
     insert_account_if_new(connection, access_key.account_id, access_key.created_at)
     connection.execute(insert(ACCESS_KEYS), render_access_key(access_key))
+
+
+def set_access_key_active(connection: Connection, access_key_id: AccessKeyId, active: bool) -> None:
+    """Raises ConcurrentChange when it is gone."""
+    is_it = ACCESS_KEYS.c.access_key_id == access_key_id
+    if connection.execute(update(ACCESS_KEYS).where(is_it).values(active=active)).rowcount != 1:
+        raise ConcurrentChange("the access key is gone")
 
 
 def select_access_keys(connection: Connection, account_id: AccountId, principal_id: str) -> list[AccessKey]:

@@ -42,6 +42,8 @@ def test_frames_split_at_every_byte_are_parsed_whole() -> None:
         (0, 1, 2, RECORD + b'\n{"chain":1,"block":1}'),
         (0, 1, 1, b'{"chain":1,"block":1}'),
         (0, 1, 0, b"x"),
+        (0, 1, 1, RECORD + b"\0"),
+        (0, 1, 2, RECORD[:-1] + b"\0}\n" + RECORD),
         (0, 0, 1, RECORD),
         (2, 1, 1, RECORD),
         (GREETING, 1, 0, b"short"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import resource
 import shutil
@@ -13,28 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.audit_segments import LINE, WORKER, abandon, append, read_numbers
 
 from strongroom.audit.recovery import TrailDamaged
 from strongroom.audit.trail import SyncFailed, Trail, TrailBusy
 from strongroom.audit.verify import verify
-
-LINE = b'{"eventVersion":"1.11","n":%d}\n'
-WORKER = b"ab" * 16
-
-
-def append(trail: Trail, *numbers: int) -> None:
-    trail.append(b"".join(LINE % number for number in numbers), len(numbers), {WORKER: numbers[-1]})
-
-
-def abandon(trail: Trail) -> None:
-    """End a trail as kill -9 does: nothing is synced, no head is written, the lock is gone."""
-    for descriptor in (trail._file, trail._lock, trail._directory):
-        os.close(descriptor)
-
-
-def read_numbers(directory: Path) -> list[int]:
-    lines = b"".join(path.read_bytes() for path in sorted(directory.glob("*.jsonl"))).splitlines()
-    return [json.loads(line)["n"] for line in lines if not line.startswith(b'{"chain"')]
 
 
 def test_trail_new_directory_has_tight_modes(tmp_path: Path) -> None:
@@ -222,7 +204,7 @@ def test_trail_damage_beyond_the_head_is_set_aside_with_all_that_follows(tmp_pat
     abandon(trail)
     path = directory / "00000001.jsonl"
     content = bytearray(path.read_bytes())
-    content[start : start + 20] = b"\0" * 20
+    content[start] ^= 1
     path.write_bytes(content)
     assert verify(directory).problem is not None
     trail = Trail(str(directory))

@@ -33,8 +33,10 @@ class Values:
         pass
 
 
-def compiled(operator: str, *values: str, key: str = "aws:x", version: str = VERSION) -> CompiledCondition:
-    return compile_condition(Condition(operator, key, values), version)
+def compiled(
+    operator: str, *values: str, key: str = "aws:x", version: str = VERSION, denies: bool = False
+) -> CompiledCondition:
+    return compile_condition(Condition(operator, key, values), version, denies=denies)
 
 
 def holds(operator: str, wanted: Sequence[str] | str, given: Sequence[str] | str | None, **more: Any) -> bool:

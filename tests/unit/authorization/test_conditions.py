@@ -83,13 +83,15 @@ def test_operator_several_request_values_are_quantified(operator: str) -> None:
 
 
 @operators
-def test_operator_without_set_operator_several_values_any_matches_none_negated(operator: str) -> None:
-    """AWS asks for a set operator here. Without one a positive operator needs one value that matches, a
-    negated one that none does; so a Deny of a value denies wherever it is among them."""
+def test_operator_without_set_operator_several_values_help_no_allow_and_spare_no_deny(operator: str) -> None:
+    """AWS asks for a set operator here, and does not say what comes without (INVARIANT Z2)."""
     wanted, fits, other = OPERATORS[operator]
-    assert holds(operator, wanted, [other, fits]) is (operator not in NEGATED)
-    assert holds(operator, wanted, [fits, fits])
-    assert not holds(operator, wanted, [other, other])
+    several = Values({"aws:x": [other, fits]})
+    assert not compiled(operator, *([wanted] if isinstance(wanted, str) else wanted)).holds(several)
+    deny = compiled(operator, *([wanted] if isinstance(wanted, str) else wanted), denies=True)
+    assert deny.holds(several)
+    assert deny.holds(Values({"aws:x": [fits, fits]}))
+    assert not deny.holds(Values({"aws:x": [other, other]}))
 
 
 @pytest.mark.parametrize("operator", NEGATED)

@@ -67,7 +67,11 @@ Case = tuple[str, list[str], Sequence[str] | None, dict[str, str]]
 @given(conditions(tuple(DUALS)))
 def test_negated_operator_is_the_opposite_of_its_operator(case: Case) -> None:
     operator, wanted, given_, other = case
-    assert holds(operator, wanted, given_, **other) is not holds(DUALS[operator], wanted, given_, **other)
+    if given_ is not None and len(given_) > 1:  # neither helps an Allow
+        assert not holds(operator, wanted, given_, **other)
+    else:
+        opposite = holds(DUALS[operator], wanted, given_, **other)
+        assert holds(operator, wanted, given_, **other) is not opposite
 
 
 @given(conditions(tuple(DUALS)))
