@@ -35,8 +35,8 @@ from strongroom.operations.operation import (
     AccountTarget,
     AliasedKeyTarget,
     AliasTarget,
-    EntityTarget,
     GrantTarget,
+    IamTarget,
     KeyTarget,
     NewKeyTarget,
     RelatedKeyTarget,
@@ -184,9 +184,10 @@ class _Walk:
                 raise NotRebuildable("The record does not name the grant: it was named by its token.")
             key, grant = await resolve_grant(rooms, target, members, principal, region)
             await self._permissions.require_retirement(target, self._take(key), grant, tuple(self._keys))
-        elif isinstance(target, EntityTarget):
+        elif isinstance(target, IamTarget):
             arn = await entity_arn_of(rooms.store, target, members, principal, region)
-            await self._permissions.require_by_identity(target.action, arn, tuple(self._keys))
+            if arn is not None:
+                await self._permissions.require_by_identity(target.action, arn, tuple(self._keys))
         elif isinstance(target, AliasTarget | AccountTarget | NewKeyTarget):
             resource = resource_arn_of(target, members, principal.account_id, region)
             if resource is not None:

@@ -142,7 +142,7 @@ def test_yes_is_allowed_and_no_is_denied_whatever_the_request_has(chosen: int, m
     verdict = weighed(*statements, own=own)
     answers = set()
     for tenant, via in product((None, "a", "b"), (None, "s3", "ec2")):
-        given = {"kms:CallerAccount": OWNER}
+        given: dict[str, tuple[str, ...] | str] = {"kms:CallerAccount": OWNER}
         given |= {} if tenant is None else {CONTEXT: tenant}
         given |= {} if via is None else {VIA: via}
         request = GivenValues(given)
