@@ -149,6 +149,19 @@ def test_explain_of_an_allowed_request_and_of_one_without_a_key(scene: Scene, ke
     assert "an identity-based policy of the caller that allows kms:CreateKey on *" in shown
 
 
+def test_explain_of_a_denial_by_iam(scene: Scene) -> None:
+    iam = scene.server.client(
+        "iam", access_key_id=scene.alice[0], secret_access_key=scene.alice[1], region="us-east-1"
+    )
+    with pytest.raises(ClientError, match="AccessDenied") as refused:
+        iam.get_user(UserName="bob")
+    shown = scene.run("explain", refused.value.response["ResponseMetadata"]["RequestId"])
+    assert "Operation  GetUser" in shown
+    assert "Recorded then: iam:GetUser was denied (NO_IDENTITY_POLICY_ALLOWS)." in shown
+    assert f"  on arn:aws:iam::{ACCOUNT}:user/bob" in shown.splitlines()
+    assert 'Statement 1 "UseKeys" allows: does not apply, because its Action does not match' in shown
+
+
 def test_explain_of_what_cannot_be_asked_again_says_why(scene: Scene, key: str) -> None:
     with pytest.raises(ClientError) as refused:
         scene.client((scene.root[0], "wrong")).list_keys()

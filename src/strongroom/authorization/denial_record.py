@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from strongroom.authorization.ask import Ask
@@ -65,6 +66,7 @@ class Denied:
     considered: Considered
 
 
+@lru_cache(maxsize=256)  # the same policies deny again; a text knows its own hash
 def digest_of(policy_text: str) -> str:
     """SHA-256 of a policy's text, in hexadecimal."""
     return sha256(policy_text.encode("utf-8", "surrogatepass")).hexdigest()
