@@ -322,12 +322,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--only", choices=("requests", "start", "keys", "asymmetric"))
+    parser.add_argument("--only", choices=("requests", "decisions", "start", "keys", "asymmetric"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="strongroom-bench-") as name:
         directory = Path(name)
         if options.only in (None, "requests"):
             bench_requests(options.rounds, options.seconds, directory)
+        if options.only in (None, "decisions"):
+            from bench.decisions import bench_decisions, bench_users
+
+            bench_decisions()
+            bench_users(options.rounds, options.seconds, directory)
         if options.only in (None, "start"):
             bench_start(directory)
         if options.only in (None, "keys"):

@@ -39,7 +39,7 @@ from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
-from strongroom.operations.kms.key_usage import TRACKING_STARTED_SETTING
+from strongroom.operations.last_usage import TRACKING_STARTED_SETTING
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT

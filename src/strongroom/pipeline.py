@@ -32,6 +32,7 @@ from strongroom.audit.cloudtrail import (
     render_user_identity,
 )
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
+from strongroom.authorization.denial_record import record_denial
 from strongroom.aws import refusals, signature_refusals
 from strongroom.aws.errors import ApiError
 from strongroom.identity.http_request import HttpRequest
@@ -248,6 +249,7 @@ class Pipeline:
         keys: list[Key] = []
         grant: Grant | None = None
         permissions = Permissions(rooms, trip.http, authenticated, request, trip.recipient)
+        trip.permissions = permissions
         for target in operation.access:  # each is resolved and allowed before the next is looked up
             if isinstance(target, KeyTarget):
                 if principal.forwarding is not None:
@@ -372,14 +374,15 @@ class Pipeline:
         trip.event_id = self._ids.next()
         trip.recorded_at = self._rooms.clock.epoch_seconds()
         plan, error, response = trip.plan, trip.error, trip.response
+        parameters = None if plan is None or trip.request is None else record_request(plan, trip.request)
         event = render_event(
             self._envelope(trip, service),
             trip.recorded_at,
             None if error is None else error.code,
             None if error is None else error.message,
-            None if plan is None or trip.request is None else record_request(plan, trip.request),
+            parameters,
             None if plan is None or response is None else record_response(plan, response),
-            _additional_data(trip),
+            _additional_data(trip, parameters),
             trip.request_id,
             trip.event_id,
         )
@@ -462,11 +465,15 @@ def _recipient_account_id(trip: Trip) -> str:
     return principal.account_id or next(found, principal.own_account_id)
 
 
-def _additional_data(trip: Trip) -> Mapping[str, object] | None:
-    """The material that was used, and the recipient, who is recorded in refusals as well."""
-    material = None
+def _additional_data(
+    trip: Trip, request_parameters: Mapping[str, object] | None
+) -> Mapping[str, object] | None:
+    """The material that was used, or why it was denied; and the recipient, recorded in refusals as well."""
+    data = None
     if trip.plan is not None and trip.response is not None:
-        material = record_material(trip.plan, trip.response, trip.keys)
+        data = record_material(trip.plan, trip.response, trip.keys)
+    elif trip.permissions is not None and trip.permissions.denied is not None:
+        data = {"authorization": record_denial(trip.permissions.denied, request_parameters)}
     if trip.recipient is None:
-        return material
-    return {**(material or {}), "recipient": record_recipient(trip.recipient)}
+        return data
+    return {**(data or {}), "recipient": record_recipient(trip.recipient)}

@@ -10,7 +10,7 @@ import pytest
 from tests.support.server import Server
 
 from strongroom.clock import HostClock
-from strongroom.operations.kms.key_usage import TRACKING_STARTED_SETTING
+from strongroom.operations.last_usage import TRACKING_STARTED_SETTING
 from strongroom.store.opening import open_store
 from strongroom.store.stamps import Stamps, new_stamp_words
 

@@ -25,7 +25,7 @@ from tests.support.road import ACCOUNT, REGION, Refusal, Road
 from tests.support.store_records import new_key
 
 from strongroom.aws.generated.enums import KeyLastUsageTrackingOperation
-from strongroom.operations.kms.key_usage import TRACKING_STARTED_SETTING
+from strongroom.operations.last_usage import TRACKING_STARTED_SETTING
 from strongroom.operations.table import KMS_OPERATIONS
 from strongroom.operations.usage_notes import TRACKED_OPERATIONS, UNWRITTEN_MAX, UsageNotes
 from strongroom.resources.identifiers import AccountId, KeyArn, KeyId, Region

@@ -225,3 +225,33 @@ def test_policy_operations_refusals_for_the_key(road: Road, operation: str, memb
     assert refused(road, operation, account=STRANGER, KeyId=foreign["Arn"], **members) == denied(
         f"kms:{operation}", foreign["Arn"], STRANGER
     )
+
+
+@pytest.mark.parametrize("key", ["kms:EncryptionContextKey", "aws:SourceIpp", "KMS:viaservices"])
+def test_put_key_policy_with_a_condition_on_a_key_that_there_is_not_is_refused(road: Road, key: str) -> None:
+    """A Deny under it would never deny."""
+    arn = road.create_key()["Arn"]
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}
+    policy = json.loads(road.call("GetKeyPolicy", KeyId=arn)["Policy"])
+    policy["Statement"].append(statement | {"Condition": {"StringEquals": {key: "x"}}})
+    sentence = f"These condition keys are not permitted in a key policy: {key}"
+    answer = refused(road, "PutKeyPolicy", KeyId=arn, Policy=json.dumps(policy))
+    assert answer == ("MalformedPolicyDocumentException", sentence)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "kms:viaSERVICE",
+        "kms:EncryptionContext:a",
+        "aws:PrincipalOrgID",
+        "aws:PrincipalTag/b",
+        "issuer.example:sub",
+    ],
+)
+def test_put_key_policy_with_a_condition_on_a_key_of_aws_is_taken(road: Road, key: str) -> None:
+    arn = road.create_key()["Arn"]
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}
+    policy = json.loads(road.call("GetKeyPolicy", KeyId=arn)["Policy"])
+    policy["Statement"].append(statement | {"Condition": {"StringEquals": {key: "x"}}})
+    road.call("PutKeyPolicy", KeyId=arn, Policy=json.dumps(policy))

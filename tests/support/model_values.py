@@ -12,7 +12,26 @@ from strongroom.aws.constraint import ShapeConstraint
 
 Shapes = Mapping[str, ShapeConstraint]
 
-TEXTS = ("a", "/", "/a/", "/a", "v1", "v12.a", "123456", "A1", "arn:aws:iam::123456789012:role/a", " ~", "")
+TEXTS = (
+    "a",
+    "a.b.c",
+    "us-east-1",
+    "https://a.b",
+    "/kms/xks/v1",
+    "AKIA2345",
+    "cluster-abcdefghijk",
+    "com.amazonaws.vpce.us-east-1.vpce-svc-0",
+    "/",
+    "/a/",
+    "/a",
+    "v1",
+    "v12.a",
+    "123456",
+    "A1",
+    "arn:aws:iam::123456789012:role/a",
+    " ~",
+    "",
+)
 LONGEST_TRIED = 2048
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 from strongroom.authorization.ask import AmbiguousCondition, Ask, PolicyFacts
 from strongroom.authorization.decision import A_GRANT_MAY_STILL_ALLOW, Decision, PolicyType, Reason
+from strongroom.authorization.denial_record import Considered
 from strongroom.authorization.evaluation import (
     PolicyInForce,
     Question,
@@ -24,6 +26,7 @@ from strongroom.authorization.standings import (
     SessionSources,
     Standing,
     StandingMemory,
+    boundary_label,
     compile_own_side,
 )
 from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
@@ -84,8 +87,7 @@ class Authorizer:
         self, ask: Ask, trust_policy: str, trust_principals: Mapping[str, str]
     ) -> Decision:
         """By a role's trust policy and the caller's policies: AssumeRole and its kin."""
-        bindings = frozenset(trust_principals.items())
-        resource = (PolicyType.TRUST, PolicyKind.TRUST, trust_policy, bindings)
+        resource = trust_policy_of(trust_policy, trust_principals)
         return await self._decide(ask, await self._stand(ask.principal, resource))
 
     async def authorize_retirement(self, ask: Ask, grant: Grant) -> Decision:
@@ -113,6 +115,34 @@ class Authorizer:
         """The same of `authorize_resource`."""
         standing = await self._stand(ask.principal, _NO_POLICY)
         return await self._explain(ask, await self.authorize_resource(ask), standing, ())
+
+    async def explain_trust(
+        self, ask: Ask, trust_policy: str, trust_principals: Mapping[str, str]
+    ) -> Explanation:
+        """The same of `authorize_trust`."""
+        standing = await self._stand(ask.principal, trust_policy_of(trust_policy, trust_principals))
+        decision = await self.authorize_trust(ask, trust_policy, trust_principals)
+        return await self._explain(ask, decision, standing, ())
+
+    async def list_considered(self, ask: Ask, resource: ResourcePolicy | None = None) -> Considered:
+        """What a decision was made from, for the record of a denial. `resource`: where it is no key."""
+        if resource is None:
+            resource = _NO_POLICY if ask.key is None else _policy_of(ask.key)
+        principal, policy_type = ask.principal, resource[0]
+        standing = await self._stand(principal, resource)
+        sources = [] if policy_type is None else [(str(policy_type), resource[2])]
+        if (identity := standing.identity) is not None:
+            sources += [(one.label, one.text) for one in identity.policies]
+            if identity.boundary is not None:
+                sources.append((boundary_label(identity.boundary), identity.boundary.text))
+        if principal.session is not None and _has_identity(principal):
+            sources += await self._session_sources(principal)
+        values: dict[str, tuple[str, ...] | None] = {}
+        with suppress(AmbiguousCondition):
+            await ask.values.prepare(standing.condition_keys)
+            for key in standing.key_order:
+                values[key] = ask.values.values_of(key)
+        return Considered(tuple(sources), values)
 
     async def _explain(
         self, ask: Ask, decision: Decision, standing: Standing, grants: tuple[Grant, ...]
@@ -199,6 +229,11 @@ class Authorizer:
 def _has_identity(principal: AuthenticatedPrincipal) -> bool:
     """Whether it is a user or role. A web identity that has no role yet is a caller without an id."""
     return principal.type in _WITH_IDENTITY and principal.unique_id != ""
+
+
+def trust_policy_of(trust_policy: str, trust_principals: Mapping[str, str]) -> ResourcePolicy:
+    """A role's trust policy as the policy of a resource."""
+    return PolicyType.TRUST, PolicyKind.TRUST, trust_policy, frozenset(trust_principals.items())
 
 
 def _policy_of(key: Key) -> ResourcePolicy:

@@ -20,6 +20,7 @@ from strongroom.resources.grant import Grant
 
 EXPLAINED_KEYS = frozenset({"aws:sourcearn"})
 """What is looked at besides the policies' own condition keys."""
+_FAR = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,18 @@ class StatementExplanation:
     resource_matches: bool
     conditions: tuple[ConditionFinding, ...]
     applies: bool
+
+    @property
+    def distance(self) -> int | None:
+        """How far it is from applying: 1 and more where only conditions keep it from it, then one that
+        names others or another resource. None: it is about something else."""
+        if self.applies or not self.action_matches:
+            return None
+        conditions = sum(not one.held for one in self.conditions)
+        elsewhere = (self.names_caller is PrincipalMatch.NONE) + (not self.resource_matches)
+        if elsewhere == 0:
+            return conditions
+        return _FAR if elsewhere + conditions == 1 else None
 
     @property
     def misses(self) -> tuple[str, ...]:
@@ -205,10 +218,10 @@ def _what_would_allow(
         found.append(f"without {_place(one.reference)}, which denies it{unless}")
     if denying:
         return tuple(found)
-    nearest = [
-        one for policy in policies for one in policy.statements if not one.denies and len(one.misses) == 1
-    ]
-    found += [f"{_place(one.reference)}, but {one.misses[0]}" for one in nearest]
+    allowing = [one for policy in policies for one in policy.statements if not one.denies]
+    nearest = sorted((one for one in allowing if one.distance is not None), key=lambda one: one.distance or 0)
+    nearest = nearest or [one for one in allowing if len(one.misses) == 1]
+    found += [f"{_place(one.reference)}, but {' and '.join(one.misses)}" for one in nearest]
     found += [f"grant {one.grant_id}, but {one.misses[0]}" for one in grants if len(one.misses) == 1]
     missing = _MISSING.get(decision.reason)
     if missing is not None:

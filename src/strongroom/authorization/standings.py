@@ -85,10 +85,15 @@ def compile_own_side(
     )
 
 
+def boundary_label(boundary: PolicySource) -> str:
+    """What a boundary is called, to tell it from the same policy attached."""
+    return f"permissions boundary {boundary.label}"
+
+
 def _compile_boundary(policies: PolicyMemory, boundary: PolicySource) -> PolicyInForce:
     # A boundary that is gone has no text, and allows nothing.
     compiled = policies.find(PolicyKind.IDENTITY, boundary.text) if boundary.text else EMPTY_POLICY
-    return PolicyInForce(f"permissions boundary {boundary.label}", compiled)
+    return PolicyInForce(boundary_label(boundary), compiled)
 
 
 def _compile_session(policies: PolicyMemory, session: SessionSources) -> tuple[PolicyInForce, ...]:

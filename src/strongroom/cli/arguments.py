@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from strongroom import __version__
-from strongroom.cli import commands, key_commands, operator
+from strongroom.cli import commands, inquiries, key_commands, operator
 
 DATA_DIRECTORY = "/var/lib/strongroom"
 """Where `serve` keeps its data unless told otherwise."""
@@ -50,6 +50,9 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_account(commands_of)
     _add_service(commands_of)
     _add_key(commands_of)
+    _add_explain(commands_of)
+    _add_who_can(commands_of)
+    _add_policy(commands_of)
     return parser
 
 
@@ -180,6 +183,60 @@ def _add_key(commands_of: argparse._SubParsersAction[_Parser]) -> None:
     deletion.add_argument("--yes", dest="is_confirmed", action="store_true", help="do not ask")
     _add_data_directory(deletion)
     deletion.set_defaults(command=key_commands.schedule_key_deletion)
+
+
+def _add_explain(commands_of: argparse._SubParsersAction[_Parser]) -> None:
+    explain = commands_of.add_parser(
+        "explain",
+        help="why a request was allowed or denied",
+        description="Why a request was allowed or denied: every policy and grant that had a say, what of "
+        "each statement fitted, and what would have allowed it. From the audit trail and today's policies.",
+        allow_abbrev=False,
+    )
+    explain.add_argument("request_id", metavar="REQUEST_ID", help="as the answer's x-amzn-RequestId has it")
+    _add_json(explain)
+    _add_data_directory(explain)
+    explain.set_defaults(command=inquiries.explain)
+
+
+def _add_who_can(commands_of: argparse._SubParsersAction[_Parser]) -> None:
+    who_can = commands_of.add_parser(
+        "who-can",
+        help="who could use a key for something, and how",
+        description="Every principal of the server that could do something with a KMS key now: by which "
+        "statements or grants, and under which conditions.",
+        allow_abbrev=False,
+    )
+    who_can.add_argument("--key", metavar="KEY", required=True, help="a key id or key ARN")
+    who_can.add_argument("--action", metavar="ACTION", required=True, help="such as kms:Decrypt")
+    _add_json(who_can)
+    _add_data_directory(who_can)
+    who_can.set_defaults(command=inquiries.who_can)
+
+
+def _add_policy(commands_of: argparse._SubParsersAction[_Parser]) -> None:
+    policy = commands_of.add_parser("policy", help="try a key policy out", allow_abbrev=False)
+    policy_commands = policy.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    test = policy_commands.add_parser(
+        "test",
+        help="what another key policy would change for those who used the key",
+        description="Ask again for every request of the last days on a KMS key, under another key policy and "
+        "under its own, and show whose answer would change. Nothing is changed. Exit code 1: something that "
+        "is allowed would be denied, or nobody could change the policy any more.",
+        allow_abbrev=False,
+    )
+    test.add_argument("--key", metavar="KEY", required=True, help="a key id or key ARN")
+    test.add_argument(
+        "--policy", dest="policy_file", type=Path, metavar="FILE", required=True, help="the policy, as JSON"
+    )
+    test.add_argument("--days", type=_whole_number, metavar="N", default=30, help="of the last N days (30)")
+    _add_json(test)
+    _add_data_directory(test)
+    test.set_defaults(command=inquiries.test_policy)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
 
 
 def _whole_number(text: str) -> int:

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from strongroom.identity.principal import PrincipalType
 from strongroom.operations.circumstances import Circumstances, Values, render, value_named
-from strongroom.operations.kms.key_usage import days_without_usage
+from strongroom.operations.last_usage import days_without_usage
 from strongroom.resources.iam import Identity, iam_arn
 from strongroom.resources.identifiers import AliasName, parse_kms_arn
 

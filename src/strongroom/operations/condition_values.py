@@ -11,9 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
+from strongroom.authorization.letters import lower_ascii
 from strongroom.operations.circumstances import Circumstances, NotPrepared, Values
 from strongroom.operations.condition_look_ups import LOOK_UPS, PREFIX_LOOK_UPS
-from strongroom.operations.global_condition_keys import GLOBAL_KEYS, GLOBAL_PREFIXES
+from strongroom.operations.global_condition_keys import (
+    ABSENT_GLOBAL_KEYS,
+    GLOBAL_KEYS,
+    GLOBAL_PREFIXES,
+)
 from strongroom.operations.iam_condition_keys import (
     IAM_ACTIONS,
     IAM_KEYS,
@@ -22,12 +27,32 @@ from strongroom.operations.iam_condition_keys import (
     find_entity,
 )
 from strongroom.operations.kms_condition_keys import KMS_KEYS, KMS_PREFIXES
-from strongroom.operations.sts_condition_keys import STS_KEYS
+from strongroom.operations.sts_condition_keys import ABSENT_STS_KEYS, STS_KEYS
 
 T = TypeVar("T")
 
 _KEYS: Final = {**KMS_KEYS, **STS_KEYS, **GLOBAL_KEYS, **IAM_KEYS}
 _PREFIXES: Final = {**KMS_PREFIXES, **GLOBAL_PREFIXES, **IAM_PREFIXES}
+
+
+_ABSENT: Final = frozenset(map(lower_ascii, (*ABSENT_GLOBAL_KEYS, *ABSENT_STS_KEYS)))
+_OWN_NAMESPACES: Final = ("kms:", "aws:")
+
+
+def is_known(key: str) -> bool:
+    """Whether AWS has a condition key of this name, in any letters, as far as it begins with kms: or aws:.
+
+    Other services' keys and those of web identity providers are not ours to know.
+    """
+    name = lower_ascii(key)
+    return (
+        not name.startswith(_OWN_NAMESPACES)
+        or name in _KEYS
+        or name in LOOK_UPS
+        or name in _ABSENT
+        or _by_prefix(_PREFIXES, name) is not None
+        or _by_prefix(PREFIX_LOOK_UPS, name) is not None
+    )
 
 
 class RequestConditions(Circumstances):

@@ -25,10 +25,9 @@ from strongroom.operations.circumstances import (
     value_named,
 )
 from strongroom.operations.encryption_context import BYTES_MAX
-from strongroom.operations.kms.key_creation import requested_spec, requested_usage
-from strongroom.operations.kms.key_deletion import PENDING_WINDOW_DAYS_DEFAULT
+from strongroom.operations.requested_key import requested_spec, requested_usage
 from strongroom.resources.identifiers import parse_kms_arn
-from strongroom.resources.key import Key
+from strongroom.resources.key import PENDING_WINDOW_DAYS_DEFAULT, Key
 from strongroom.resources.rotation_schedule import ROTATION_PERIOD_DAYS_DEFAULT
 
 CONTEXT_PAIRS_MAX = 128

@@ -8,11 +8,13 @@ from typing import Any
 
 from strongroom.attestation.verification import Recipient
 from strongroom.authorization.ask import NO_VALUES, Ask, ConditionValues
-from strongroom.authorization.decision import denial, require_allowed
+from strongroom.authorization.authorizer import trust_policy_of
+from strongroom.authorization.decision import Decision, denial, require_allowed
+from strongroom.authorization.denial_record import Denied
 from strongroom.aws import refusals, sts_refusals
 from strongroom.aws.generated.enums import GrantOperation, KeyManagerType
 from strongroom.identity.http_request import HttpRequest
-from strongroom.identity.principal import AuthenticatedRequest, PrincipalType
+from strongroom.identity.principal import AuthenticatedPrincipal, AuthenticatedRequest, PrincipalType
 from strongroom.operations.condition_values import RequestConditions
 from strongroom.operations.context import Rooms
 from strongroom.operations.encryption_algorithms import SYMMETRIC_KEY
@@ -27,6 +29,7 @@ from strongroom.operations.operation import (
 from strongroom.operations.role_assumption import Assumption
 from strongroom.resources.aws_managed_key import ON_AWS_MANAGED_KEYS, ON_AWS_OWNED_KEYS
 from strongroom.resources.grant import Grant
+from strongroom.resources.iam import Role
 from strongroom.resources.key import Key
 
 _CREATE_GRANT = GrantOperation.CREATE_GRANT
@@ -52,7 +55,7 @@ class Permissions:
     Every method raises ApiError AccessDeniedException unless the action is allowed.
     """
 
-    __slots__ = ("_authenticated", "_http", "_recipient", "_request", "_rooms", "values")
+    __slots__ = ("_authenticated", "_http", "_recipient", "_request", "_rooms", "denied", "values")
 
     def __init__(
         self,
@@ -69,6 +72,8 @@ class Permissions:
         self._recipient = recipient
         self.values: ConditionValues = NO_VALUES
         """The condition keys of the last permission that was asked for."""
+        self.denied: Denied | None = None
+        """What the record of a denial says of it. The caller hears nothing of this."""
 
     def _find_values(
         self,
@@ -93,6 +98,13 @@ class Permissions:
         )
         return self.values
 
+    async def _note_denial(self, asked: Ask, decision: Decision, role: Role | None = None) -> None:
+        resource = None
+        if role is not None:
+            resource = trust_policy_of(role.trust_policy, role.trust_principals)
+        considered = await self._rooms.authorizer.list_considered(asked, resource)
+        self.denied = Denied(asked, decision, considered)
+
     async def require_key(self, target: KeyTarget, key: Key, keys: Sequence[Key]) -> None:
         """The key that the request names by a member or by its ciphertext."""
         principal, request = self._authenticated.principal, self._request
@@ -100,25 +112,26 @@ class Permissions:
         context = None
         if target.encryption_context is not None and key.key_spec is SYMMETRIC_KEY:
             context = getattr(request, target.encryption_context) or _NO_ENCRYPTION_CONTEXT
-        decision = await self._rooms.authorizer.authorize_key(
-            Ask(
-                principal,
-                target.action,
-                key.arn,
-                key.account_id,
-                self._find_values(target.action, keys, key),
-                key,
-                target.cross_account,
-                operation,
-                context,
-                terms_of(request) if operation is _CREATE_GRANT else None,
-            )
+        asked = Ask(
+            principal,
+            target.action,
+            key.arn,
+            key.account_id,
+            self._find_values(target.action, keys, key),
+            key,
+            target.cross_account,
+            operation,
+            context,
+            terms_of(request) if operation is _CREATE_GRANT else None,
         )
+        decision = await self._rooms.authorizer.authorize_key(asked)
         is_permitted_at_all = (
             key.key_manager is _CUSTOMER and principal.account_id != ""
-        ) or self._may_be_asked_of(target.action, key, cross_account=target.cross_account)
+        ) or may_be_asked_of(principal, target.action, key, cross_account=target.cross_account)
         if decision.allowed and is_permitted_at_all:
             return
+        if not decision.allowed:
+            await self._note_denial(asked, decision)
         named: str | None = getattr(request, target.member)
         if named is None:
             raise refusals.ciphertext_key_inaccessible()
@@ -136,18 +149,12 @@ class Permissions:
         principal, action = self._authenticated.principal, target.action
         values = self._find_values(action, keys, key)
         asked = Ask(principal, action, key.arn, key.account_id, values, key)
-        require_allowed(await self._rooms.authorizer.authorize_key(asked), principal, action, key.arn)
-        if not self._may_be_asked_of(action, key, cross_account=False):
+        decision = await self._rooms.authorizer.authorize_key(asked)
+        if not decision.allowed:
+            await self._note_denial(asked, decision)
+        require_allowed(decision, principal, action, key.arn)
+        if not may_be_asked_of(principal, action, key, cross_account=False):
             raise refusals.access_denied_by_resource(principal.arn, action, key.arn)
-
-    def _may_be_asked_of(self, action: str, key: Key, *, cross_account: bool) -> bool:
-        """Whether a policy can allow it at all: to a key that is no customer's own (aws_managed_key.py),
-        or to a service, which in customers' accounts is as a caller of another account."""
-        principal = self._authenticated.principal
-        if key.key_manager is _CUSTOMER:
-            return cross_account or principal.account_id != ""
-        is_owned = key.account_id == principal.own_account_id
-        return action in (ON_AWS_OWNED_KEYS if is_owned else ON_AWS_MANAGED_KEYS)
 
     async def require_retirement(
         self, target: GrantTarget, key: Key, grant: Grant, keys: Sequence[Key]
@@ -157,6 +164,8 @@ class Permissions:
         values = self._find_values(action, keys, key, grant)
         asked = Ask(principal, action, key.arn, key.account_id, values, key, cross_account=True)
         decision = await self._rooms.authorizer.authorize_retirement(asked, grant)
+        if not decision.allowed:
+            await self._note_denial(asked, decision)
         if not decision.allowed and key.account_id != principal.account_id:
             # As for a grant that does not exist (grant_lookup.py).
             raise refusals.access_denied_by_resource(principal.arn, action, key.arn)
@@ -170,6 +179,8 @@ class Permissions:
         values = self._find_values(action, keys, None)
         asked = Ask(principal, action, resource_arn, principal.account_id, values)
         decision = await self._rooms.authorizer.authorize_resource(asked)
+        if not decision.allowed:
+            await self._note_denial(asked, decision)
         require_allowed(decision, principal, action, resource_arn)
 
     async def require_assumption(self, target: RoleTarget, assumption: Assumption) -> None:
@@ -193,6 +204,16 @@ class Permissions:
                 )
                 if decision.allowed:
                     continue
+                await self._note_denial(asked, decision, role)
             if principal.type is PrincipalType.WEB_IDENTITY_USER:
                 raise sts_refusals.web_identity_not_authorized(action)
             raise sts_refusals.not_authorized(principal.arn, action, assumption.role_arn)
+
+
+def may_be_asked_of(principal: AuthenticatedPrincipal, action: str, key: Key, *, cross_account: bool) -> bool:
+    """Whether a policy can allow it at all: to a key that is no customer's own (aws_managed_key.py), or to
+    a service, which in customers' accounts is as a caller of another account."""
+    if key.key_manager is _CUSTOMER:
+        return cross_account or principal.account_id != ""
+    is_owned = key.account_id == principal.own_account_id
+    return action in (ON_AWS_OWNED_KEYS if is_owned else ON_AWS_MANAGED_KEYS)

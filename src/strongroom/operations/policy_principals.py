@@ -21,9 +21,10 @@ from strongroom.authorization.key_policy import (
     parse_policy,
     try_lockout,
 )
-from strongroom.authorization.policy_document import PrincipalKind
+from strongroom.authorization.policy_document import PolicyDocument, PrincipalKind
 from strongroom.authorization.statements import CompiledPolicy
 from strongroom.aws import refusals
+from strongroom.operations.condition_values import is_known
 from strongroom.operations.context import Call
 from strongroom.resources.iam import IdPrefix, Role, UniqueId, User, iam_arn
 from strongroom.resources.identifiers import AccountId
@@ -103,6 +104,17 @@ def _require_partition(names: tuple[str, ...], partition: str) -> None:
             raise refusals.invalid_policy_principals()
 
 
+def _require_known_conditions(document: PolicyDocument) -> None:
+    """A condition on a key that there is not would make of a Deny one that never denies.
+
+    Only when a policy is put: one that is stored is read as it is.
+    """
+    keys = {condition.key for statement in document.statements for condition in statement.conditions}
+    unknown = sorted(key for key in keys if not is_known(key))
+    if unknown:
+        raise refusals.policy_condition_keys_not_permitted(", ".join(unknown))
+
+
 async def judge_key_policy(
     call: Call, text: str, key_arn: str, *, bypass_lockout: bool
 ) -> dict[str, UniqueId]:
@@ -111,6 +123,7 @@ async def judge_key_policy(
     The key is of the caller's account. Raises ApiError.
     """
     document = parse_policy(text)
+    _require_known_conditions(document)
     names = named_principals(document)
     if call.rooms.rules.require_policy_principals:
         _require_partition(names, key_arn.split(":", 2)[1])

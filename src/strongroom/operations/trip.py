@@ -12,6 +12,7 @@ from strongroom.federation.web_identity_token import WebIdentity
 from strongroom.identity.http_request import HttpRequest
 from strongroom.identity.principal import AuthenticatedRequest
 from strongroom.operations.context import RelatedEvent
+from strongroom.operations.permissions import Permissions
 from strongroom.operations.plan import Plan
 from strongroom.operations.role_assumption import Assumption
 from strongroom.resources.grant import GrantReference
@@ -30,6 +31,7 @@ class Trip:
         "http",
         "keys",
         "name",
+        "permissions",
         "plan",
         "recipient",
         "recorded_at",
@@ -51,6 +53,7 @@ class Trip:
         self.recipient: Recipient | None = None
         self.assumption: Assumption | None = None
         self.web_identity: WebIdentity | None = None
+        self.permissions: Permissions | None = None
         self.keys: tuple[Key, ...] = ()
         self.related_events: tuple[RelatedEvent, ...] = ()
         self.response: msgspec.Struct | None = None

@@ -18,6 +18,9 @@ from strongroom.aws.generated.enums import (
 )
 from strongroom.resources.identifiers import AccountId, KeyArn, KeyId, MaterialId, Region
 
+PENDING_WINDOW_DAYS_DEFAULT = 30
+"""PendingWindowInDays of ScheduleKeyDeletion, where the request has none."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeyMaterial:

@@ -17,7 +17,7 @@ from strongroom.store.engine import Database, has_broken_references, translated
 from strongroom.store.interface import StoreUnavailable
 from strongroom.store.schema import DOMAIN_KEYS, SCHEMA_REVISION
 from strongroom.store.sql_store import RECORDS_REMEMBERED_MAX, SqlStore
-from strongroom.store.stamps import Stamps
+from strongroom.store.stamps import Stamps, new_stamp_words
 
 _VERSION_TABLE = "alembic_version"
 _VERSION = select(named_column("version_num", Text)).select_from(table(_VERSION_TABLE))
@@ -43,6 +43,52 @@ def open_store(
     """
     prepare_database(path, ballast_bytes=ballast_bytes)
     return SqlStore(open_database(path, ballast_bytes), stamps, clock, records_remembered_max)
+
+
+def open_store_to_look(path: Path, clock: Clock) -> SqlStore:
+    """The store for a command that only reads, also beside a running server: nothing is made or changed.
+
+    Its stamps are nobody else's, so it must not be kept: what it remembers it does not ask again.
+    Raises: StoreUnavailable; DatabaseRefused where the tables are not those of this version.
+    """
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError as error:
+        raise StoreUnavailable(f"there is no database at {path}: {error.strerror}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise DatabaseRefused("the database is not a regular file")
+    if os.geteuid() not in (0, status.st_uid):
+        raise DatabaseRefused("the database file belongs to another user: call this as the server's user")
+    database = _LookedAt(path, _NoBallast(path, 0))
+    connection = database.open_reader()
+    try:
+        with translated(), connection.begin():
+            found = _schema_revision(connection)
+    finally:
+        connection.close()
+    if not _is_current(found):
+        raise DatabaseRefused(
+            f"the database was written by an older version of this server (its tables are at {found}, this "
+            f"version knows {SCHEMA_REVISION}); start the server once to bring it up to date"
+        )
+    return SqlStore(database, Stamps(new_stamp_words()), clock)
+
+
+class _NoBallast(Ballast):
+    """The room is the server's, not ours to release."""
+
+    def is_held(self) -> bool:
+        return False
+
+
+class _LookedAt(Database):
+    """A database that this process does not write to."""
+
+    def open_writer(self) -> Connection:
+        """Raises StoreUnavailable."""
+        raise StoreUnavailable("this database was opened to be read only")
+
+    open_migrator = open_writer
 
 
 def prepare_database(path: Path, *, ballast_bytes: int = BALLAST_BYTES) -> None:

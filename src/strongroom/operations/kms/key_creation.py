@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from strongroom.aws import refusals
-from strongroom.aws.generated.enums import KeyManagerType, KeySpec, KeyState, KeyUsageType, OriginType
+from strongroom.aws.generated.enums import KeyManagerType, KeySpec, KeyState, OriginType
 from strongroom.aws.generated.shapes import CreateKeyRequest, CreateKeyResponse
 from strongroom.boundary.interface import BoundaryRefused, KeyBinding
 from strongroom.identity.principal import PrincipalType
@@ -14,6 +14,7 @@ from strongroom.operations.key_placement import check_place, create_in_store, fi
 from strongroom.operations.metadata import render_key_metadata
 from strongroom.operations.new_key_policy import policy_of_new_key
 from strongroom.operations.operation import NewKeyTarget, Operation, on_account, records
+from strongroom.operations.requested_key import requested_spec, requested_usage
 from strongroom.operations.tag_rules import merge_tags
 from strongroom.resources.identifiers import (
     KeyId,
@@ -26,17 +27,6 @@ from strongroom.resources.key import Key, KeyMaterial
 from strongroom.resources.key_spec import is_usage_compatible
 from strongroom.resources.rotation_schedule import ROTATION_PERIOD_DAYS_DEFAULT
 from strongroom.store.interface import LimitReached
-
-
-def requested_spec(request: CreateKeyRequest) -> KeySpec:
-    """KeySpec, by its name or its deprecated one."""
-    spec = request.key_spec or request.customer_master_key_spec
-    return KeySpec.SYMMETRIC_DEFAULT if spec is None else KeySpec(spec.value)
-
-
-def requested_usage(request: CreateKeyRequest) -> KeyUsageType:
-    """KeyUsage, which only symmetric encryption keys may leave out."""
-    return request.key_usage or KeyUsageType.ENCRYPT_DECRYPT
 
 
 def check_create_key(request: CreateKeyRequest) -> None:

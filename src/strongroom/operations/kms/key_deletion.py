@@ -16,9 +16,9 @@ from strongroom.operations.context import Call
 from strongroom.operations.operation import Operation, on_key, records
 from strongroom.replication.related_keys import replicas_of
 from strongroom.resources.imported_material import state_with_material
+from strongroom.resources.key import PENDING_WINDOW_DAYS_DEFAULT
 from strongroom.resources.key_state import CANCEL_DELETION, SCHEDULE_DELETION, StateChange, state_after
 
-PENDING_WINDOW_DAYS_DEFAULT = 30
 PENDING_WINDOW_DAYS_MIN = 7
 PENDING_WINDOW_DAYS_MAX = 30
 """ScheduleKeyDeletion API reference: "must be between 7 and 30, inclusive ... defaults to 30"."""
