@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
 from tests.secrets.memory_scan import Needles
 from tests.support.road import Road
 from tests.support.server import STRONGROOM, Server, strict_environment
@@ -67,8 +66,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         )
         for _ in range(USES):
             root.generate_random(NumberOfBytes=1)
-            with pytest.raises(ClientError, match=r"User: s3\.amazonaws\.com is not authorized"):
-                service.generate_random(NumberOfBytes=1)  # of no account: known, and not permitted
+            service.generate_random(NumberOfBytes=1)
         yield told
 
 
