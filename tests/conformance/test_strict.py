@@ -302,5 +302,5 @@ def test_sts_errors_reach_boto3(strict: Server) -> None:
     assert refused(unknown.get_caller_identity) == ("InvalidClientTokenId", NO_SUCH_KEY, 403)
     # An operation that is not built is an error that boto3 can read, whatever its name.
     root = strict.client("sts", **ROOT)
-    code, message, status = refused(root.get_session_token)
+    code, message, status = refused(lambda: root.get_federation_token(Name="bob"))
     assert 400 <= status < 500, (code, message, status)

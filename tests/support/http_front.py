@@ -150,7 +150,7 @@ class RunningFront:
         for name in ("strongroom.wire", "uvicorn.error", "asyncio"):
             logging.getLogger(name).removeHandler(self._log)
         if kind is None and not self._faults_expected:
-            assert self.faults == []
+            assert self.faults == [], self.faults
 
     def stop(self) -> None:
         """Begin a graceful stop."""

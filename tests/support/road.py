@@ -161,6 +161,11 @@ class Road:
         self.boundary.close()
         self.store.close()
         self.running_boundary.stop()
+        # What is still pending would be destroyed, and complain, while some other test is running.
+        pending = asyncio.all_tasks(self.loop)
+        for task in pending:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
         self.loop.close()
 
     def restart_boundary(self, environment: Mapping[str, str] | None = None) -> None:
