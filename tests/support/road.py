@@ -162,11 +162,14 @@ class Road:
         self.store.close()
         self.running_boundary.stop()
         # What is still pending would be destroyed, and complain, while some other test is running.
-        pending = asyncio.all_tasks(self.loop)
+        self.loop.run_until_complete(self._end_tasks())
+        self.loop.close()
+
+    async def _end_tasks(self) -> None:
+        pending = asyncio.all_tasks() - {asyncio.current_task()}
         for task in pending:
             task.cancel()
-        self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-        self.loop.close()
+        await asyncio.gather(*pending, return_exceptions=True)
 
     def restart_boundary(self, environment: Mapping[str, str] | None = None) -> None:
         """A new boundary process with the same seal, as after a crash."""
