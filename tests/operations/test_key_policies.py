@@ -255,3 +255,28 @@ def test_put_key_policy_with_a_condition_on_a_key_of_aws_is_taken(road: Road, ke
     policy = json.loads(road.call("GetKeyPolicy", KeyId=arn)["Policy"])
     policy["Statement"].append(statement | {"Condition": {"StringEquals": {key: "x"}}})
     road.call("PutKeyPolicy", KeyId=arn, Policy=json.dumps(policy))
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        {"Service": "S3.amazonaws.com"},
+        {"Service": "s3"},
+        {"Service": "s3.amazonaws.con"},
+        {"CanonicalUser": "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"},
+    ],
+    ids=lambda principal: next(iter(principal.values())),
+)
+def test_put_key_policy_with_a_principal_that_nobody_can_be_is_refused(
+    road: Road, principal: dict[str, str]
+) -> None:
+    """A Deny of it would deny nobody."""
+    arn = road.create_key()["Arn"]
+    policy = json.loads(road.call("GetKeyPolicy", KeyId=arn)["Policy"])
+    policy["Statement"].append(
+        {"Effect": "Deny", "Principal": principal, "Action": "kms:Decrypt", "Resource": "*"}
+    )
+    assert refused(road, "PutKeyPolicy", KeyId=arn, Policy=json.dumps(policy)) == (
+        "MalformedPolicyDocumentException",
+        "Policy contains a statement with one or more invalid principals.",
+    )

@@ -184,6 +184,8 @@ class Authorizer:
         gone = identity is None and _has_identity(principal)
         own = compile_own_side(self._policies, identity, session, gone=gone)
         characters = len(text) + sum(len(one) for _, one in session)
+        if identity is not None:
+            characters += sum(len(source.text) for source in identity.policies)
         standing = Standing(caller_of(principal), policy, own, identity, characters)
         self._standings.keep(place, standing)
         return standing

@@ -33,6 +33,7 @@ from strongroom.store.interface import Store
 
 logger = logging.getLogger("strongroom.key_policies")
 
+_SERVICE = re.compile(r"[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?", re.ASCII)
 _BINDABLE = re.compile(
     r"arn:(?P<partition>[^:]+):(?:iam::(?P<account>[0-9]{12}):(?P<kind>user|role)(?P<path>/(?:.+/)?)(?P<name>[^/]+)"
     r"|sts::(?P<session_account>[0-9]{12}):assumed-role/(?P<role>[^/]+)/[^/]+)",
@@ -115,6 +116,16 @@ def _require_known_conditions(document: PolicyDocument) -> None:
         raise refusals.policy_condition_keys_not_permitted(", ".join(unknown))
 
 
+def _require_principals_that_can_be(document: PolicyDocument) -> None:
+    """A service by a name that none has, or a canonical user, which is S3's, would make a Deny of nobody."""
+    for statement in document.statements:
+        for kind, name in () if statement.principal is None else statement.principal.names:
+            if kind is PrincipalKind.CANONICAL_USER or (
+                kind is PrincipalKind.SERVICE and name != "*" and _SERVICE.fullmatch(name) is None
+            ):
+                raise refusals.invalid_policy_principals()
+
+
 async def judge_key_policy(
     call: Call, text: str, key_arn: str, *, bypass_lockout: bool
 ) -> dict[str, UniqueId]:
@@ -124,6 +135,7 @@ async def judge_key_policy(
     """
     document = parse_policy(text)
     _require_known_conditions(document)
+    _require_principals_that_can_be(document)
     names = named_principals(document)
     if call.rooms.rules.require_policy_principals:
         _require_partition(names, key_arn.split(":", 2)[1])
