@@ -139,8 +139,8 @@ class Authorizer:
             sources += await self._session_sources(principal)
         values: dict[str, tuple[str, ...] | None] = {}
         with suppress(AmbiguousCondition):
-            await ask.values.prepare(standing.condition_keys)
-            for key in standing.key_order:
+            await ask.values.prepare(standing.every_condition_key)
+            for key in sorted(standing.every_condition_key):
                 values[key] = ask.values.values_of(key)
         return Considered(tuple(sources), values)
 
@@ -151,7 +151,7 @@ class Authorizer:
             return Explanation(
                 decision, ask.principal.arn, ask.action, ask.resource_arn, (), (), (str(decision.reason),)
             )
-        await ask.values.prepare(standing.condition_keys | EXPLAINED_KEYS)
+        await ask.values.prepare(standing.every_condition_key | EXPLAINED_KEYS)
         return explain(ask, decision, _question(ask, standing), standing.policy, standing.own, grants)
 
     async def _stand(self, principal: AuthenticatedPrincipal, resource: ResourcePolicy) -> Standing:

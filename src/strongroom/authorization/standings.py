@@ -3,7 +3,7 @@
 A standing is found under everything that it was made from: the resource's policy with its bindings, who
 calls, and the session policies; and it is for one `Identity` object, which the store hands out for as long as
 nothing of that user or role has changed. Its decisions are found under what the request adds: action,
-resource, and the values of exactly the condition keys that its policies look at.
+resource, and the values of exactly the condition keys that its statements about this caller look at.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Hashable, Mapping
 from typing import TypeAlias
 
 from strongroom.authorization.decision import Decision
-from strongroom.authorization.evaluation import CallerPolicies, PolicyInForce
+from strongroom.authorization.evaluation import CallerPolicies, PolicyInForce, how_named
 from strongroom.authorization.policy_document import PolicyKind
 from strongroom.authorization.policy_memory import EMPTY_POLICY, PolicyMemory
-from strongroom.authorization.principals import Caller
+from strongroom.authorization.principals import Caller, PrincipalMatch
+from strongroom.authorization.statements import ANYTHING
 from strongroom.resources.iam import Identity, PolicySource
 
 STANDINGS_MAX = 4096
@@ -37,6 +38,7 @@ class Standing:
         "characters",
         "condition_keys",
         "decisions",
+        "every_condition_key",
         "identity",
         "is_kept",
         "key_order",
@@ -59,13 +61,21 @@ class Standing:
         self.identity = identity
         self.characters = characters
         self.is_kept = False
-        involved = [in_force.compiled for _, in_force in own.with_types()]
-        if policy is not None:
-            involved.append(policy.compiled)
-        readable = [compiled for compiled in involved if compiled is not None]
-        self.condition_keys = frozenset[str]().union(*(compiled.condition_keys for compiled in readable))
+        compiled = [one.compiled for _, one in own.with_types() if one.compiled is not None]
+        statements = [statement for one in compiled for statement in one.statements]
+        if policy is not None and policy.compiled is not None:
+            compiled.append(policy.compiled)
+            # Statements that are about others decide nothing here, whatever they ask for.
+            statements += [
+                statement
+                for statement in policy.compiled.statements
+                if how_named(statement, caller, own) is not PrincipalMatch.NONE
+            ]
+        self.every_condition_key = frozenset[str]().union(*(one.condition_keys for one in compiled))
+        """Of all the policies, also of statements that are about others; for records and explanations."""
+        self.condition_keys = frozenset[str]().union(*(one.keys for one in statements))
         self.key_order = tuple(sorted(self.condition_keys))
-        self.names_resources = any(compiled.names_resources for compiled in readable)
+        self.names_resources = any(one.resources is not ANYTHING for one in statements)
         self.decisions: dict[Hashable, Decision] = {}
 
 

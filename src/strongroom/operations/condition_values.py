@@ -9,6 +9,7 @@ key in none of them has no value, as on AWS.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from strongroom.authorization.letters import lower_ascii
@@ -63,17 +64,13 @@ class RequestConditions(Circumstances):
 
     async def prepare(self, keys: frozenset[str]) -> None:
         """Look up what stands in the store. Raises StoreUnavailable, AmbiguousCondition."""
-        for key in keys:
+        for key in _looked_up(keys):
             if (look_up := LOOK_UPS.get(key)) is not None:
                 self.known[key] = await look_up(self)
             elif (found := _by_prefix(PREFIX_LOOK_UPS, key)) is not None:
                 look_up_named, name = found
                 self.known[key] = await look_up_named(self, name)
-            elif (
-                key.startswith(OF_THE_ENTITY)
-                and self.entity is NotPrepared
-                and self.action.startswith(IAM_ACTIONS)
-            ):
+            elif self.entity is NotPrepared and self.action.startswith(IAM_ACTIONS):
                 self.entity = await find_entity(self)
 
     def values_of(self, key: str) -> Values:
@@ -90,6 +87,16 @@ class RequestConditions(Circumstances):
             raise NotPrepared(key)
         self.known[key] = values
         return values
+
+
+@lru_cache(1024)
+def _looked_up(keys: frozenset[str]) -> tuple[str, ...]:
+    """Those of a policy's condition keys whose values stand in the store: nearly always none."""
+    return tuple(
+        key
+        for key in keys
+        if key in LOOK_UPS or _by_prefix(PREFIX_LOOK_UPS, key) is not None or key.startswith(OF_THE_ENTITY)
+    )
 
 
 def _by_prefix(table: Mapping[str, T], key: str) -> tuple[T, str] | None:
