@@ -57,8 +57,8 @@ def allow(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
 
 
-def key_policy(account: str) -> str:
-    """19 statements for roles under conditions, and one that trusts the account."""
+def key_policy(account: str, **of_account: Any) -> str:
+    """19 statements for roles under conditions, and one that trusts the account, with `of_account` in it."""
     actions = ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey*"]
     of_roles = [
         allow(
@@ -69,7 +69,8 @@ def key_policy(account: str) -> str:
         )
         for number in range(STATEMENTS - 1)
     ]
-    return policy(*of_roles, allow("kms:*", Principal={"AWS": f"arn:aws:iam::{account}:root"}))
+    trust = allow("kms:*", Principal={"AWS": f"arn:aws:iam::{account}:root"}, **of_account)
+    return policy(*of_roles, trust)
 
 
 def identity_policies(account: str) -> list[str]:
@@ -141,7 +142,7 @@ def bench_decisions() -> None:
         boundary=None,
     )
     plain = new_key(account_id=ACCOUNT, policy=policy(allow("kms:*", Principal={"AWS": ACCOUNT})))
-    long = replace(plain, policy=key_policy(ACCOUNT))
+    long = replace(plain, policy=key_policy(ACCOUNT, Condition={"StringLike": {APP: "x*"}}))
     values = _Values()
 
     def another() -> None:

@@ -113,8 +113,7 @@ class _Alike:
         if context is None or not (self.equals or self.by_pair):
             return None
         pairs = folded(context)
-        equal = self.equals.get(tuple(sorted(pairs)))
-        if equal is not None:
+        if self.equals and (equal := self.equals.get(tuple(sorted(pairs)))) is not None:
             return equal
         whole = unambiguous(pairs)
         for pair in whole:
