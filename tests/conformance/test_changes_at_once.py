@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,26 +46,31 @@ ENCRYPT = policy(allowing("kms:Encrypt"))
 TRUST = allowing(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
 
 
-def client(server: Server, service: str, credentials: tuple[str, str]) -> Any:
+def client(server: Server, service: str, credentials: tuple[str, str], token: str | None = None) -> Any:
     return _session.client(
         service,
         endpoint_url=server.url,
         region_name=REGION,
         aws_access_key_id=credentials[0],
         aws_secret_access_key=credentials[1],
+        aws_session_token=token,
         config=Config(retries={"total_max_attempts": 1}, max_pool_connections=1),
     )
 
 
 @dataclass
 class Caller:
-    """A user, on connections of its own."""
+    """A user or a role's session, on connections of its own."""
 
     name: str
     arn: str
-    access_key_id: str
+    credentials: tuple[str, str]
     connections: list[Any]
     key: str
+
+    @property
+    def access_key_id(self) -> str:
+        return self.credentials[0]
 
     def outcomes(self) -> set[str]:
         """How each connection's next Encrypt ends: an error's name, or nothing."""
@@ -96,7 +102,7 @@ class House:
         credentials = made["AccessKeyId"], made["SecretAccessKey"]
         key = self.kms.create_key(Policy=key_policy)["KeyMetadata"]["Arn"]
         connections = [client(self.server, "kms", credentials) for _ in range(CONNECTIONS)]
-        return Caller(name, arn, credentials[0], connections, key)
+        return Caller(name, arn, credentials, connections, key)
 
     def new_policy(self, text: str) -> str:
         made = self.iam.create_policy(PolicyName=f"policy{next(_numbers)}", PolicyDocument=text)
@@ -299,4 +305,48 @@ def test_user_made_again_under_a_name_gets_nothing_of_the_one_that_is_gone(house
     made = iam.create_access_key(UserName=caller.name)["AccessKey"]
     credentials = made["AccessKeyId"], made["SecretAccessKey"]
     again = [client(house.server, "kms", credentials) for _ in range(CONNECTIONS)]
-    assert Caller(caller.name, caller.arn, credentials[0], again, caller.key).outcomes() == {DENIED}
+    assert Caller(caller.name, caller.arn, credentials, again, caller.key).outcomes() == {DENIED}
+
+
+def new_session(house: House, *, duration_seconds: int = 3600) -> tuple[Caller, str]:
+    """A session of a new role that may encrypt, and the role's name."""
+    assuming, iam = house.new_caller(policy(allowing("sts:AssumeRole"))), house.iam
+    role = f"role{next(_numbers)}"
+    trust = {"Effect": "Allow", "Principal": {"AWS": assuming.arn}, "Action": "sts:AssumeRole"}
+    arn = iam.create_role(
+        RoleName=role, AssumeRolePolicyDocument=policy(trust), MaxSessionDuration=duration_seconds
+    )["Role"]["Arn"]
+    iam.put_role_policy(RoleName=role, PolicyName="inline", PolicyDocument=ENCRYPT)
+    made = client(house.server, "sts", assuming.credentials).assume_role(
+        RoleArn=arn, RoleSessionName="s1", DurationSeconds=duration_seconds
+    )
+    credentials = made["Credentials"]
+    pair = credentials["AccessKeyId"], credentials["SecretAccessKey"]
+    connections = [client(house.server, "kms", pair, credentials["SessionToken"]) for _ in range(CONNECTIONS)]
+    return Caller(role, made["AssumedRoleUser"]["Arn"], pair, connections, assuming.key), role
+
+
+def test_policies_of_a_role_and_its_end_reach_its_sessions_at_once(house: House) -> None:
+    caller, role = new_session(house)
+    named = {"RoleName": role, "PolicyName": "inline"}
+    follow(
+        caller,
+        (lambda: house.iam.delete_role_policy(**named), DENIED),
+        (lambda: house.iam.put_role_policy(PolicyDocument=ENCRYPT, **named), ALLOWED),
+        (lambda: house.iam.delete_role_policy(**named), DENIED),
+        (lambda: house.iam.delete_role(RoleName=role), "UnrecognizedClientException"),
+        before=ALLOWED,
+    )
+
+
+def test_session_whose_time_is_over_is_refused_at_once(house: House) -> None:
+    caller, _ = new_session(house)
+
+    def advance() -> None:
+        body = json.dumps({"advance_seconds": 3601}).encode()
+        address = house.server.url + "/_strongroom/clock"
+        request = urllib.request.Request(address, data=body, method="POST")  # noqa: S310  (our own server)
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            assert answer.status == 200
+
+    follow(caller, (advance, "ExpiredTokenException"), before=ALLOWED)
