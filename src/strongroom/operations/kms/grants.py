@@ -147,7 +147,7 @@ async def list_retirable_grants(call: Call, request: ListRetirableGrantsRequest)
     """Of keys of all accounts, but only for principals of the caller's own."""
     retiring = request.retiring_principal
     if retiring is None:
-        raise grant_refusals.only_for_services("RetiringServicePrincipal")  # and no caller here is one
+        raise grant_refusals.only_for_services("RetiringServicePrincipal")  # not built for them either
     if principal_account(retiring, call.region) != call.account_id:
         raise refusals.access_denied_by_identity(call.principal.arn, RETIRABLE_ACTION, retiring)
     after = await parse_marker(call, "ListRetirableGrants", request.marker, retiring)
