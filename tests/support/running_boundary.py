@@ -16,6 +16,7 @@ from typing import TypeVar
 import strongroom
 from strongroom.boundary.client import BoundaryClient
 from strongroom.boundary.interface import KeyBinding
+from strongroom.processes.boundary_start import render_boundary_start
 
 T = TypeVar("T")
 
@@ -66,15 +67,16 @@ class RunningBoundary:
             raise
 
     def _initialise(self, key_file: Path | None, seal_record: bytes, root_secret: bytes | None) -> bytes:
-        fds = []
+        files: dict[str, int] = {}
         if key_file is not None:
-            fds.append(os.open(key_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+            files["key_file"] = os.open(key_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         if root_secret is not None:
             reader, writer = os.pipe()
             os.write(writer, root_secret)
             os.close(writer)
-            fds.append(reader)
-        socket.send_fds(self.control, [b"I" + seal_record], fds)
+            files["root_secret"] = reader
+        payload, fds = render_boundary_start({"mode": "dev"}, files, seal_record)
+        socket.send_fds(self.control, [b"I" + payload], fds)
         for fd in fds:
             os.close(fd)
         answer = self.control.recv(65536)

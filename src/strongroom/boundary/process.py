@@ -46,11 +46,13 @@ from strongroom.boundary.software import imported_material
 from strongroom.boundary.software.families import FAMILIES
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.seal import open_or_create_seal
+from strongroom.boundary.start_packet import parse_start_packet
 
 READ_BYTES: Final = 65536
 STALLED_SECONDS: Final = 10.0
 """A client that takes none of its replies for so long loses its channel."""
 _CONTROL_PACKET_BYTES: Final = 65536
+_CONTROL_FILES_MAX: Final = 8
 _ROOT_SECRET_BYTES_MAX: Final = 4096
 
 
@@ -241,7 +243,9 @@ class Server:
 
 def receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
     """One packet of the control socket with the file descriptors that came along; b"" at its end."""
-    packet, ancillary, _, _ = control.recvmsg(_CONTROL_PACKET_BYTES, socket.CMSG_SPACE(4 * 4))
+    packet, ancillary, _, _ = control.recvmsg(
+        _CONTROL_PACKET_BYTES, socket.CMSG_SPACE(_CONTROL_FILES_MAX * 4)
+    )
     fds: array.array[int] = array.array("i")
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -258,12 +262,16 @@ def close_all(fds: list[int]) -> None:
 
 def initialise(packet: bytes, fds: list[int]) -> tuple[SoftwareModule, bytes]:
     """The module with its root key, and the seal record to keep. Raises SealRefused with a sentence."""
-    if packet[:1] != b"I" or len(fds) not in (1, 2):
-        raise SealRefused("The boundary was started without a key file; this is a fault of the supervisor.")
-    record = packet[1:]
-    key_file = load_key_file(fds[0], may_fill=not record)
-    root_secret = _read_root_secret(fds[1]) if len(fds) == 2 else None
-    root_key, record = open_or_create_seal(record, key_file)
+    try:
+        start = parse_start_packet(packet, fds)
+        key_file_fd = start.files["key_file"]
+    except (ValueError, KeyError):
+        raise SealRefused(
+            "The boundary was started without a key file; this is a fault of the supervisor."
+        ) from None
+    key_file = load_key_file(key_file_fd, may_fill=not start.seal_record)
+    root_secret = _read_root_secret(start.files["root_secret"]) if "root_secret" in start.files else None
+    root_key, record = open_or_create_seal(start.seal_record, key_file)
     try:
         return SoftwareModule(root_key, root_secret), record
     except ValueError:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 PACKET_BYTES_MAX: Final = 64 * 1024
-FILES_MAX: Final = 4
+FILES_MAX: Final = 8
 
 
 class Packet(NamedTuple):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from strongroom import __version__
 from strongroom.config import Settings, is_loopback
+from strongroom.processes.boundary_start import BoundaryFiles
 from strongroom.processes.contexts import EPOCH_WORD, SHARED_WORDS, Children, ServiceCommands
 from strongroom.processes.data_directory import open_data_directory, open_seal_key_file
 from strongroom.processes.listening import open_listening_sockets, render_url
@@ -45,7 +46,9 @@ def run_server(
         listening = open_listening_sockets(settings.host, settings.port, settings.workers)
         for one in listening:
             held.enter_context(one)
-        holdings = Holdings(data_directory, seal_key_fd, root_secret_fd, listening, make_shared_words())
+        holdings = Holdings(
+            data_directory, BoundaryFiles(seal_key_fd, root_secret_fd), listening, make_shared_words()
+        )
         block = render_ready_block(settings, render_url(listening[0], settings.secure))
         _name_process()
         if keeps_spare is None:

@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from strongroom.config import Settings
+from strongroom.processes.boundary_start import BoundaryFiles, boundary_options, render_boundary_start
 from strongroom.processes.child import END_SECONDS, START_SECONDS, Child, render_ending
 from strongroom.processes.contexts import (
     EPOCH_WORD,
@@ -49,8 +50,7 @@ class Holdings:
     """What the supervisor holds for its children. Whoever made it closes it, after `run`."""
 
     data_directory: DataDirectory
-    seal_key_fd: int
-    root_secret_fd: int | None
+    boundary_files: BoundaryFiles
     listening: Sequence[socket.socket]
     shared_words: memoryview
 
@@ -308,12 +308,12 @@ class Supervisor:
 
         Secrets: only descriptors pass through here. Each is opened from its start by its reader.
         """
-        files = [self._holdings.seal_key_fd]
-        if self._holdings.root_secret_fd is not None:
-            files.append(self._holdings.root_secret_fd)
-        for fd in files:
+        files = {name: fd for name, fd in self._holdings.boundary_files._asdict().items() if fd is not None}
+        for fd in files.values():
             os.lseek(fd, 0, os.SEEK_SET)
-        self._send(self._boundary, b"I", self._holdings.data_directory.load_seal_record(), files)
+        record = self._holdings.data_directory.load_seal_record()
+        payload, fds = render_boundary_start(boundary_options(self._settings), files, record)
+        self._send(self._boundary, b"I", payload, fds)
 
     def _read_control(self, child: Child) -> None:
         while child.control is not None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from strongroom.config import (
-    PARSERS,
     ConfigurationError,
     FlagError,
     Settings,
     is_loopback,
     load_settings,
 )
+from strongroom.setting_values import PARSERS
 
 
 def _load(

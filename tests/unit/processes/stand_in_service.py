@@ -38,7 +38,7 @@ def main() -> int:
         "environment": sorted(os.environ),
         "fds_at_start": fds_at_start,
         "files": len(begin.files),
-        "begin": begin.payload.hex(),
+        "begin": begin.payload.partition(b"\n\n")[2].hex(),
     }
     secret = b""
     if kind == "boundary":
@@ -47,7 +47,7 @@ def main() -> int:
         if len(begin.files) > 1:
             secret = os.read(begin.files[1], 1024)
             about["secret"] = secret.decode()
-        send_packet(control, b"R", begin.payload or b"sealed:" + os.urandom(8))
+        send_packet(control, b"R", begin.payload.partition(b"\n\n")[2] or b"sealed:" + os.urandom(8))
     else:
         send_packet(control, b"R")
     serve(control, about)
