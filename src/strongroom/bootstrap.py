@@ -78,15 +78,18 @@ ROOT_CERTIFICATE_BYTES_MAX = 1 << 16
 def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     """Run a whole server until it is told to stop."""
     if settings.data_directory is not None:
-        _require_seal_record(settings.data_directory)
+        require_seal_record(settings.data_directory)
     children = Children(
         preload=_preload, run_prepare=_run_prepare, run_worker=_run_worker, run_jobs=_run_jobs
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)
 
 
-def _require_seal_record(data_directory: Path) -> None:
-    """Where there are keys, a lost seal record must come back from a backup: a new root key opens none."""
+def require_seal_record(data_directory: Path) -> None:
+    """Where there are keys, a lost seal record must come back from a backup: a new root key opens none.
+
+    Raises: StartRefused.
+    """
     record = data_directory / SEAL_RECORD_FILE
     path = data_directory / DATABASE_FILE
     try:
