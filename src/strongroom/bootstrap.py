@@ -50,6 +50,7 @@ from strongroom.processes.contexts import (
     Children,
     JobsContext,
     PrepareContext,
+    SealedContext,
     WorkerContext,
 )
 from strongroom.processes.data_directory import SEAL_RECORD_FILE
@@ -68,6 +69,7 @@ from strongroom.wire.aws_query import AwsQuery
 from strongroom.wire.dispatch import Dispatcher
 from strongroom.wire.http_front import HttpFront, TlsFiles
 from strongroom.wire.limits import Limits
+from strongroom.wire.sealed_front import build_sealed_front
 
 DATABASE_FILE = "strongroom.db"
 ROOT_ACCESS_KEY_SETTING = "root_access_key_id"
@@ -80,7 +82,11 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     if settings.data_directory is not None:
         require_seal_record(settings.data_directory)
     children = Children(
-        preload=_preload, run_prepare=_run_prepare, run_worker=_run_worker, run_jobs=_run_jobs
+        preload=_preload,
+        run_prepare=_run_prepare,
+        run_worker=_run_worker,
+        run_jobs=_run_jobs,
+        run_sealed=lambda context: _run(_refuse_requests(context)),
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)
 
@@ -360,17 +366,32 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
     app = build_app(
         is_ready=house.is_ready, other=dispatcher.refuse, presigned=dispatcher.answer_url, controls=controls
     )
-    tls = None
-    if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
-        tls = TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
-    limits = Limits(
+    tls, limits = _tls_files(settings), _limits(settings)
+    return HttpFront(dispatcher, app, limits, tls=tls, on_ready=on_ready)
+
+
+def _tls_files(settings: Settings) -> TlsFiles | None:
+    if settings.tls_certificate_file is None or settings.tls_key_file is None:
+        return None
+    return TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
         body_bytes_max=settings.body_bytes_max,
         header_bytes_max=settings.header_bytes_max,
         connections_max=settings.connections_max,
         request_seconds_max=settings.request_timeout_seconds,
         keep_alive_seconds=settings.keep_alive_seconds,
     )
-    return HttpFront(dispatcher, app, limits, tls=tls, on_ready=on_ready)
+
+
+async def _refuse_requests(context: SealedContext) -> None:
+    control = ControlChannel(context.control, lambda _, stream: stream.close())
+    control.start()
+    front = build_sealed_front(_limits(context.settings), _tls_files(context.settings), control.send_ready)
+    _on_stop_signals(front.stop)
+    await front.serve(sockets=list(context.listening))
 
 
 async def _serve_requests(context: WorkerContext) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +47,16 @@ class PrepareContext:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedContext:
+    """Answers requests while the seal is closed: with 503."""
+
+    settings: Settings
+    control: socket.socket
+    listening: Sequence[socket.socket]
+    """Those of all workers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Children:
     """What the forked processes do. Each callable runs in its own process; when it returns, that ends.
 
@@ -59,6 +69,7 @@ class Children:
     run_prepare: Callable[[PrepareContext], None]
     run_worker: Callable[[WorkerContext], None]
     run_jobs: Callable[[JobsContext], None]
+    run_sealed: Callable[[SealedContext], None]
 
 
 def service_command(module: str) -> tuple[str, ...]:
@@ -72,3 +83,4 @@ class ServiceCommands:
 
     boundary: tuple[str, ...] = service_command("strongroom.boundary.process")
     audit: tuple[str, ...] = service_command("strongroom.audit.process")
+    seal: tuple[str, ...] = service_command("strongroom.boundary.seal.program")

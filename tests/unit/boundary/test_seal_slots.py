@@ -1,4 +1,4 @@
-"""Slots of every type: each opens with what it was made with, and with nothing else, and with no bit changed."""
+"""Slots of every type open with what they were made with, and with nothing else; with any bit flipped, never."""
 
 from __future__ import annotations
 
