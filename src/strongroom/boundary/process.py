@@ -306,6 +306,7 @@ def warm_up() -> None:
     dispatcher.answer(Opcode.GENERATE_DATA_KEY, render_fields(key, key_id.encode(), render_number(32), b""))
     _warm_up_key_pairs(module, dispatcher, key, key_id)
     _warm_up_shared_secrets(module, dispatcher, key_id)
+    _warm_up_proxied_key(module, dispatcher, key, key_id)
     secret = module.wrap_root_secret("WARMUP", "0" * 12)
     module.derive_signing_key(secret, "WARMUP", b"20200101", b"warm-up", b"kms")
     ticket = module.make_ticket(b"warm-up", b"", b"warm-up")
@@ -362,6 +363,18 @@ def _warm_up_key_pairs(
                 )
     pair = render_fields(symmetric_key, key_id.encode(), b"ECC_NIST_P256", b"")
     dispatcher.answer(Opcode.GENERATE_DATA_KEY_PAIR, pair)
+
+
+def _warm_up_proxied_key(
+    module: SoftwareModule, dispatcher: Dispatcher, symmetric_key: bytes, key_id: str
+) -> None:
+    """A key in an external key's place encrypts, decrypts and refuses; a proxy's secret derives a key."""
+    key = symmetric_key, key_id.encode()
+    _, sealed = dispatcher.answer(Opcode.XKS_ENCRYPT, render_fields(*key, b"warm-up", b""))
+    for tried in (sealed, sealed[:-1] + b"?", b""):
+        dispatcher.answer(Opcode.XKS_DECRYPT, render_fields(*key, tried, b""))
+    _, token = module.create_proxy_secret("WARMUP")
+    module.derive_proxy_signing_key(token, "WARMUP", b"20200101", b"warm-up")
 
 
 def _warm_up_shared_secrets(module: SoftwareModule, dispatcher: Dispatcher, key_id: str) -> None:
