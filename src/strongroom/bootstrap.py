@@ -7,18 +7,12 @@ them); the boundary and the audit writer are programs of their own.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import logging
-import signal
 import socket
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import uvloop
 
 from strongroom.administration.desk import Desk
 from strongroom.attestation.verification import AttestationVerifier
@@ -30,7 +24,11 @@ from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
-from strongroom.external_key_store.backend import ExternalKeyStores, build_tls_context
+from strongroom.external_key_store.backend import (
+    ExternalKeyStores,
+    build_tls_context,
+    show_certificate,
+)
 from strongroom.external_key_store.https_client import HttpsClient
 from strongroom.federation.key_sets import KeySets, KeySetUnavailable
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
@@ -50,15 +48,16 @@ from strongroom.processes.contexts import (
     Children,
     JobsContext,
     PrepareContext,
-    SealedContext,
+    ProxyContext,
     WorkerContext,
 )
 from strongroom.processes.data_directory import SEAL_RECORD_FILE
 from strongroom.processes.errors import ServerFailed, StartRefused
-from strongroom.processes.operator_log import OperatorLog
 from strongroom.processes.server import run_server as run_processes
+from strongroom.proxy_settings import ProxySettings
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccessKeyId, Region
+from strongroom.serving import limits_of, on_stop_signals, refuse_while_sealed, run_in_loop, tls_files_of
 from strongroom.store.iam_interface import AccessKey
 from strongroom.store.interface import StoreUnavailable
 from strongroom.store.opening import has_domain_keys, open_store, prepare_database
@@ -68,8 +67,11 @@ from strongroom.wire.aws_json import AwsJson11
 from strongroom.wire.aws_query import AwsQuery
 from strongroom.wire.dispatch import Dispatcher
 from strongroom.wire.http_front import HttpFront, TlsFiles
-from strongroom.wire.limits import Limits
-from strongroom.wire.sealed_front import build_sealed_front
+from strongroom.wire.http_front import build_tls_context as build_server_tls
+from strongroom.xks_proxy.authentication import Authenticator as ProxyAuthenticator
+from strongroom.xks_proxy.front import build_proxy_front
+from strongroom.xks_proxy.health import DeepHealth
+from strongroom.xks_proxy.service import ProxyService
 
 DATABASE_FILE = "strongroom.db"
 ROOT_ACCESS_KEY_SETTING = "root_access_key_id"
@@ -86,7 +88,8 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
         run_prepare=_run_prepare,
         run_worker=_run_worker,
         run_jobs=_run_jobs,
-        run_sealed=lambda context: _run(_refuse_requests(context)),
+        run_sealed=lambda context: run_in_loop(refuse_while_sealed(context)),
+        run_proxy=_run_proxy,
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)
 
@@ -119,6 +122,7 @@ def _run_prepare(context: PrepareContext) -> None:
     path = settings.data_directory / DATABASE_FILE
     _load_attestation_roots(settings)  # before anything is written
     _build_proxy_tls(settings)
+    _require_proxy_files(settings)
     _require_oidc_keys(settings)
     try:
         prepare_database(path)
@@ -160,13 +164,48 @@ def _build_proxy_tls(settings: Settings) -> ssl.SSLContext:
     """Raises: StartRefused."""
     file = settings.xks_ca_file
     try:
-        return build_tls_context(file)
+        context = build_tls_context(file)
     except ssl.SSLError:
         raise StartRefused(
             f"The certificate authorities in {file} cannot be used: xks_ca_file must be certificates in PEM."
         ) from None
     except OSError as error:
         raise StartRefused(f"Cannot read xks_ca_file {file}: {error.strerror}.") from None
+    certificate, key = settings.xks_client_certificate_file, settings.xks_client_key_file
+    if certificate is None or key is None:
+        return context
+    try:
+        show_certificate(context, certificate, key)
+    except ssl.SSLError:
+        raise StartRefused(
+            f"xks_client_certificate_file {certificate} and xks_client_key_file {key} cannot be used: they "
+            "must be a certificate with its chain and its private key without a passphrase, in PEM."
+        ) from None
+    except OSError as error:
+        raise StartRefused(
+            f"Cannot read xks_client_certificate_file {certificate} or xks_client_key_file {key}: "
+            f"{error.strerror}."
+        ) from None
+    return context
+
+
+def _require_proxy_files(settings: Settings) -> None:
+    """Raises: StartRefused."""
+    proxy = settings.xks_proxy
+    if proxy is None:
+        return
+    try:
+        build_server_tls(_proxy_tls_files(proxy))
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror if not isinstance(error, ssl.SSLError) else "not what it should be, in PEM"
+        raise StartRefused(
+            "The XKS proxy cannot use its tls_certificate_file, tls_key_file or client_ca_file: "
+            f"{reason or type(error).__name__}."
+        ) from None
+
+
+def _proxy_tls_files(proxy: ProxySettings) -> TlsFiles:
+    return TlsFiles(proxy.tls_certificate_file, proxy.tls_key_file, proxy.client_ca_file)
 
 
 def _require_oidc_keys(settings: Settings) -> None:
@@ -190,19 +229,15 @@ async def _require_a_root_access_key(path: Path) -> None:
 
 
 def _run_worker(context: WorkerContext) -> None:
-    _run(_serve_requests(context))
+    run_in_loop(_serve_requests(context))
 
 
 def _run_jobs(context: JobsContext) -> None:
-    _run(_run_job_runner(context))
+    run_in_loop(_run_job_runner(context))
 
 
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    log = OperatorLog()
-    log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[log])
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    uvloop.run(main)
+def _run_proxy(context: ProxyContext) -> None:
+    run_in_loop(_serve_proxy(context))
 
 
 class House:
@@ -225,6 +260,7 @@ class House:
             keys_max=settings.keys_max,
             regions=None if settings.regions is None else frozenset(settings.regions),
             require_policy_principals=settings.auth == "strict",
+            foreign_principals=settings.xks_proxy is not None,
         )
         self.external_key_stores = ExternalKeyStores(
             self.boundary,
@@ -366,32 +402,8 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
     app = build_app(
         is_ready=house.is_ready, other=dispatcher.refuse, presigned=dispatcher.answer_url, controls=controls
     )
-    tls, limits = _tls_files(settings), _limits(settings)
+    tls, limits = tls_files_of(settings), limits_of(settings)
     return HttpFront(dispatcher, app, limits, tls=tls, on_ready=on_ready)
-
-
-def _tls_files(settings: Settings) -> TlsFiles | None:
-    if settings.tls_certificate_file is None or settings.tls_key_file is None:
-        return None
-    return TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        body_bytes_max=settings.body_bytes_max,
-        header_bytes_max=settings.header_bytes_max,
-        connections_max=settings.connections_max,
-        request_seconds_max=settings.request_timeout_seconds,
-        keep_alive_seconds=settings.keep_alive_seconds,
-    )
-
-
-async def _refuse_requests(context: SealedContext) -> None:
-    control = ControlChannel(context.control, lambda _, stream: stream.close())
-    control.start()
-    front = build_sealed_front(_limits(context.settings), _tls_files(context.settings), control.send_ready)
-    _on_stop_signals(front.stop)
-    await front.serve(sockets=list(context.listening))
 
 
 async def _serve_requests(context: WorkerContext) -> None:
@@ -405,12 +417,48 @@ async def _serve_requests(context: WorkerContext) -> None:
     # What is built now lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    _on_stop_signals(front.stop)
+    on_stop_signals(front.stop)
     stopped = asyncio.Event()
     flushing = asyncio.gather(
         house.rooms.usage_notes.flush_until(house.store, stopped),
         house.rooms.access_key_uses.flush_until(house.store, stopped),
     )
+    await front.serve(sockets=[context.listening])
+    stopped.set()
+    await flushing
+    await house.close()
+
+
+async def _serve_proxy(context: ProxyContext) -> None:
+    proxy = context.settings.xks_proxy
+    assert proxy is not None  # noqa: S101
+    house = House(context.settings, context.shared_words)
+    control = ControlChannel(context.control, house.on_channel)
+    control.start()
+    await house.open()
+    rooms = house.rooms
+    health = DeepHealth(rooms, house.audit, proxy.region)
+    service = ProxyService(
+        rooms,
+        house.audit,
+        house.request_ids,
+        offers=proxy.keys,
+        uri_path=proxy.uri_path,
+        region=proxy.region,
+        authenticator=ProxyAuthenticator(house.store, house.boundary, HostClock()),
+        health=health,
+    )
+    front = build_proxy_front(
+        service,
+        health.is_ready,
+        _proxy_tls_files(proxy),
+        client_names=proxy.client_names,
+        connections_max=context.settings.connections_max,
+        on_ready=control.send_ready,
+    )
+    on_stop_signals(front.stop)
+    stopped = asyncio.Event()
+    flushing = asyncio.create_task(rooms.usage_notes.flush_until(house.store, stopped))
     await front.serve(sockets=[context.listening])
     stopped.set()
     await flushing
@@ -423,7 +471,7 @@ async def _run_job_runner(context: JobsContext) -> None:
     control.start()
     await house.open()
     stopped = asyncio.Event()
-    _on_stop_signals(stopped.set)
+    on_stop_signals(stopped.set)
     assert context.settings.data_directory is not None  # noqa: S101
     desk = await Desk(house.rooms, house.audit, house.request_ids).open(context.settings.data_directory)
     control.send_ready()
@@ -431,10 +479,3 @@ async def _run_job_runner(context: JobsContext) -> None:
     desk.close()
     await desk.wait_closed()
     await house.close()
-
-
-def _on_stop_signals(stop: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError):
-            loop.add_signal_handler(number, stop)

@@ -5,7 +5,8 @@
                 ├─ audit      (exec)  writes the record
                 ├─ prepare    (fork)  once, at start
                 ├─ worker 1…N (fork)  answer requests
-                └─ jobs       (fork)  does what falls due
+                ├─ jobs       (fork)  does what falls due
+                └─ xks proxy  (fork)  offers keys to other services, if the settings say so
 
 It speaks to no network and has no secret in its memory: it passes open files on, and never reads them.
 """
@@ -30,6 +31,7 @@ from strongroom.processes.contexts import (
     Children,
     JobsContext,
     PrepareContext,
+    ProxyContext,
     SealedContext,
     ServiceCommands,
     WorkerContext,
@@ -38,16 +40,13 @@ from strongroom.processes.control import Packet, PacketRefused, control_pair, re
 from strongroom.processes.data_directory import DataDirectory
 from strongroom.processes.errors import ServerFailed, StartRefused
 from strongroom.processes.operator_log import write_line
-from strongroom.processes.seal_door import SealDoor
-from strongroom.processes.seal_opening import opens_by_itself, seal_program_start
+from strongroom.processes.sealing import Hands, Sealing
 from strongroom.processes.signals import SignalInbox
 from strongroom.processes.spawn import exec_service, fork_child
 
 DRAIN_SECONDS = 10.0
 """What workers get to finish their requests."""
 SERVICE_END_SECONDS = 3.0
-SEAL_RETRY_SECONDS = 15.0
-"""What the settings name to open the seal with is tried again so often: another KMS may be back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,7 @@ class Holdings:
     boundary_files: BoundaryFiles
     listening: Sequence[socket.socket]
     shared_words: memoryview
+    proxy_listening: socket.socket | None = None
 
 
 class _StopRequested(Exception):
@@ -89,20 +89,20 @@ class Supervisor:
         self._spare = Child("spare boundary", self._boundary.spawn)
         self._audit = Child("audit", lambda control: exec_service(commands.audit, control.fileno()))
         self._services = (self._boundary, self._audit)
-        self._seal_program = Child("seal", lambda control: exec_service(commands.seal, control.fileno()))
-        self._sealed_front = Child("sealed front", self._fork_sealed_front)
-        self._door: SealDoor | None = None
-        self._hands_over = False
-        """Whether a boundary leaves its root key to the spare, which could not open the seal by itself."""
-        self._said = ""
+        self._selector = selectors.DefaultSelector()
+        self._seal = Sealing(
+            settings,
+            holdings.data_directory,
+            Hands(self._spawn, self._send, self._drop_control, self._selector),
+            spawn_program=lambda control: exec_service(commands.seal, control.fileno()),
+            spawn_front=self._fork_sealed_front,
+        )
         self._prepare = Child("prepare", self._fork_prepare)
         workers = [self._worker(index) for index in range(1, settings.workers + 1)]
-        self._clients = (*workers, Child("jobs", self._fork_jobs))
-        self._sealing = (self._seal_program, self._sealed_front)
-        self._all = (*self._services, self._spare, self._prepare, *self._sealing, *self._clients)
+        self._clients = (*workers, Child("jobs", self._fork_jobs), *self._proxies())
+        self._all = (*self._services, self._spare, self._prepare, *self._seal.children, *self._clients)
         self._prepared = self._started = self._stopping = False
         self._stop_failure: str | None = None
-        self._selector = selectors.DefaultSelector()
         self._inbox = SignalInbox()
         self._selector.register(self._inbox, selectors.EVENT_READ, None)
 
@@ -134,7 +134,8 @@ class Supervisor:
         self._children.preload()  # while the services start, on another processor
         self._spawn(self._prepare)
         self._turn_until(lambda: self._prepared and all(service.ready for service in self._services))
-        self._end_sealed_front()
+        self._seal.front.send_signal(signal.SIGTERM)  # workers take over its listening sockets
+        self._wait_for_end((self._seal.front,), DRAIN_SECONDS)
         gc.collect()
         gc.freeze()  # what is here now is shared with the children, and stays unwritten
         for client in self._clients:
@@ -149,13 +150,13 @@ class Supervisor:
         self._stopping = True
         for listening in self._holdings.listening:
             listening.close()
+        if self._holdings.proxy_listening is not None:
+            self._holdings.proxy_listening.close()
         self._drop_control(self._spare)
-        self._close_door()
-        self._seal_program.send_signal(signal.SIGKILL)
-        self._sealed_front.send_signal(signal.SIGTERM)
+        self._seal.stop()
         for client in (*self._clients, self._prepare):
             client.send_signal(signal.SIGTERM)
-        self._wait_for_end((*self._clients, self._prepare, self._spare, *self._sealing), DRAIN_SECONDS)
+        self._wait_for_end((*self._clients, self._prepare, self._spare, *self._seal.children), DRAIN_SECONDS)
         for service in (self._audit, self._boundary):
             self._drop_control(service)  # its end is the signal
             self._wait_for_end((service,), SERVICE_END_SECONDS)
@@ -182,10 +183,10 @@ class Supervisor:
         for key, _ in self._selector.select(self._seconds_to_wait()):
             if key.data is None:
                 self._inbox.take()
-            elif key.data is self._door:
-                self._let_in()
             elif isinstance(key.data, Child):
                 self._read_control(key.data)
+            else:
+                self._seal.let_in(self._boundary)
         for child in self._all:
             exit_code = child.reap()
             if exit_code is not None:
@@ -207,7 +208,7 @@ class Supervisor:
     def _note_end(self, child: Child, exit_code: int) -> None:
         self._read_control(child)  # it may have said why
         self._drop_control(child)
-        if child in (self._prepare, self._seal_program) and exit_code == 0 and not self._stopping:
+        if child in (self._prepare, self._seal.program) and exit_code == 0 and not self._stopping:
             child.pid = None
             child.deadline_at = None
             self._prepared = self._prepared or child is self._prepare
@@ -226,14 +227,7 @@ class Supervisor:
         child.note_death()
         if self._stopping:
             return
-        if child is self._seal_program:
-            child.respawn_at = None
-            if not self._boundary.ready:
-                self._await_operator(child.refusal or f"{ending}.")
-                child.respawn_at = time.monotonic() + SEAL_RETRY_SECONDS
-            return
-        if child is self._sealed_front and self._boundary.ready:
-            child.respawn_at = None
+        if self._seal.takes_death(child, ending, self._boundary):
             return
         if child is self._spare:
             if child.is_crash_looping():
@@ -265,17 +259,17 @@ class Supervisor:
             return
         child.refusal = None
         child.respawn_at = None
-        is_awaited = child not in (self._prepare, self._spare, self._seal_program)
+        is_awaited = child not in (self._prepare, self._spare, self._seal.program)
         child.deadline_at = time.monotonic() + START_SECONDS if is_awaited else None
         if child is self._boundary:
             self._begin_boundary()
         elif child is self._audit:
             directory = os.fsencode(self._holdings.data_directory.path / "audit")
             self._send(child, b"I", self._settings.audit.encode() + b"\0" + directory)
-        elif child is self._seal_program:
-            self._begin_seal_program()
+        elif child is self._seal.program:
+            self._seal.begin_program()
         elif child is self._spare:
-            self._leave_root_key()
+            self._seal.leave_root_key(self._boundary, self._spare)
         elif child in self._clients:
             for service in self._services:
                 self._connect(child, service)
@@ -310,6 +304,17 @@ class Supervisor:
             )
 
         return Child(f"worker {index}", spawn)
+
+    def _proxies(self) -> list[Child]:
+        listening = self._holdings.proxy_listening
+        if listening is None:
+            return []
+
+        def spawn(control: socket.socket) -> int:
+            context = ProxyContext(self._settings, control, listening, self._holdings.shared_words)
+            return self._fork("xks proxy", lambda: self._children.run_proxy(context), control, listening)
+
+        return [Child("xks proxy", spawn)]
 
     def _fork_jobs(self, control: socket.socket) -> int:
         context = JobsContext(self._settings, control, self._holdings.shared_words)
@@ -352,68 +357,6 @@ class Supervisor:
         payload, fds = render_boundary_start(boundary_options(self._settings), files, record)
         self._send(self._boundary, b"I", payload, fds)
 
-    # --- the seal
-
-    def _begin_seal_program(self) -> None:
-        try:
-            record = self._holdings.data_directory.load_seal_record()
-            with seal_program_start(self._settings, record) as (payload, files):
-                self._send(self._seal_program, b"I", payload, files)
-        except OSError as error:
-            self._seal_program.refusal = f"Cannot open {error.filename}: {error.strerror}."
-            self._drop_control(self._seal_program)
-
-    def _note_sealed(self, sentence: str) -> None:
-        """The seal program opens the seal, with what the settings name, or an operator does."""
-        self._boundary.deadline_at = None
-        self._hands_over = self._keeps_spare = True  # whoever opened it need not come again
-        if not opens_by_itself(self._settings):
-            self._await_operator(sentence)
-        elif self._seal_program.pid is None:
-            self._spawn(self._seal_program)
-
-    def _await_operator(self, sentence: str) -> None:
-        path = self._holdings.data_directory.path
-        if sentence != self._said:
-            self._said = sentence
-            _say(f"{sentence} To open the seal: strongroom seal unseal --data-dir {path}")
-        if self._door is None:
-            try:
-                self._door = SealDoor(path)
-            except OSError as error:
-                raise StartRefused(f"Cannot wait for an operator in {path}: {error.strerror}.") from None
-            self._selector.register(self._door, selectors.EVENT_READ, self._door)
-        if not self._started and self._sealed_front.pid is None:
-            self._spawn(self._sealed_front)
-
-    def _let_in(self) -> None:
-        """INVARIANT P6: what an operator brings goes to the boundary unread."""
-        connection = self._door.accept() if self._door is not None else None
-        if connection is not None:
-            with connection:
-                self._send(self._boundary, b"U", b"", [connection.fileno()])
-
-    def _close_door(self) -> None:
-        if self._door is not None:
-            self._selector.unregister(self._door)
-            self._door.close()
-            self._door = None
-        self._said = ""
-
-    def _end_sealed_front(self) -> None:
-        """Before there are workers: they take over its listening sockets."""
-        self._sealed_front.send_signal(signal.SIGTERM)
-        self._wait_for_end((self._sealed_front,), DRAIN_SECONDS)
-
-    def _leave_root_key(self) -> None:
-        """Have the boundary leave the root key in a socket that the spare reads when it is needed."""
-        if not self._hands_over or not self._boundary.ready or self._spare.control is None:
-            return
-        of_boundary, of_spare = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with of_boundary, of_spare:
-            self._send(self._spare, b"H", b"", [of_spare.fileno()])
-            self._send(self._boundary, b"H", b"", [of_boundary.fileno()])
-
     def _read_control(self, child: Child) -> None:
         while child.control is not None:
             try:
@@ -434,13 +377,14 @@ class Supervisor:
         if packet.letter == b"E":
             child.refusal = packet.payload.decode("utf-8", "replace")
         elif packet.letter == b"S" and child is self._boundary and not child.ready:
-            self._note_sealed(packet.payload.decode("utf-8", "replace"))
-        elif packet.letter == b"U" and child is self._seal_program:
+            self._keeps_spare = True  # whoever opens the seal need not come again when a boundary dies
+            self._seal.note_sealed(self._boundary, packet.payload.decode("utf-8", "replace"))
+        elif packet.letter == b"U" and child is self._seal.program:
             self._send(self._boundary, b"U", b"", packet.files[:1])
         elif packet.letter == b"R" and not child.ready:
             if child is self._boundary:
                 self._keep_seal_record(packet.payload)
-                self._close_door()
+                self._seal.note_open()
             child.ready = True
             child.deadline_at = None
             if child in self._services:
@@ -450,7 +394,7 @@ class Supervisor:
             if child is self._boundary and is_without and self._keeps_spare:
                 self._spawn(self._spare)
             elif child is self._boundary:
-                self._leave_root_key()
+                self._seal.leave_root_key(self._boundary, self._spare)
 
     def _keep_seal_record(self, record: bytes) -> None:
         """INVARIANT P5: on disk before any client reaches this boundary, or its keys could be lost.

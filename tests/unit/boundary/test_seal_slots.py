@@ -1,4 +1,4 @@
-"""Slots of every type open with what they were made with, and with nothing else; with any bit flipped, never."""
+"""Slots of every type open with what they were made with, and with nothing else, nor with a bit flipped."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def open_at_start(control_fd: int) -> int:
     control = socket.socket(fileno=control_fd)
     packet, fds = receive_packet(control)
     if not packet:
-        return 0
+        return 1
     try:
         start = parse_start_packet(packet, fds)
         root_key = open_any_slot(load_slots(start.seal_record), _means_of(start))
