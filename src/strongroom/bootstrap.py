@@ -41,6 +41,7 @@ from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthentica
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
+from strongroom.jobs.key_store_health import KeyStoreHealth
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
 from strongroom.operations.last_usage import TRACKING_STARTED_SETTING
@@ -495,7 +496,14 @@ async def _run_job_runner(context: JobsContext) -> None:
     assert context.settings.data_directory is not None  # noqa: S101
     desk = await Desk(house.rooms, house.audit, house.request_ids).open(context.settings.data_directory)
     control.send_ready()
-    await house.jobs.run_until(stopped)
+    health = KeyStoreHealth(
+        house.rooms,
+        house.audit,
+        house.request_ids,
+        house.external_key_stores,
+        context.settings.xks_health_check_seconds,
+    )
+    await asyncio.gather(house.jobs.run_until(stopped), health.run_until(stopped))
     desk.close()
     await desk.wait_closed()
     await house.close()

@@ -79,6 +79,7 @@ class XksProxy:
             "keyUsage": ["ENCRYPT", "DECRYPT", "WRAP"],
             "keyStatus": "ENABLED",
         }
+        self.health: dict[str, Any] = HEALTH
         self.ciphertext_metadata = b"version=1"
         self.iv_bytes = 12
         self.requests: list[tuple[str, dict[str, Any]]] = []
@@ -157,7 +158,7 @@ class XksProxy:
         if parts[-1] in self.errors:
             raise ProxyError(self.errors[parts[-1]])
         if parts == ["health"]:
-            return HEALTH
+            return self.health
         key = self.keys.get(parts[1])
         if len(parts) != 3 or parts[0] != "keys" or key is None:
             raise ProxyError("KeyNotFoundException")
