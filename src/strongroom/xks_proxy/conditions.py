@@ -44,6 +44,10 @@ class ForeignConditions:
         self._now = rooms.clock.now()
         self._aliases: Values = None
 
+    def needs_store(self, keys: frozenset[str]) -> bool:
+        """Whether a policy asks for the key's aliases."""
+        return _ALIASES in keys
+
     async def prepare(self, keys: frozenset[str]) -> None:
         """Look the key's aliases up, if a policy asks for them. Raises StoreUnavailable."""
         if _ALIASES not in keys:
