@@ -12,7 +12,6 @@ import gc
 import logging
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from typing import Any
 import uvloop
 
 from strongroom.administration.desk import Desk
-from strongroom.attestation.verification import AttestationVerifier
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
@@ -30,13 +28,9 @@ from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
-from strongroom.external_key_store.backend import (
-    ExternalKeyStores,
-    build_tls_context,
-    show_certificate,
-)
+from strongroom.external_key_store.backend import ExternalKeyStores
 from strongroom.external_key_store.https_client import HttpsClient
-from strongroom.federation.key_sets import KeySets, KeySetUnavailable
+from strongroom.federation.key_sets import KeySets
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
@@ -62,19 +56,24 @@ from strongroom.processes.data_directory import SEAL_RECORD_FILE
 from strongroom.processes.errors import ServerFailed, StartRefused
 from strongroom.processes.operator_log import OperatorLog
 from strongroom.processes.server import run_server as run_processes
-from strongroom.proxy_settings import ProxySettings
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccessKeyId, Region
 from strongroom.store.iam_interface import AccessKey
 from strongroom.store.interface import StoreUnavailable
 from strongroom.store.opening import has_domain_keys, open_store, prepare_database
 from strongroom.store.stamps import Stamps, new_stamp_words
+from strongroom.trust_files import (
+    build_proxy_client_tls,
+    load_attestation_roots,
+    proxy_tls_files,
+    require_oidc_keys,
+    require_proxy_files,
+)
 from strongroom.wire.app import build_app
 from strongroom.wire.aws_json import AwsJson11
 from strongroom.wire.aws_query import AwsQuery
 from strongroom.wire.dispatch import Dispatcher
 from strongroom.wire.http_front import HttpFront, TlsFiles
-from strongroom.wire.http_front import build_tls_context as build_server_tls
 from strongroom.wire.limits import Limits
 from strongroom.xks_proxy.authentication import Authenticator as ProxyAuthenticator
 from strongroom.xks_proxy.front import build_proxy_front
@@ -84,7 +83,6 @@ from strongroom.xks_proxy.service import ProxyService
 DATABASE_FILE = "strongroom.db"
 ROOT_ACCESS_KEY_SETTING = "root_access_key_id"
 CHANNEL_SECONDS_MAX = 10.0
-ROOT_CERTIFICATE_BYTES_MAX = 1 << 16
 
 
 def run_server(settings: Settings, root_secret_fd: int | None) -> None:
@@ -124,10 +122,10 @@ def _run_prepare(context: PrepareContext) -> None:
     settings = context.settings
     assert settings.data_directory is not None  # noqa: S101  (a running server has one)
     path = settings.data_directory / DATABASE_FILE
-    _load_attestation_roots(settings)  # before anything is written
-    _build_proxy_tls(settings)
-    _require_proxy_files(settings)
-    _require_oidc_keys(settings)
+    load_attestation_roots(settings)  # before anything is written
+    build_proxy_client_tls(settings)
+    require_proxy_files(settings)
+    require_oidc_keys(settings)
     try:
         prepare_database(path)
         asyncio.run(_begin_tracking_usage(path))
@@ -145,79 +143,6 @@ async def _begin_tracking_usage(path: Path) -> None:
             await store.put_setting(TRACKING_STARTED_SETTING, repr(HostClock().epoch_seconds()))
     finally:
         store.close()
-
-
-def _load_attestation_roots(settings: Settings) -> AttestationVerifier:
-    """Raises: StartRefused."""
-    roots: dict[str, bytes] = {}
-    for label, file in settings.attestation_roots:
-        try:
-            with file.open("rb") as stream:
-                roots[label] = stream.read(ROOT_CERTIFICATE_BYTES_MAX + 1)
-            AttestationVerifier({label: roots[label]})
-        except OSError as error:
-            raise StartRefused(f"Cannot read the attestation root {file}: {error.strerror}.") from None
-        except ValueError:
-            raise StartRefused(
-                f"The attestation root {file} must be one certificate in PEM, of an elliptic curve key."
-            ) from None
-    return AttestationVerifier(roots)
-
-
-def _build_proxy_tls(settings: Settings) -> ssl.SSLContext:
-    """Raises: StartRefused."""
-    file = settings.xks_ca_file
-    try:
-        context = build_tls_context(file)
-    except ssl.SSLError:
-        raise StartRefused(
-            f"The certificate authorities in {file} cannot be used: xks_ca_file must be certificates in PEM."
-        ) from None
-    except OSError as error:
-        raise StartRefused(f"Cannot read xks_ca_file {file}: {error.strerror}.") from None
-    certificate, key = settings.xks_client_certificate_file, settings.xks_client_key_file
-    if certificate is None or key is None:
-        return context
-    try:
-        show_certificate(context, certificate, key)
-    except ssl.SSLError:
-        raise StartRefused(
-            f"xks_client_certificate_file {certificate} and xks_client_key_file {key} cannot be used: they "
-            "must be a certificate with its chain and its private key without a passphrase, in PEM."
-        ) from None
-    except OSError as error:
-        raise StartRefused(
-            f"Cannot read xks_client_certificate_file {certificate} or xks_client_key_file {key}: "
-            f"{error.strerror}."
-        ) from None
-    return context
-
-
-def _require_proxy_files(settings: Settings) -> None:
-    """Raises: StartRefused."""
-    proxy = settings.xks_proxy
-    if proxy is None:
-        return
-    try:
-        build_server_tls(_proxy_tls_files(proxy))
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror if not isinstance(error, ssl.SSLError) else "not what it should be, in PEM"
-        raise StartRefused(
-            "The XKS proxy cannot use its tls_certificate_file, tls_key_file or client_ca_file: "
-            f"{reason or type(error).__name__}."
-        ) from None
-
-
-def _proxy_tls_files(proxy: ProxySettings) -> TlsFiles:
-    return TlsFiles(proxy.tls_certificate_file, proxy.tls_key_file, proxy.client_ca_file)
-
-
-def _require_oidc_keys(settings: Settings) -> None:
-    """Raises: StartRefused."""
-    try:
-        KeySets(dict(settings.oidc_issuers)).require_all()
-    except KeySetUnavailable as error:
-        raise StartRefused(str(error)) from None
 
 
 async def _require_a_root_access_key(path: Path) -> None:
@@ -278,7 +203,7 @@ class House:
             self.boundary,
             HostClock(),
             HttpsClient(
-                _build_proxy_tls(settings),
+                build_proxy_client_tls(settings),
                 timeout_seconds=settings.xks_timeout_milliseconds / 1000,
                 private_addresses=settings.xks_private_addresses,
             ),
@@ -290,7 +215,7 @@ class House:
             Authorizer(self.store),
             clock,
             rules,
-            _load_attestation_roots(settings),
+            load_attestation_roots(settings),
             key_stores={CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores},
             oidc_keys=KeySets(dict(settings.oidc_issuers)),
         )
@@ -472,7 +397,7 @@ async def _serve_proxy(context: ProxyContext) -> None:
     front = build_proxy_front(
         service,
         health.is_ready,
-        _proxy_tls_files(proxy),
+        proxy_tls_files(proxy),
         client_names=proxy.client_names,
         connections_max=context.settings.connections_max,
         on_ready=control.send_ready,
