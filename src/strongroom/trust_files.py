@@ -1,4 +1,4 @@
-"""The files by which others are known: certificates, authorities, key sets; read, or refused in a sentence."""
+"""Files by which others are known: certificates, authorities, key sets. Read, or refused with a sentence."""
 
 from __future__ import annotations
 

@@ -95,8 +95,6 @@ class ForeignAuthority:
     ) -> Decision:
         """Whether the caller may do it, by the key's policy: a Deny first, then an Allow that names the
         caller, its account or everybody. Nothing else allows it: no grant, no policy of IAM.
-
-        May raise StoreUnavailable.
         """
         names = _names_in(key_policy)
         bindings = frozenset((name, caller.unique_id) for name in names if is_named_by(name, caller))

@@ -11,18 +11,15 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from strongroom.authorization.principals import Caller
+from strongroom.clock import Clock
 from strongroom.identity.principal import PrincipalType
-from strongroom.operations.circumstances import render, render_instant, value_named
-from strongroom.operations.context import Rooms
-from strongroom.resources.identifiers import AliasName, parse_kms_arn
+from strongroom.operations.circumstances import render, render_instant
+from strongroom.resources.identifiers import parse_kms_arn
 from strongroom.resources.key import Key
 from strongroom.xks_proxy.authentication import Signer
 from strongroom.xks_proxy.messages import RequestMetadata
 
 Values: TypeAlias = tuple[str, ...] | None
-_ALIASES: Final = "kms:resourcealiases"
-_ALIASES_PAGE: Final = 100
-_RESOURCE_TAG: Final = "aws:resourcetag/"
 _TYPES: Final = {
     PrincipalType.ROOT: "Account",
     PrincipalType.IAM_USER: "User",
@@ -34,41 +31,23 @@ class ForeignConditions:
     """Implements `authorization.ask.ConditionValues`. Concurrency: one request's own."""
 
     def __init__(
-        self, rooms: Rooms, metadata: RequestMetadata, caller: Caller, signer: Signer, key: Key
+        self, clock: Clock, metadata: RequestMetadata, caller: Caller, signer: Signer, key: Key
     ) -> None:
-        self._rooms = rooms
         self._metadata = metadata
         self._caller = caller
         self._signer = signer
         self._key = key
-        self._now = rooms.clock.now()
-        self._aliases: Values = None
+        self._now = clock.now()
 
     def needs_store(self, keys: frozenset[str]) -> bool:
         """Whether a policy asks for the key's aliases."""
         return _ALIASES in keys
 
     async def prepare(self, keys: frozenset[str]) -> None:
-        """Look the key's aliases up, if a policy asks for them. Raises StoreUnavailable."""
-        if _ALIASES not in keys:
-            return
-        names: list[str] = []
-        after: AliasName | None = None
-        key = self._key
-        while True:
-            page = await self._rooms.store.list_aliases(
-                key.account_id, key.region, key.key_id, after, _ALIASES_PAGE
-            )
-            names += [alias.alias_name for alias in page]
-            if len(page) < _ALIASES_PAGE:
-                break
-            after = AliasName(page[-1].alias_name)
-        self._aliases = tuple(names) or None
+        """Nothing to look up: key policies cannot ask for aliases and tags of the key."""
 
     def values_of(self, key: str) -> Values:
-        """As ConditionValues. Raises AmbiguousCondition."""
-        if key.startswith(_RESOURCE_TAG):
-            return value_named(self._key.tags.items(), key.removeprefix(_RESOURCE_TAG))
+        """As ConditionValues."""
         look = _KEYS.get(key)
         return None if look is None else look(self)
 
@@ -118,6 +97,5 @@ _KEYS: Final[Mapping[str, Callable[[ForeignConditions], Values]]] = {
     "kms:keyusage": lambda asked: render(asked._key.key_usage.value),
     "kms:multiregion": lambda asked: render(asked._key.multi_region),
     "kms:multiregionkeytype": ForeignConditions._multi_region_key_type,
-    _ALIASES: lambda asked: asked._aliases,
     "kms:viaservice": ForeignConditions.via_service,
 }

@@ -175,7 +175,7 @@ class ProxyService:
             caller = parse_foreign_principal(metadata.aws_principal_arn or "")
         except ValueError:
             raise _denied() from None
-        values = ForeignConditions(self._rooms, metadata, caller, signer, key)
+        values = ForeignConditions(self._rooms.clock, metadata, caller, signer, key)
         visit.decision = await self._authority.decide(key.policy, caller, action, key.arn, values)
         if not visit.decision.allowed:
             raise _denied()
