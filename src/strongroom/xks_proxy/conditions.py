@@ -40,11 +40,11 @@ class ForeignConditions:
         self._now = clock.now()
 
     def needs_store(self, keys: frozenset[str]) -> bool:
-        """Whether a policy asks for the key's aliases."""
-        return _ALIASES in keys
+        """Never: key policies cannot ask for aliases and tags of the key."""
+        return False
 
     async def prepare(self, keys: frozenset[str]) -> None:
-        """Nothing to look up: key policies cannot ask for aliases and tags of the key."""
+        """Nothing to look up."""
 
     def values_of(self, key: str) -> Values:
         """As ConditionValues."""
