@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.proxy_scene import ALICE, KMS_KEY, KMS_REGION, ProxyScene, data_of, text, to_decrypt
+from tests.support.road import Refusal, Road
 
+from strongroom.administration.policy_trial import try_key_policy
 from strongroom.boundary.external_key_format import Sealed
+from strongroom.operations.rules import Rules
 from strongroom.resources.identifiers import KeyId, Region
 from strongroom.resources.proxied_key import ProxiedKey
 from strongroom.xks_proxy.messages import integrity_value_of
@@ -244,6 +249,14 @@ def test_unknown_operation_request_id_and_members_are_taken(proxied: ProxyScene)
     assert proxied.ask("/keys/foo/encrypt", metadata, **members)[0] == 200
 
 
+OWN = {
+    "Effect": "Allow",
+    "Principal": {"AWS": "arn:aws:iam::000000000000:root"},
+    "Action": "kms:*",
+    "Resource": "*",
+}
+
+
 def statement(effect: str, principal: str, **more: Any) -> dict[str, Any]:
     return {
         "Effect": effect,
@@ -370,6 +383,7 @@ def test_record_tells_who_for_whom_with_what_and_no_content(proxied: ProxyScene)
     }
     assert record["requestParameters"] == {
         "xksKeyId": "foo",
+        "kmsRegion": KMS_REGION,
         "kmsOperation": "Encrypt",
         "kmsRequestId": "request-1",
         "kmsKeyArn": KMS_KEY,
@@ -379,6 +393,63 @@ def test_record_tells_who_for_whom_with_what_and_no_content(proxied: ProxyScene)
     written = json.dumps(record)
     for secret in (text(plaintext), text(AAD), *encrypted.values(), proxied.secret):
         assert secret not in written
+
+
+def test_requests_are_asked_again_under_another_key_policy(own_proxied: ProxyScene) -> None:
+    """What `strongroom policy test` does with them."""
+    proxied, road = own_proxied, own_proxied.road
+    key_id = proxied.offer()
+    for metadata in ({}, {"kmsViaService": "ebs"}):
+        members = {"plaintext": text(b"text"), "encryptionAlgorithm": "AES_GCM"}
+        assert proxied.ask("/keys/foo/encrypt", metadata, **members)[0] == 200
+    bob = ALICE.replace("Alice", "Bob")
+    assert proxied.refusal("/keys/foo/metadata", {"awsPrincipalArn": bob}) == "AccessDeniedException"
+    key = road.wait(road.store.find_key(Region("eu-central-1"), KeyId(key_id)))
+    assert key is not None
+    records = [one for one in road.audit.records if one["eventSource"].startswith("kms-xks-proxy")]
+
+    def tried(*statements: dict[str, Any]) -> tuple[list[Any], int]:
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [OWN, *statements]})
+        since = datetime(2020, 1, 1, tzinfo=UTC)
+        trial = road.wait(try_key_policy(road.store, key, policy, records, [], since))
+        assert (trial.requests, trial.not_asked) == (3, {})
+        changes = [
+            (one.principal, one.operation, one.allowed_after, one.count) for one in trial.changes.values()
+        ]
+        return changes, trial.unchanged
+
+    assert tried(statement("Allow", ALICE)) == ([], 3)
+    via_ebs = {"StringEquals": {"kms:ViaService": VIA_EBS}}
+    assert tried(statement("Allow", ALICE, Condition=via_ebs)) == ([(ALICE, "Encrypt", False, 1)], 2)
+    changes, unchanged = tried(statement("Allow", bob))
+    assert changes == [(ALICE, "Encrypt", False, 2), (bob, "GetKeyMetadata", True, 1)]
+    assert unchanged == 0
+
+
+@pytest.mark.parametrize("foreign_principals", [True, False])
+def test_key_policy_of_a_strict_server_names_strangers_only_where_there_is_a_proxy(
+    tmp_path: Path, foreign_principals: bool
+) -> None:
+    rules = Rules(require_policy_principals=True, foreign_principals=foreign_principals)
+    with Road(tmp_path, rules) as road:
+        key_id = road.create_key()["KeyId"]
+
+        def put(principal: str) -> None:
+            policy = {"Version": "2012-10-17", "Statement": [OWN, statement("Allow", principal)]}
+            road.call("PutKeyPolicy", KeyId=key_id, Policy=json.dumps(policy))
+
+        own_user = "arn:aws:iam::000000000000:user/nobody"
+        with pytest.raises(Refusal, match="MalformedPolicyDocument"):
+            put(own_user)  # whoever is here must exist
+        if not foreign_principals:
+            with pytest.raises(Refusal, match="MalformedPolicyDocument"):
+                put(ALICE)
+            return
+        put(ALICE)
+        # Unbound: whoever gets that name on this server later is somebody else.
+        key = road.wait(road.store.find_key(Region("eu-central-1"), KeyId(key_id)))
+        assert key is not None
+        assert key.policy_principals == {}
 
 
 def test_use_is_noted_as_the_last_of_the_key(own_proxied: ProxyScene) -> None:
