@@ -36,7 +36,7 @@ class SealCommandRefused(Exception):
 def run_init(data_directory: Path, **flags: Any) -> int:
     """`strongroom init`. Raises: SealCommandRefused, StartRefused, ConfigurationError."""
     new = _new_slots(data_directory, flags)
-    from strongroom.bootstrap import require_seal_record
+    from strongroom.preparation import require_seal_record
     from strongroom.processes.data_directory import open_data_directory
 
     directory = open_data_directory(data_directory)
