@@ -17,6 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.support.seal_commands import PASSPHRASE, make_seal, run_strongroom
 from tests.support.server import Server
+from tests.support.softhsm import TestToken
 
 SECONDS_MAX = 30.0
 
@@ -304,3 +305,24 @@ def test_server_opens_its_seal_with_a_key_of_another_strongroom(data: Path, tmp_
             assert "refused Decrypt with DisabledException" in said
             other.client().enable_key(KeyId=key)
             sealed.wait_for("Ready.")  # it has tried again
+
+
+def test_server_opens_its_seal_with_a_token_on_softhsm(
+    data: Path, tmp_path: Path, softhsm: TestToken
+) -> None:
+    pin_file = tmp_path / "pin"
+    pin_file.write_bytes(softhsm.pin)
+    pin_file.chmod(0o600)
+    made = run_strongroom(
+        "init", "--data-dir", data, "--pkcs11-token", softhsm.label, "--pkcs11-module", softhsm.module,
+        secrets={"--pin-fd": softhsm.pin.decode(), "--passphrase-fd": PASSPHRASE},
+        environment=softhsm.environment,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    environment = {
+        "STRONGROOM_SEAL_PKCS11_MODULE": softhsm.module,
+        "STRONGROOM_SEAL_PKCS11_PIN_FILE": str(pin_file),
+        "STRONGROOM_SEAL_PKCS11_ENVIRONMENT": ",".join(f"{k}={v}" for k, v in softhsm.environment.items()),
+    }
+    with Server(data_dir=data, environment=environment) as server:
+        server.client().create_key()

@@ -13,7 +13,8 @@ from strongroom.processes.boundary_start import render_boundary_start
 
 def opens_by_itself(settings: Settings) -> bool:
     """Whether the settings name anything but a key file to open the seal with."""
-    return settings.seal_passphrase_file is not None or settings.seal_kms_endpoint is not None
+    ways = (settings.seal_passphrase_file, settings.seal_pkcs11_module, settings.seal_kms_endpoint)
+    return any(way is not None for way in ways)
 
 
 @contextmanager
@@ -24,6 +25,12 @@ def seal_program_start(settings: Settings, seal_record: bytes) -> Iterator[tuple
     """
     named: dict[str, Path | None] = {"passphrase": settings.seal_passphrase_file}
     options: dict[str, str] = {}
+    if settings.seal_pkcs11_module is not None:
+        environment = ",".join(f"{name}={value}" for name, value in settings.seal_pkcs11_environment)
+        options["pkcs11_module"] = str(settings.seal_pkcs11_module)
+        options["pkcs11_arguments"] = settings.seal_pkcs11_arguments or ""
+        options["pkcs11_environment"] = environment
+        named["pin"] = settings.seal_pkcs11_pin_file
     if settings.seal_kms_endpoint is not None:
         options["kms_endpoint"] = settings.seal_kms_endpoint
         named["kms_credentials"] = settings.seal_kms_credentials_file

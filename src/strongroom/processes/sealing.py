@@ -24,7 +24,7 @@ from strongroom.processes.operator_log import write_line
 from strongroom.processes.seal_door import SealDoor
 from strongroom.processes.seal_opening import opens_by_itself, seal_program_start
 
-RETRY_SECONDS: Final = 15.0
+RETRY_SECONDS: Final = 5.0
 """What the settings name to open the seal with is tried again so often: another KMS may be back."""
 
 

@@ -64,6 +64,9 @@ class TokenDouble(LockedBox):
             raise SealRefused("There is no such key.")
         return self
 
+    def make_key(self, token_label: str, key_label: str) -> TokenDouble:
+        return self.find_key(token_label, key_label)
+
 
 class KmsDouble(LockedBox):
     def encrypt(self, key_arn: str, plaintext: bytes, context: Mapping[str, str]) -> bytes:

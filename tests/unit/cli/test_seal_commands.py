@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support.seal_commands import PASSPHRASE, make_seal, run_strongroom, shares_in
 from tests.support.server import STRONGROOM
+from tests.support.softhsm import TestToken
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_add_slot_with_a_wrong_passphrase_or_shares_changes_nothing(data: Path) 
         ("--shares-fd", f"{shares[0]}\n{shares[1][:-1]}A{shares[1][:0]}x", "Line 2 of the shares"),
     ):
         refused = run_strongroom(
-            "seal", "add-slot", "--data-dir", data, "--new-shares", "2of2", secrets={flag: secret}
+            "seal", "add-slot", "--new-shares", "2of2", "--data-dir", data, secrets={flag: secret}
         )
         assert refused.returncode == 255
         assert sentence in refused.stderr
@@ -208,7 +209,7 @@ def _talk(arguments: list[str], answers: list[str]) -> str:
     """Run a command at a terminal of its own, and type an answer at each prompt; what the terminal showed."""
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execv(STRONGROOM, [str(STRONGROOM), *arguments])
+        os.execv(STRONGROOM, [str(STRONGROOM), *arguments])  # noqa: S606
     shown = ""
     deadline = time.monotonic() + 30
     try:
@@ -244,11 +245,51 @@ def test_passphrase_typed_on_the_terminal_is_not_shown(data: Path) -> None:
 def test_share_with_a_slip_is_asked_for_again_on_the_terminal(data: Path) -> None:
     shares = make_seal(data, "--shares", "2of3")
     slip = ("A" if shares[0][0] != "A" else "B") + shares[0][1:]
-    shown = _talk(
-        ["seal", "verify", "--data-dir", str(data), "--shares"],
-        [slip, shares[2], shares[2], shares[1].lower()],
-    )
+    typed = [slip, shares[2], shares[2], shares[1].lower()]
+    shown = _talk(["seal", "verify", "--data-dir", str(data), "--shares"], typed)
     assert "This is not a share" in shown
     assert "Share 3 was given already" in shown
     assert "1 of 1 slots opened" in shown
     assert shares[2] not in shown
+
+
+def test_token_slot_on_softhsm_opens_with_the_pin_and_with_no_other(data: Path, softhsm: TestToken) -> None:
+    module = ["--pkcs11-module", softhsm.module]
+    pin = {"--pin-fd": softhsm.pin.decode()}
+    conf = softhsm.environment
+    made = run_strongroom(
+        "init",
+        "--data-dir",
+        data,
+        "--pkcs11-token",
+        softhsm.label,
+        *module,
+        secrets=pin,
+        environment=conf,
+    )
+    assert made.returncode == 0, made.stderr
+    assert f'PKCS #11 token "{softhsm.label}", key "strongroom seal"' in made.stdout
+    verified = run_strongroom("seal", "verify", "--data-dir", data, *module, secrets=pin, environment=conf)
+    assert "1 of 1 slots opened" in verified.stdout, verified.stdout + verified.stderr
+    wrong = run_strongroom(
+        "seal",
+        "verify",
+        "--data-dir",
+        data,
+        *module,
+        secrets={"--pin-fd": "9999-wrong"},
+        environment=conf,
+    )
+    assert wrong.returncode == 1
+    assert "The token refuses the PIN" in wrong.stdout
+    absent = run_strongroom(
+        "seal", "verify", "--data-dir", data, *module, secrets=pin,
+        environment={"SOFTHSM2_CONF": str(data / "absent")},
+    )  # fmt: skip
+    assert absent.returncode == 1
+    assert "The token cannot be used" in absent.stdout
+    record = bytearray((data / "seal.record").read_bytes())
+    record[-70] ^= 1  # in what the token sealed
+    (data / "seal.record").write_bytes(record)
+    tampered = run_strongroom("seal", "verify", "--data-dir", data, *module, secrets=pin, environment=conf)
+    assert "DOES NOT OPEN: The token's key does not open its slot" in tampered.stdout
