@@ -326,6 +326,8 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     packet, fds = receive_packet(control)
     handed_over: socket.socket | None = None
     while packet[:1] == b"H" and len(fds) == 1:  # the root key waits in it, unread, until it is needed
+        if handed_over is not None:
+            handed_over.close()
         handed_over = socket.socket(fileno=fds[0])
         packet, fds = receive_packet(control)
     if not packet:
@@ -346,12 +348,13 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     gc.freeze()
     facts = {"self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal"}
     slow_work = SlowWork(log)
-    root_key = seal.root_key if seal.is_to_hand_over else None
+    record, root_key = seal.record, seal.root_key if seal.is_to_hand_over else None
+    del seal
     # It opens its epoll while it can.
     server = Server(control, Dispatcher(module, facts, log), slow_work, root_key)
     protections += close_doors(slow_work.start)
     facts.update({f"protection: {protection.name}": str(protection) for protection in protections})
-    control.send(b"R" + seal.record)
+    control.send(b"R" + record)
     server.run()
     return 0
 

@@ -259,7 +259,7 @@ class Supervisor:
             return
         child.refusal = None
         child.respawn_at = None
-        is_awaited = child not in (self._prepare, self._spare, self._seal.program)
+        is_awaited = child not in (self._prepare, self._spare)
         child.deadline_at = time.monotonic() + START_SECONDS if is_awaited else None
         if child is self._boundary:
             self._begin_boundary()
@@ -354,6 +354,9 @@ class Supervisor:
         for fd in files.values():
             os.lseek(fd, 0, os.SEEK_SET)
         record = self._holdings.data_directory.load_seal_record()
+        if self._started and not record:  # a new root key would open nothing that there is
+            path = self._holdings.data_directory.path
+            raise ServerFailed(f"The seal record in {path} is gone: bring it back from a backup.")
         payload, fds = render_boundary_start(boundary_options(self._settings), files, record)
         self._send(self._boundary, b"I", payload, fds)
 
