@@ -8,7 +8,6 @@ What takes long is done beside the loop (slow_work.py) and answered when it is d
 
 from __future__ import annotations
 
-import array
 import contextlib
 import gc
 import os
@@ -17,42 +16,39 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, NoReturn
 
 from setproctitle import setproctitle
 
+from strongroom.boundary.control_socket import close_all, receive_packet
 from strongroom.boundary.dispatch import Dispatcher
-from strongroom.boundary.interface import KeyBinding
-from strongroom.boundary.key_file import SealRefused, load_key_file
-from strongroom.boundary.key_hierarchy import GLOBAL_REGION
 from strongroom.boundary.messages import (
     FRAME_BYTES_MAX,
     HEAD,
     HEAD_BYTES,
     LENGTH_COUNTS,
     MalformedFrame,
-    Opcode,
     Status,
-    parse_fields,
-    render_fields,
     render_frame,
-    render_number,
 )
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
+from strongroom.boundary.seal.opening import OpenSeal, Sealed, open_seal
+from strongroom.boundary.seal.refusal import SealRefused
+from strongroom.boundary.seal.root_key_handing import hand_over, take_brought_key
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
-from strongroom.boundary.software import imported_material
-from strongroom.boundary.software.families import FAMILIES
 from strongroom.boundary.software.module import SoftwareModule
-from strongroom.boundary.software.seal import open_or_create_seal
+from strongroom.boundary.software.self_tests.known_answer import KnownAnswer, run_self_tests
+from strongroom.boundary.software.self_tests.rehearsal import rehearse
+from strongroom.boundary.software.self_tests.table import KNOWN_ANSWERS
+from strongroom.boundary.soundness import SelfTestFailed
 from strongroom.boundary.start_packet import parse_start_packet
 
 READ_BYTES: Final = 65536
 STALLED_SECONDS: Final = 10.0
 """A client that takes none of its replies for so long loses its channel."""
-_CONTROL_PACKET_BYTES: Final = 65536
-_CONTROL_FILES_MAX: Final = 8
 _ROOT_SECRET_BYTES_MAX: Final = 4096
 
 
@@ -93,9 +89,12 @@ class Server:
         control: socket.socket,
         dispatcher: Dispatcher,
         slow_work: SlowWork,
+        root_key: bytes | None = None,
         stalled_seconds: float = STALLED_SECONDS,
     ) -> None:
+        """`root_key` is given where the next boundary could not open the seal by itself."""
         self._control = control
+        self._root_key = root_key
         self._control_fd = control.fileno()
         self._dispatcher = dispatcher
         self._slow_work = slow_work
@@ -230,6 +229,12 @@ class Server:
             return False
         if not packet:
             return False
+        if packet[:1] == b"H" and len(fds) == 1 and self._root_key is not None:
+            hand_over(socket.socket(fileno=fds[0]), self._root_key)
+            return True
+        if packet[:1] == b"U" and len(fds) == 1:  # somebody else was quicker
+            close_all(fds)
+            return True
         if packet[:1] != b"C" or len(fds) != 1:
             log("a control packet of an unknown kind; ignored")
             close_all(fds)
@@ -241,44 +246,51 @@ class Server:
         return True
 
 
-def receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
-    """One packet of the control socket with the file descriptors that came along; b"" at its end."""
-    packet, ancillary, _, _ = control.recvmsg(
-        _CONTROL_PACKET_BYTES, socket.CMSG_SPACE(_CONTROL_FILES_MAX * 4)
-    )
-    fds: array.array[int] = array.array("i")
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    return packet, fds.tolist()
+def initialise(
+    control: socket.socket, packet: bytes, fds: list[int], handed_over: socket.socket | None
+) -> tuple[SoftwareModule, OpenSeal] | None:
+    """The module with its root key; None when the supervisor went while the seal was closed.
 
-
-def close_all(fds: list[int]) -> None:
-    """Close descriptors that are of no use here."""
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-
-
-def initialise(packet: bytes, fds: list[int]) -> tuple[SoftwareModule, bytes]:
-    """The module with its root key, and the seal record to keep. Raises SealRefused with a sentence."""
+    Raises: SealRefused with a sentence.
+    """
     try:
         start = parse_start_packet(packet, fds)
-        key_file_fd = start.files["key_file"]
-    except (ValueError, KeyError):
+    except ValueError:
         raise SealRefused(
-            "The boundary was started without a key file; this is a fault of the supervisor."
+            "The boundary was started with a packet that is none; this is a fault of the supervisor."
         ) from None
-    key_file = load_key_file(key_file_fd, may_fill=not start.seal_record)
     root_secret = _read_root_secret(start.files["root_secret"]) if "root_secret" in start.files else None
-    root_key, record = open_or_create_seal(start.seal_record, key_file)
     try:
-        return SoftwareModule(root_key, root_secret), record
+        seal = open_seal(start, handed_over)
+    except Sealed as sealed:
+        root_key = wait_for_root_key(control, sealed)
+        if root_key is None:
+            return None
+        seal = OpenSeal(root_key, start.seal_record, is_to_hand_over=True)
+    try:
+        return SoftwareModule(seal.root_key, root_secret), seal
     except ValueError:
         raise SealRefused(
             "The root user's secret access key must be 1 to 128 printable ASCII characters without blanks:"
             " set another one."
         ) from None
+
+
+def wait_for_root_key(control: socket.socket, sealed: Sealed) -> bytes | None:
+    """The root key that somebody brings; None when the supervisor is gone."""
+    setproctitle("strongroom: sealed boundary")
+    control.send(b"S" + str(sealed).encode("utf-8"))
+    while True:
+        packet, fds = receive_packet(control)
+        if not packet:
+            return None
+        if packet[:1] == b"U" and len(fds) == 1:
+            root_key = take_brought_key(socket.socket(fileno=fds[0]), sealed.slots)
+            if root_key is not None:
+                setproctitle("strongroom: boundary")
+                return root_key
+        else:
+            close_all(fds)
 
 
 def _read_root_secret(fd: int) -> bytes:
@@ -290,160 +302,75 @@ def _read_root_secret(fd: int) -> bytes:
     return secret.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def warm_up() -> None:
-    """Use every part once: what Python or OpenSSL load late could not be opened any more afterwards."""
-    module = SoftwareModule(os.urandom(32), b"warm-up")
-    dispatcher = Dispatcher(module, {}, lambda line: None)
-    for region in ("warm-up", GLOBAL_REGION):
-        _, token = module.create_domain_key(region)
-        module.load_domain_key(token, activate=True)
-    key_id = "00000000-0000-0000-0000-000000000000"
-    binding = KeyBinding("0" * 12, "warm-up", key_id, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
-    key = module.generate_key(binding).exported_token
-    blob = module.encrypt(key, key_id.encode(), b"warm-up", b"")
-    for body in (blob, blob[:-1] + b"?"):
-        dispatcher.answer(Opcode.DECRYPT, render_fields(key, key_id.encode(), body, b""))
-    dispatcher.answer(Opcode.GENERATE_DATA_KEY, render_fields(key, key_id.encode(), render_number(32), b""))
-    _warm_up_key_pairs(module, dispatcher, key, key_id)
-    _warm_up_shared_secrets(module, dispatcher, key_id)
-    secret = module.wrap_root_secret("WARMUP", "0" * 12)
-    module.derive_signing_key(secret, "WARMUP", b"20200101", b"warm-up", b"kms")
-    ticket = module.make_ticket(b"warm-up", b"", b"warm-up")
-    for body in (ticket, ticket[:-1] + b"?"):
-        dispatcher.answer(Opcode.READ_TICKET, render_fields(b"warm-up", b"", body))
-    imported_material.warm_up()
-    receiving = module.create_replication_key(GLOBAL_REGION)
-    multi_region = replace(binding, key_id="mrk-" + "0" * 32)
-    token = module.generate_key(multi_region).exported_token
-    message = module.export_for_region(token, multi_region.key_id.encode(), receiving)
-    module.import_from_region(message, receiving, replace(multi_region, region=GLOBAL_REGION))
-    with contextlib.suppress(MalformedFrame):
-        dispatcher.answer(Opcode.GENERATE_RANDOM, b"")
-    dispatcher.answer(Opcode.STATUS, b"")
-
-
-def _warm_up_key_pairs(
-    module: SoftwareModule, dispatcher: Dispatcher, symmetric_key: bytes, key_id: str
-) -> None:
-    """One key pair of each family signs, verifies, encrypts, and refuses."""
-    materials: dict[str, bytes] = {}  # an RSA key is slow to make, so one serves both usages
-    for spec, usage, message_type, algorithm in (
-        ("RSA_2048", "SIGN_VERIFY", "RAW", "RSASSA_PSS_SHA_256"),
-        ("RSA_2048", "ENCRYPT_DECRYPT", "", "RSAES_OAEP_SHA_256"),
-        ("ECC_NIST_P256", "SIGN_VERIFY", "RAW", "ECDSA_SHA_256"),
-        ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "RAW", "ED25519_SHA_512"),
-        ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "DIGEST", "ED25519_PH_SHA_512"),
-        ("ML_DSA_44", "SIGN_VERIFY", "RAW", "ML_DSA_SHAKE_256"),
-        ("SM2", "SIGN_VERIFY", "RAW", "SM2DSA"),
-        ("SM2", "ENCRYPT_DECRYPT", "", "SM2PKE"),
-    ):
-        if (spec, usage) not in FAMILIES:  # SM2 is optional
-            continue
-        binding = KeyBinding("0" * 12, "warm-up", key_id, spec, usage)
-        if spec not in materials:
-            materials[spec] = module.prepare_key(binding)()
-        key = module.export_key(binding, materials[spec]).exported_token, key_id.encode()
-        message, names = bytes(64), (message_type.encode(), algorithm.encode())
-        dispatcher.answer(Opcode.GET_PUBLIC_KEY, render_fields(*key))
-        if usage == "SIGN_VERIFY":
-            _, signature = dispatcher.answer(Opcode.SIGN, render_fields(*key, message, *names))
-            for tried in (signature, bytes(len(signature))):
-                dispatcher.answer(Opcode.VERIFY, render_fields(*key, message, *names, tried))
-        else:
-            _, ciphertext = dispatcher.answer(
-                Opcode.ENCRYPT_ASYMMETRIC, render_fields(*key, message, names[1])
-            )
-            for tried in (ciphertext, bytes(len(ciphertext))):
-                dispatcher.answer(Opcode.DECRYPT_ASYMMETRIC, render_fields(*key, tried, names[1]))
-            _, public_key = dispatcher.answer(Opcode.GET_PUBLIC_KEY, render_fields(*key))
-            for tried in (public_key, public_key[:-1]):
-                dispatcher.answer(
-                    Opcode.GENERATE_RANDOM_FOR_RECIPIENT, render_fields(render_number(32), tried)
-                )
-    pair = render_fields(symmetric_key, key_id.encode(), b"ECC_NIST_P256", b"")
-    dispatcher.answer(Opcode.GENERATE_DATA_KEY_PAIR, pair)
-
-
-def _warm_up_shared_secrets(module: SoftwareModule, dispatcher: Dispatcher, key_id: str) -> None:
-    """One key of each family makes MACs, agrees and encapsulates, and refuses."""
-    for spec, usage in (
-        ("HMAC_224", "GENERATE_VERIFY_MAC"),
-        ("HMAC_256", "GENERATE_VERIFY_MAC"),
-        ("HMAC_384", "GENERATE_VERIFY_MAC"),
-        ("HMAC_512", "GENERATE_VERIFY_MAC"),
-        ("ECC_NIST_P256", "KEY_AGREEMENT"),
-        ("SM2", "KEY_AGREEMENT"),
-        ("ML_KEM_512", "ENCAPSULATE_DECAPSULATE"),
-        ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE"),
-        ("ML_KEM_1024", "ENCAPSULATE_DECAPSULATE"),
-    ):
-        if (spec, usage) not in FAMILIES:
-            continue
-        binding = KeyBinding("0" * 12, "warm-up", key_id, spec, usage)
-        key = module.generate_key(binding).exported_token, key_id.encode()
-        if usage == "GENERATE_VERIFY_MAC":
-            _, mac = dispatcher.answer(Opcode.GENERATE_MAC, render_fields(*key, b"warm-up"))
-            for tried in (mac, bytes(len(mac))):
-                dispatcher.answer(Opcode.VERIFY_MAC, render_fields(*key, b"warm-up", tried))
-        elif usage == "KEY_AGREEMENT":
-            _, public_key = dispatcher.answer(Opcode.GET_PUBLIC_KEY, render_fields(*key))
-            for tried in (public_key, public_key[:-1], bytes(len(public_key))):
-                dispatcher.answer(Opcode.DERIVE_SHARED_SECRET, render_fields(*key, tried))
-        else:
-            _, encapsulated = dispatcher.answer(Opcode.ENCAPSULATE, render_fields(*key))
-            _, ciphertext = parse_fields(encapsulated, 2)
-            for tried in (ciphertext, bytes(len(ciphertext)), b""):
-                dispatcher.answer(Opcode.DECAPSULATE, render_fields(*key, tried))
-
-
 def _log_type_only(
     kind: type[BaseException], _value: BaseException, _traceback: TracebackType | None
 ) -> None:
     log(f"ended by an unexpected {kind.__name__}")
 
 
-def run(control_fd: int) -> int:
-    """The whole life of the process; returns its exit code."""
+def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
+    """The whole life of the process; returns its exit code. Raises SelfTestFailed while it serves."""
     sys.excepthook = _log_type_only
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # workers drain first; the control socket ends this process
     setproctitle("strongroom: spare boundary")  # until it is given something to guard
     end_with_parent()
-    protections: list[Protection] = list(protect_memory())
-    warm_up()
     control = socket.socket(fileno=control_fd)
+    protections: list[Protection] = list(protect_memory())
+    try:
+        run_self_tests(known_answers)
+        rehearse()
+    except SelfTestFailed as failed:
+        control.send(b"E" + str(failed).encode("utf-8"))
+        return 1
     packet, fds = receive_packet(control)
+    handed_over: socket.socket | None = None
+    while packet[:1] == b"H" and len(fds) == 1:  # the root key waits in it, unread, until it is needed
+        handed_over = socket.socket(fileno=fds[0])
+        packet, fds = receive_packet(control)
     if not packet:
         return 0
     setproctitle("strongroom: boundary")
     try:
-        module, record = initialise(packet, fds)
+        initialised = initialise(control, packet, fds, handed_over)
     except SealRefused as refused:
         control.send(b"E" + str(refused).encode("utf-8"))
         return 1
     finally:
         close_all(fds)
-    del packet
+    if initialised is None:
+        return 0
+    module, seal = initialised
+    del packet, initialised
     gc.collect()
     gc.freeze()
-    facts: dict[str, str] = {}
+    facts = {"self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal"}
     slow_work = SlowWork(log)
-    server = Server(control, Dispatcher(module, facts, log), slow_work)  # opens its epoll while it can
+    root_key = seal.root_key if seal.is_to_hand_over else None
+    server = Server(
+        control, Dispatcher(module, facts, log), slow_work, root_key
+    )  # opens its epoll while it can
     protections += close_doors(slow_work.start)
     facts.update({f"protection: {protection.name}": str(protection) for protection in protections})
-    control.send(b"R" + record)
+    control.send(b"R" + seal.record)
     server.run()
     return 0
 
 
-def main(arguments: list[str]) -> NoReturn:
-    """`--control-fd N`; ends the process without running anything after the loop."""
+def main(arguments: list[str], known_answers: Sequence[KnownAnswer] = KNOWN_ANSWERS) -> NoReturn:
+    """`--control-fd N`; ends the process without running anything after the loop.
+
+    `known_answers`: the self-tests to pass first.
+    """
     if len(arguments) != 2 or arguments[0] != "--control-fd" or not arguments[1].isdecimal():
         log("usage: --control-fd N")
         os._exit(2)
     code = 3
     try:
-        code = run(int(arguments[1]))
+        code = run(int(arguments[1]), known_answers)
+    except SelfTestFailed as failed:
+        log(str(failed))
+        code = 1
     except BaseException as error:
         log(f"ended by an unexpected {type(error).__name__}")
     os._exit(code)
