@@ -27,15 +27,14 @@ from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
-from strongroom.external_key_store.backend import (
-    ExternalKeyStores,
-)
+from strongroom.external_key_store.backend import ExternalKeyStores
 from strongroom.external_key_store.https_client import HttpsClient
 from strongroom.federation.key_sets import KeySets
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
+from strongroom.jobs.key_store_health import KeyStoreHealth
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
 from strongroom.operations.request_quotas import RequestQuotas
@@ -45,9 +44,6 @@ from strongroom.pipeline import Authenticator, Pipeline
 from strongroom.preparation import (
     DATABASE_FILE,
     ROOT_ACCESS_KEY_SETTING,
-    build_proxy_tls,
-    load_attestation_roots,
-    proxy_tls_files,
     require_seal_record,
     run_prepare,
 )
@@ -67,6 +63,7 @@ from strongroom.resources.identifiers import AccessKeyId, Region
 from strongroom.store.iam_interface import AccessKey
 from strongroom.store.opening import open_store
 from strongroom.store.stamps import Stamps
+from strongroom.trust_files import build_proxy_client_tls, load_attestation_roots, proxy_tls_files
 from strongroom.wire.app import build_app
 from strongroom.wire.aws_json import AwsJson11
 from strongroom.wire.aws_query import AwsQuery
@@ -145,7 +142,7 @@ class House:
             self.boundary,
             HostClock(),
             HttpsClient(
-                build_proxy_tls(settings),
+                build_proxy_client_tls(settings),
                 timeout_seconds=settings.xks_timeout_milliseconds / 1000,
                 private_addresses=settings.xks_private_addresses,
             ),
@@ -363,7 +360,14 @@ async def _run_job_runner(context: JobsContext) -> None:
     assert context.settings.data_directory is not None  # noqa: S101
     desk = await Desk(house.rooms, house.audit, house.request_ids).open(context.settings.data_directory)
     control.send_ready()
-    await house.jobs.run_until(stopped)
+    health = KeyStoreHealth(
+        house.rooms,
+        house.audit,
+        house.request_ids,
+        house.external_key_stores,
+        context.settings.xks_health_check_seconds,
+    )
+    await asyncio.gather(house.jobs.run_until(stopped), health.run_until(stopped))
     desk.close()
     await desk.wait_closed()
     await house.close()

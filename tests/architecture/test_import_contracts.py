@@ -71,6 +71,8 @@ VIOLATIONS = [
     ("identity/sigv4.py", "import starlette.responses", HTTP),
     ("external_key_store/backend.py", "import strongroom.operations.context", PROXIES),
     ("external_key_store/backend.py", "import strongroom.boundary.client", PORTS),
+    ("xks_proxy/service.py", "import strongroom.boundary.client", PORTS),
+    ("wire/app.py", "import strongroom.xks_proxy.messages", ONE_WAY),
     ("operations/kms/tags.py", "import strongroom.store.engine", PORTS),
     ("identity/authenticate.py", "import strongroom.boundary.client", PORTS),
     ("pipeline.py", "import strongroom.store.sql_store", PORTS),
