@@ -14,7 +14,6 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -38,37 +37,33 @@ from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
 from strongroom.jobs.key_store_health import KeyStoreHealth
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
-from strongroom.operations.last_usage import TRACKING_STARTED_SETTING
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT
 from strongroom.pipeline import Authenticator, Pipeline
+from strongroom.preparation import (
+    DATABASE_FILE,
+    ROOT_ACCESS_KEY_SETTING,
+    require_seal_record,
+    run_prepare,
+)
 from strongroom.processes.channel import ControlChannel
 from strongroom.processes.contexts import (
     CLOCK_WORD,
     Children,
     JobsContext,
-    PrepareContext,
     ProxyContext,
     WorkerContext,
 )
-from strongroom.processes.data_directory import SEAL_RECORD_FILE
-from strongroom.processes.errors import ServerFailed, StartRefused
+from strongroom.processes.errors import ServerFailed
 from strongroom.processes.operator_log import OperatorLog
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccessKeyId, Region
 from strongroom.store.iam_interface import AccessKey
-from strongroom.store.interface import StoreUnavailable
-from strongroom.store.opening import has_domain_keys, open_store, prepare_database
-from strongroom.store.stamps import Stamps, new_stamp_words
-from strongroom.trust_files import (
-    build_proxy_client_tls,
-    load_attestation_roots,
-    proxy_tls_files,
-    require_oidc_keys,
-    require_proxy_files,
-)
+from strongroom.store.opening import open_store
+from strongroom.store.stamps import Stamps
+from strongroom.trust_files import build_proxy_client_tls, load_attestation_roots, proxy_tls_files
 from strongroom.wire.app import build_app
 from strongroom.wire.aws_json import AwsJson11
 from strongroom.wire.aws_query import AwsQuery
@@ -80,18 +75,16 @@ from strongroom.xks_proxy.front import build_proxy_front
 from strongroom.xks_proxy.health import DeepHealth
 from strongroom.xks_proxy.service import ProxyService
 
-DATABASE_FILE = "strongroom.db"
-ROOT_ACCESS_KEY_SETTING = "root_access_key_id"
 CHANNEL_SECONDS_MAX = 10.0
 
 
 def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     """Run a whole server until it is told to stop."""
     if settings.data_directory is not None:
-        _require_seal_record(settings.data_directory)
+        require_seal_record(settings.data_directory)
     children = Children(
         preload=_preload,
-        run_prepare=_run_prepare,
+        run_prepare=run_prepare,
         run_worker=_run_worker,
         run_jobs=_run_jobs,
         run_proxy=_run_proxy,
@@ -99,62 +92,8 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     run_processes(settings, children, root_secret_fd=root_secret_fd)
 
 
-def _require_seal_record(data_directory: Path) -> None:
-    """Where there are keys, a lost seal record must come back from a backup: a new root key opens none."""
-    record = data_directory / SEAL_RECORD_FILE
-    path = data_directory / DATABASE_FILE
-    try:
-        is_lost = not (record.exists() and record.stat().st_size) and has_domain_keys(path)
-    except (OSError, StoreUnavailable):
-        return  # the start itself says what is wrong with the directory or the database
-    if is_lost:
-        raise StartRefused(
-            f"The seal record {record} is missing, and without it the keys in {path} cannot be opened: "
-            "bring it back from a backup. Nothing was changed."
-        )
-
-
 def _preload() -> None:
     """This module's imports are what the children need; importing it was the work."""
-
-
-def _run_prepare(context: PrepareContext) -> None:
-    settings = context.settings
-    assert settings.data_directory is not None  # noqa: S101  (a running server has one)
-    path = settings.data_directory / DATABASE_FILE
-    load_attestation_roots(settings)  # before anything is written
-    build_proxy_client_tls(settings)
-    require_proxy_files(settings)
-    require_oidc_keys(settings)
-    try:
-        prepare_database(path)
-        asyncio.run(_begin_tracking_usage(path))
-        if settings.auth == "strict" and settings.root_access_key_id is None:
-            asyncio.run(_require_a_root_access_key(path))
-    except StoreUnavailable as error:
-        raise StartRefused(f"The database {path} cannot be used: {error}.") from None
-
-
-async def _begin_tracking_usage(path: Path) -> None:
-    """Keys that are older than this database's tracking may have been used before it began."""
-    store = open_store(path, Stamps(new_stamp_words()), HostClock())
-    try:
-        if await store.find_setting(TRACKING_STARTED_SETTING) is None:
-            await store.put_setting(TRACKING_STARTED_SETTING, repr(HostClock().epoch_seconds()))
-    finally:
-        store.close()
-
-
-async def _require_a_root_access_key(path: Path) -> None:
-    store = open_store(path, Stamps(new_stamp_words()), HostClock())
-    try:
-        if await store.find_setting(ROOT_ACCESS_KEY_SETTING) is None:
-            raise StartRefused(
-                "Nobody could sign a request: for the first start, set STRONGROOM_ROOT_ACCESS_KEY_ID and "
-                "STRONGROOM_ROOT_SECRET_ACCESS_KEY in the environment."
-            )
-    finally:
-        store.close()
 
 
 def _run_worker(context: WorkerContext) -> None:

@@ -26,6 +26,11 @@ class DataDirectory:
         self.path = path
         self._lock_fd = lock_fd
 
+    @property
+    def lock_fd(self) -> int:
+        """The open file that holds the lock, for a program that takes it over."""
+        return self._lock_fd
+
     def close(self) -> None:
         """Let another server have the directory."""
         os.close(self._lock_fd)
