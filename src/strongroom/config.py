@@ -58,6 +58,8 @@ class Settings:
     """None: a temporary directory that is removed at exit (development only)."""
     seal_key_file: Path | None
     """Opens the root key. None only while `data_directory` is None: it will be inside."""
+    deletion_ledger_file: Path | None = None
+    """What was deleted, for a restore; None: in the data directory. Better on another disk."""
     auth: Auth
     """`open` takes every signature for that of the account's root user (development only)."""
     account_id: AccountId = DEFAULT_ACCOUNT_ID

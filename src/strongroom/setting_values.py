@@ -140,6 +140,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "port": _whole_number(0, 65_535),
     "data_directory": _parse_path,
     "seal_key_file": _parse_path,
+    "deletion_ledger_file": _parse_path,
     "auth": _one_of("open", "strict"),
     "account_id": _matching(CUSTOMER_ACCOUNT_ID, "12 decimal digits that do not begin with 000099"),
     "workers": _whole_number(1, 64),

@@ -109,17 +109,36 @@ def parse_ledger(content: bytes) -> list[LedgerLine]:
     whole = content[: content.rfind(b"\n") + 1]
     if len(content) - len(whole) > LINE_BYTES_MAX:
         raise LedgerRefused("its end is no line of a ledger")
-    for number, line in enumerate(whole.splitlines(), 1):
-        found = _LINE.fullmatch(line) if len(line) <= LINE_BYTES_MAX else None
-        if found is None or int(found[1]) != number:
+    for number, text in enumerate(whole.split(b"\n")[:-1], 1):
+        line = _parse_line(text)
+        if line is None or line.sequence != number:
             raise LedgerRefused(f"line {number} is malformed or missing")
-        entry = found[2].decode("ascii", "replace")
-        deletion = parse_deletion(entry)
-        previous = chain_hash(previous, number, entry)
-        if previous != bytes.fromhex(found[3].decode()):
+        previous = chain_hash(previous, number, render_deletion(line.deletion))
+        if previous != line.hash:
             raise LedgerRefused(f"line {number} was changed: its hash does not fit")
-        seal = bytes.fromhex(found[4].decode())
-        if render_line(number, entry, previous, seal) != line + b"\n":
-            raise LedgerRefused(f"line {number} is malformed")
-        lines.append(LedgerLine(number, deletion, previous, seal))
+        lines.append(line)
     return lines
+
+
+def parse_last_line(tail: bytes) -> LedgerLine | None:
+    """The last line of a ledger of which this is the end; None of an empty one. Raises LedgerRefused."""
+    if not tail:
+        return None
+    line = _parse_line(tail[:-1].rpartition(b"\n")[2])
+    if line is None:
+        raise LedgerRefused("its end is no line of a ledger")
+    return line
+
+
+def _parse_line(text: bytes) -> LedgerLine | None:
+    """A line without its end, unless a byte of it is not as it was written."""
+    found = _LINE.fullmatch(text) if len(text) <= LINE_BYTES_MAX else None
+    if found is None or not found[2].isascii():
+        return None
+    try:
+        deletion = parse_deletion(found[2].decode("ascii"))
+    except LedgerRefused:
+        return None
+    return LedgerLine(
+        int(found[1]), deletion, bytes.fromhex(found[3].decode()), bytes.fromhex(found[4].decode())
+    )
