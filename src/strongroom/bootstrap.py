@@ -18,6 +18,7 @@ from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.aws.query_services import QUERY_SERVICES
+from strongroom.backup.restoring import require_no_half_restore
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
@@ -29,8 +30,10 @@ from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
 from strongroom.jobs.key_store_health import KeyStoreHealth
+from strongroom.jobs.restored_data import finish_restore, wait_for_restore
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
+from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT
@@ -74,6 +77,7 @@ CHANNEL_SECONDS_MAX = 10.0
 def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     """Run a whole server until it is told to stop."""
     if settings.data_directory is not None:
+        require_no_half_restore(settings.data_directory)
         require_seal_record(settings.data_directory)
     children = Children(
         preload=_preload,
@@ -143,6 +147,11 @@ class House:
             load_attestation_roots(settings),
             key_stores={CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores},
             oidc_keys=KeySets(dict(settings.oidc_issuers)),
+            deletion_ledger=DeletionLedger(
+                settings.deletion_ledger_file or settings.data_directory / LEDGER_FILE,
+                self.store,
+                self.boundary,
+            ),
         )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()
@@ -161,9 +170,20 @@ class House:
         if len(self._attached) == 2:
             self._all_attached.set()
 
-    async def open(self) -> None:
-        """Wait for both channels, and take the clock that was kept with the data."""
+    async def open(self, *, finishes_restore: bool = False) -> None:
+        """Wait for both channels and for restored data, and take the clock that was kept with the data.
+
+        Raises LedgerUnavailable where the job runner `finishes_restore` and cannot.
+        """
         await asyncio.wait_for(self._all_attached.wait(), CHANNEL_SECONDS_MAX)
+        directory = self.settings.data_directory
+        assert directory is not None and self.rooms.deletion_ledger is not None  # noqa: S101, PT018
+        if finishes_restore:
+            account_id = self.settings.account_id
+            await finish_restore(self.rooms, self.audit, self.request_ids, directory, account_id)
+            await self.rooms.deletion_ledger.require_in_step()
+        else:
+            await wait_for_restore(directory)
         if self.movable_clock is not None:
             kept = int(await self.store.find_setting(CLOCK_SETTING) or "0")
             self.movable_clock.set_offset(max(kept, self.movable_clock.offset_milliseconds))
@@ -331,7 +351,7 @@ async def _run_job_runner(context: JobsContext) -> None:
     house = House(context.settings, context.shared_words)
     control = ControlChannel(context.control, house.on_channel)
     control.start()
-    await house.open()
+    await house.open(finishes_restore=True)
     stopped = asyncio.Event()
     on_stop_signals(stopped.set)
     assert context.settings.data_directory is not None  # noqa: S101

@@ -74,6 +74,8 @@ class Settings:
     """Whom that KMS is called as: the section [default], as AWS's tools have it."""
     seal_kms_ca_file: Path | None = None
     """Certificate authorities (PEM) of that KMS, instead of the system's."""
+    deletion_ledger_file: Path | None = None
+    """What was deleted, for a restore; None: in the data directory. Better on another disk."""
     auth: Auth
     """`open` takes every signature for that of the account's root user (development only)."""
     account_id: AccountId = DEFAULT_ACCOUNT_ID
