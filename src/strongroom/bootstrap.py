@@ -7,16 +7,10 @@ them); the boundary and the audit writer are programs of their own.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import logging
-import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
-
-import uvloop
 
 from strongroom.administration.desk import Desk
 from strongroom.audit.client import AuditClient
@@ -56,10 +50,10 @@ from strongroom.processes.contexts import (
     WorkerContext,
 )
 from strongroom.processes.errors import ServerFailed
-from strongroom.processes.operator_log import OperatorLog
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccessKeyId, Region
+from strongroom.serving import limits_of, on_stop_signals, refuse_while_sealed, run_in_loop, tls_files_of
 from strongroom.store.iam_interface import AccessKey
 from strongroom.store.opening import open_store
 from strongroom.store.stamps import Stamps
@@ -68,8 +62,7 @@ from strongroom.wire.app import build_app
 from strongroom.wire.aws_json import AwsJson11
 from strongroom.wire.aws_query import AwsQuery
 from strongroom.wire.dispatch import Dispatcher
-from strongroom.wire.http_front import HttpFront, TlsFiles
-from strongroom.wire.limits import Limits
+from strongroom.wire.http_front import HttpFront
 from strongroom.xks_proxy.authentication import Authenticator as ProxyAuthenticator
 from strongroom.xks_proxy.front import build_proxy_front
 from strongroom.xks_proxy.health import DeepHealth
@@ -87,6 +80,7 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
         run_prepare=run_prepare,
         run_worker=_run_worker,
         run_jobs=_run_jobs,
+        run_sealed=lambda context: run_in_loop(refuse_while_sealed(context)),
         run_proxy=_run_proxy,
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)
@@ -97,23 +91,15 @@ def _preload() -> None:
 
 
 def _run_worker(context: WorkerContext) -> None:
-    _run(_serve_requests(context))
+    run_in_loop(_serve_requests(context))
 
 
 def _run_jobs(context: JobsContext) -> None:
-    _run(_run_job_runner(context))
+    run_in_loop(_run_job_runner(context))
 
 
 def _run_proxy(context: ProxyContext) -> None:
-    _run(_serve_proxy(context))
-
-
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    log = OperatorLog()
-    log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[log])
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    uvloop.run(main)
+    run_in_loop(_serve_proxy(context))
 
 
 class House:
@@ -278,16 +264,7 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
     app = build_app(
         is_ready=house.is_ready, other=dispatcher.refuse, presigned=dispatcher.answer_url, controls=controls
     )
-    tls = None
-    if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
-        tls = TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
-    limits = Limits(
-        body_bytes_max=settings.body_bytes_max,
-        header_bytes_max=settings.header_bytes_max,
-        connections_max=settings.connections_max,
-        request_seconds_max=settings.request_timeout_seconds,
-        keep_alive_seconds=settings.keep_alive_seconds,
-    )
+    tls, limits = tls_files_of(settings), limits_of(settings)
     return HttpFront(dispatcher, app, limits, tls=tls, on_ready=on_ready)
 
 
@@ -302,7 +279,7 @@ async def _serve_requests(context: WorkerContext) -> None:
     # What is built now lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    _on_stop_signals(front.stop)
+    on_stop_signals(front.stop)
     stopped = asyncio.Event()
     flushing = asyncio.gather(
         house.rooms.usage_notes.flush_until(house.store, stopped),
@@ -341,7 +318,7 @@ async def _serve_proxy(context: ProxyContext) -> None:
         connections_max=context.settings.connections_max,
         on_ready=control.send_ready,
     )
-    _on_stop_signals(front.stop)
+    on_stop_signals(front.stop)
     stopped = asyncio.Event()
     flushing = asyncio.create_task(rooms.usage_notes.flush_until(house.store, stopped))
     await front.serve(sockets=[context.listening])
@@ -356,7 +333,7 @@ async def _run_job_runner(context: JobsContext) -> None:
     control.start()
     await house.open()
     stopped = asyncio.Event()
-    _on_stop_signals(stopped.set)
+    on_stop_signals(stopped.set)
     assert context.settings.data_directory is not None  # noqa: S101
     desk = await Desk(house.rooms, house.audit, house.request_ids).open(context.settings.data_directory)
     control.send_ready()
@@ -371,10 +348,3 @@ async def _run_job_runner(context: JobsContext) -> None:
     desk.close()
     await desk.wait_closed()
     await house.close()
-
-
-def _on_stop_signals(stop: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError):
-            loop.add_signal_handler(number, stop)

@@ -347,9 +347,8 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     facts = {"self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal"}
     slow_work = SlowWork(log)
     root_key = seal.root_key if seal.is_to_hand_over else None
-    server = Server(
-        control, Dispatcher(module, facts, log), slow_work, root_key
-    )  # opens its epoll while it can
+    # It opens its epoll while it can.
+    server = Server(control, Dispatcher(module, facts, log), slow_work, root_key)
     protections += close_doors(slow_work.start)
     facts.update({f"protection: {protection.name}": str(protection) for protection in protections})
     control.send(b"R" + seal.record)
