@@ -37,12 +37,15 @@ from strongroom.external_key_store.backend import (
 )
 from strongroom.external_key_store.https_client import HttpsClient
 from strongroom.federation.key_sets import KeySets, KeySetUnavailable
+from strongroom.hsm.backend import ClusterPlace, HsmKeyStores, load_trust_anchor
+from strongroom.hsm.client import ClusterClients
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
+from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.last_usage import TRACKING_STARTED_SETTING
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
@@ -126,6 +129,7 @@ def _run_prepare(context: PrepareContext) -> None:
     _load_attestation_roots(settings)  # before anything is written
     _build_proxy_tls(settings)
     _require_proxy_files(settings)
+    _load_cluster_places(settings)
     _require_oidc_keys(settings)
     try:
         prepare_database(path)
@@ -161,6 +165,21 @@ def _load_attestation_roots(settings: Settings) -> AttestationVerifier:
                 f"The attestation root {file} must be one certificate in PEM, of an elliptic curve key."
             ) from None
     return AttestationVerifier(roots)
+
+
+def _load_cluster_places(settings: Settings) -> dict[str, ClusterPlace]:
+    """Raises: StartRefused."""
+    places: dict[str, ClusterPlace] = {}
+    for name, cluster in settings.cloudhsm_clusters.items():
+        file = cluster.trust_anchor_file
+        try:
+            anchor = load_trust_anchor(file)
+        except OSError as error:
+            raise StartRefused(f"Cannot read trust_anchor_file {file} of {name}: {error.strerror}.") from None
+        except ValueError:
+            raise StartRefused(f"trust_anchor_file {file} of {name} must be a certificate in PEM.") from None
+        places[name] = ClusterPlace(cluster.account_id or settings.account_id, cluster.region, anchor)
+    return places
 
 
 def _build_proxy_tls(settings: Settings) -> ssl.SSLContext:
@@ -283,6 +302,13 @@ class House:
             ),
             settings.xks_port,
         )
+        self.clusters = ClusterClients(loop, settings.cloudhsm_clusters)
+        key_stores: dict[CustomKeyStoreType, KeyStoreBackend] = {
+            CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores
+        }
+        if settings.cloudhsm_clusters:
+            places = _load_cluster_places(settings)
+            key_stores[CustomKeyStoreType.AWS_CLOUDHSM] = HsmKeyStores(self.boundary, self.clusters, places)
         self.rooms = Rooms(
             self.store,
             self.boundary,
@@ -290,7 +316,7 @@ class House:
             clock,
             rules,
             _load_attestation_roots(settings),
-            key_stores={CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores},
+            key_stores=key_stores,
             oidc_keys=KeySets(dict(settings.oidc_issuers)),
         )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
@@ -304,7 +330,8 @@ class House:
         elif name == "audit":
             self.audit.attach(stream)
         else:
-            stream.close()
+            if not self.clusters.attach(name, stream):
+                stream.close()
             return
         self._attached.add(name)
         if len(self._attached) == 2:
@@ -330,6 +357,7 @@ class House:
             raise ServerFailed(f"Some audit records were not written: {error}.") from None
         finally:
             self.external_key_stores.close()
+            self.clusters.close()
             self.boundary.close()
             self.store.close()
 

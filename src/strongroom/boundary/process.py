@@ -227,6 +227,11 @@ class Server:
             return False
         if not packet:
             return False
+        if packet[:1] == b"K" and len(fds) == 1:
+            hand_transport_key(
+                fds[0], self._dispatcher.make_transport_key(packet[1:].decode("ascii", "replace"))
+            )
+            return True
         if packet[:1] != b"C" or len(fds) != 1:
             log("a control packet of an unknown kind; ignored")
             close_all(fds)
@@ -236,6 +241,12 @@ class Server:
         self._channels[stream.fileno()] = Channel(name, stream)
         self._epoll.register(stream.fileno(), select.EPOLLIN)
         return True
+
+
+def hand_transport_key(fd: int, handed: bytes) -> None:
+    """Write a transport key to the process of an HSM cluster, which may be gone already."""
+    with socket.socket(fileno=fd) as stream, contextlib.suppress(OSError):
+        stream.send(handed, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 def receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:

@@ -83,3 +83,4 @@ class ServiceCommands:
 
     boundary: tuple[str, ...] = service_command("strongroom.boundary.process")
     audit: tuple[str, ...] = service_command("strongroom.audit.process")
+    hsm: tuple[str, ...] = service_command("strongroom.hsm.process")
