@@ -166,7 +166,7 @@ def test_hsm_key_store_that_does_not_fit_its_cluster_is_refused(scene: Scene) ->
         "TrustAnchorCertificate": members["TrustAnchorCertificate"].replace("planted", "Planted")
     }
     assert code_of(kms.create_custom_key_store, **anchor) == "IncorrectTrustAnchorException"
-    scene.create(TrustAnchorCertificate=certificate.replace("\n", "\r\n"))
+    scene.create(TrustAnchorCertificate=members["TrustAnchorCertificate"].replace("\n", "\r\n"))
     again = members | {"CustomKeyStoreName": "another"}
     assert code_of(kms.create_custom_key_store, **again) == "CloudHsmClusterInUseException"
 

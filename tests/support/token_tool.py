@@ -1,4 +1,4 @@
-"""Look into a token, or change its PIN, from a process of its own: `token_tool.py WHAT MODULE LABEL PIN [NEW]`."""
+"""Look into a token, or change its PIN, from a process of its own: WHAT MODULE LABEL PIN [NEW]."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def main(what: str, module: str, label: str, pin: str, new_pin: str = "") -> Non
     opened = token.open()
     for key in opened.find_keys({Cka.CLASS: Cko.SECRET_KEY, Cka.TOKEN: True}):
         stays = opened.read_flag(key, Cka.SENSITIVE) and not opened.read_flag(key, Cka.EXTRACTABLE)
-        print(opened.read_attribute(key, Cka.LABEL).decode(), "stays" if stays else "LEAVES")
+        label = opened.read_attribute(key, Cka.LABEL).decode()
+        sys.stdout.write(f"{label} {'stays' if stays else 'LEAVES'}\n")
     opened.close()
 
 

@@ -7,7 +7,6 @@ One request is served at a time. A module that does not come back is ended with 
 
 from __future__ import annotations
 
-import array
 import contextlib
 import gc
 import os
@@ -19,6 +18,7 @@ from typing import Final, NoReturn
 
 from setproctitle import setproctitle
 
+from strongroom.boundary.control_socket import receive_packet
 from strongroom.boundary.messages import (
     FRAME_BYTES_MAX,
     HEAD,
@@ -186,18 +186,6 @@ def take_transport_key(stream: socket.socket, transport_key: ReceivedTransportKe
         while len(handed) < HANDED_BYTES and (chunk := stream.recv(HANDED_BYTES - len(handed))):
             handed += chunk
         transport_key.take(handed)
-
-
-def receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
-    """The next packet and its files; empty at the end. Raises OSError."""
-    files = array.array("i")
-    data, ancillary, _, _ = control.recvmsg(
-        64 * 1024, socket.CMSG_SPACE(8 * files.itemsize), socket.MSG_CMSG_CLOEXEC
-    )
-    for level, kind, content in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            files.frombytes(content[: len(content) - len(content) % files.itemsize])
-    return data, list(files)
 
 
 def parse_start(packet: bytes) -> tuple[str, ClusterOptions, dict[str, str]]:

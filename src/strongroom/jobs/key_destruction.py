@@ -13,6 +13,7 @@ from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.aws.generated.enums import ConnectionStateType, KeyState, OriginType
 from strongroom.boundary.interface import Boundary, BoundaryUnavailable
 from strongroom.operations.context import Rooms
+from strongroom.operations.deletion_ledger import keep_deletions
 from strongroom.operations.key_availability import store_of_key
 from strongroom.operations.key_store_backend import KeyStoreError
 from strongroom.replication.related_keys import replicas_of
@@ -30,9 +31,9 @@ BATCH_KEYS = 100
 async def destroy_due_keys(rooms: Rooms, audit: AuditTrail, request_ids: RequestIds) -> int:
     """Destroy every KMS key whose deletion date has come; returns how many.
 
-    The rows go first (one transaction: key, materials, tags, aliases), then the record is written, then
-    the boundary forgets what it holds. Safe to run in several processes at once: a key that another one
-    destroyed, or whose deletion was cancelled, raises ConcurrentChange and is left.
+    The rows go first (one transaction: key, materials, tags, aliases), then the deletion ledger and the
+    record are written, then the boundary forgets what it holds. Safe to run in several processes at once:
+    a key that another one destroyed, or whose deletion was cancelled, raises ConcurrentChange and is left.
     Raises: AuditUnavailable; while the trail takes no records, nothing is destroyed.
     """
     destroyed = 0
@@ -50,6 +51,7 @@ async def destroy_due_keys(rooms: Rooms, audit: AuditTrail, request_ids: Request
             except ConcurrentChange:
                 continue
             destroyed += 1
+            await keep_deletions(rooms.deletion_ledger)
             await audit.durably(_render_record(key, rooms.clock.epoch_seconds(), request_ids.next()))
             await _forget(rooms.boundary, key)
             in_stores.append(key)

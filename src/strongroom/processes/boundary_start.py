@@ -14,13 +14,14 @@ from strongroom.config import Settings
 class BoundaryFiles(NamedTuple):
     """Open files for the boundary. Secrets: the supervisor holds them and never reads them."""
 
-    key_file: int
+    key_file: int | None
+    """None: there is none, and the seal is opened in another way."""
     root_secret: int | None
 
 
 def boundary_options(settings: Settings) -> Mapping[str, str]:
     """What the settings say of the boundary. Shape: text without tabs and line ends."""
-    return {"mode": settings.mode}
+    return {"mode": settings.mode, "key_file_path": str(settings.seal_key_file)}
 
 
 def render_boundary_start(
