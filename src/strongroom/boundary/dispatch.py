@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from strongroom.boundary.asymmetric_requests import AsymmetricRequests, Handler
 from strongroom.boundary.interface import (
     BoundaryRefused,
+    BoundaryUnavailable,
     CiphertextRefused,
     GeneratedKey,
     ImportBinding,
@@ -61,7 +62,7 @@ class NoActiveDomainKey(Exception):
 
 
 class CryptographicModule(RecipientModule, Protocol):
-    """What does the cryptography: the software module, later a PKCS #11 token.
+    """What does the cryptography: the software module, or a PKCS#11 token (which may be BoundaryUnavailable).
 
     Every call may raise TokenRefused, BoundaryRefused, DomainKeyUnknown, NoActiveDomainKey, and with a key's
     token KeySpecNotOffered. A token whose binding is not `key_id`, or whose spec or usage does not fit the
@@ -155,6 +156,7 @@ _STATUSES: Mapping[type[Exception], Status] = {
     KeySpecNotOffered: Status.KEY_SPEC_NOT_OFFERED,
     ImportTokenExpired: Status.IMPORT_TOKEN_EXPIRED,
     BoundaryRefused: Status.REFUSED,
+    BoundaryUnavailable: Status.UNAVAILABLE,
     UnicodeDecodeError: Status.REFUSED,
 }
 

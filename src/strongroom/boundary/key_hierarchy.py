@@ -51,6 +51,8 @@ class TokenKind(IntEnum):
     """Under the Region's domain key: an import token, which its caller keeps."""
     STORE_SECRET = 10
     """A secret of a custom key store; under the domain key of the store's Region."""
+    TOKEN_KEY = 12
+    """A backing key that only a PKCS#11 token opens, under the Region's domain key in that token."""
     REPLICATION_KEY = 9
     """A Region's key pair that key material is sealed to; under the Region's domain key."""
 
@@ -120,7 +122,7 @@ def _require_fields(header: TokenHeader) -> None:
     if len(header.wrapping_key_id) != WRAPPING_KEY_ID_BYTES or len(header.material_id) != MATERIAL_ID_BYTES:
         raise ValueError("not a token: ids")
     has_account = header.kind not in (TokenKind.DOMAIN_KEY, TokenKind.REPLICATION_KEY)
-    has_spec = header.kind in (TokenKind.BACKING_KEY, TokenKind.IMPORT_KEY)
+    has_spec = header.kind in (TokenKind.BACKING_KEY, TokenKind.IMPORT_KEY, TokenKind.TOKEN_KEY)
     require_region(header.region)
     if has_account:
         require_account_id(header.account_id)

@@ -331,7 +331,9 @@ class SoftwareModule:
         return key
 
     def _unwrap(self, token_bytes: bytes) -> BackingKey:
-        token = require_token(token_bytes, TokenKind.BACKING_KEY)
+        token = require_token(token_bytes, TokenKind.BACKING_KEY, TokenKind.TOKEN_KEY)
+        if token.header.kind is TokenKind.TOKEN_KEY:  # a PKCS#11 token opens it, and no other
+            raise KeySpecNotOffered
         return self._load(token, self._domain_keys.unwrap(token))
 
     def _load(self, token: Token, material: bytes) -> BackingKey:
