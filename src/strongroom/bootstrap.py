@@ -30,7 +30,11 @@ from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
-from strongroom.external_key_store.backend import ExternalKeyStores, build_tls_context
+from strongroom.external_key_store.backend import (
+    ExternalKeyStores,
+    build_tls_context,
+    show_certificate,
+)
 from strongroom.external_key_store.https_client import HttpsClient
 from strongroom.federation.key_sets import KeySets, KeySetUnavailable
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
@@ -50,12 +54,14 @@ from strongroom.processes.contexts import (
     Children,
     JobsContext,
     PrepareContext,
+    ProxyContext,
     WorkerContext,
 )
 from strongroom.processes.data_directory import SEAL_RECORD_FILE
 from strongroom.processes.errors import ServerFailed, StartRefused
 from strongroom.processes.operator_log import OperatorLog
 from strongroom.processes.server import run_server as run_processes
+from strongroom.proxy_settings import ProxySettings
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccessKeyId, Region
 from strongroom.store.iam_interface import AccessKey
@@ -67,7 +73,12 @@ from strongroom.wire.aws_json import AwsJson11
 from strongroom.wire.aws_query import AwsQuery
 from strongroom.wire.dispatch import Dispatcher
 from strongroom.wire.http_front import HttpFront, TlsFiles
+from strongroom.wire.http_front import build_tls_context as build_server_tls
 from strongroom.wire.limits import Limits
+from strongroom.xks_proxy.authentication import Authenticator as ProxyAuthenticator
+from strongroom.xks_proxy.front import build_proxy_front
+from strongroom.xks_proxy.health import DeepHealth
+from strongroom.xks_proxy.service import ProxyService
 
 DATABASE_FILE = "strongroom.db"
 ROOT_ACCESS_KEY_SETTING = "root_access_key_id"
@@ -80,7 +91,11 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     if settings.data_directory is not None:
         _require_seal_record(settings.data_directory)
     children = Children(
-        preload=_preload, run_prepare=_run_prepare, run_worker=_run_worker, run_jobs=_run_jobs
+        preload=_preload,
+        run_prepare=_run_prepare,
+        run_worker=_run_worker,
+        run_jobs=_run_jobs,
+        run_proxy=_run_proxy,
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)
 
@@ -110,6 +125,7 @@ def _run_prepare(context: PrepareContext) -> None:
     path = settings.data_directory / DATABASE_FILE
     _load_attestation_roots(settings)  # before anything is written
     _build_proxy_tls(settings)
+    _require_proxy_files(settings)
     _require_oidc_keys(settings)
     try:
         prepare_database(path)
@@ -151,13 +167,48 @@ def _build_proxy_tls(settings: Settings) -> ssl.SSLContext:
     """Raises: StartRefused."""
     file = settings.xks_ca_file
     try:
-        return build_tls_context(file)
+        context = build_tls_context(file)
     except ssl.SSLError:
         raise StartRefused(
             f"The certificate authorities in {file} cannot be used: xks_ca_file must be certificates in PEM."
         ) from None
     except OSError as error:
         raise StartRefused(f"Cannot read xks_ca_file {file}: {error.strerror}.") from None
+    certificate, key = settings.xks_client_certificate_file, settings.xks_client_key_file
+    if certificate is None or key is None:
+        return context
+    try:
+        show_certificate(context, certificate, key)
+    except ssl.SSLError:
+        raise StartRefused(
+            f"xks_client_certificate_file {certificate} and xks_client_key_file {key} cannot be used: they "
+            "must be a certificate with its chain and its private key without a passphrase, in PEM."
+        ) from None
+    except OSError as error:
+        raise StartRefused(
+            f"Cannot read xks_client_certificate_file {certificate} or xks_client_key_file {key}: "
+            f"{error.strerror}."
+        ) from None
+    return context
+
+
+def _require_proxy_files(settings: Settings) -> None:
+    """Raises: StartRefused."""
+    proxy = settings.xks_proxy
+    if proxy is None:
+        return
+    try:
+        build_server_tls(_proxy_tls_files(proxy))
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror if not isinstance(error, ssl.SSLError) else "not what it should be, in PEM"
+        raise StartRefused(
+            "The XKS proxy cannot use its tls_certificate_file, tls_key_file or client_ca_file: "
+            f"{reason or type(error).__name__}."
+        ) from None
+
+
+def _proxy_tls_files(proxy: ProxySettings) -> TlsFiles:
+    return TlsFiles(proxy.tls_certificate_file, proxy.tls_key_file, proxy.client_ca_file)
 
 
 def _require_oidc_keys(settings: Settings) -> None:
@@ -188,6 +239,10 @@ def _run_jobs(context: JobsContext) -> None:
     _run(_run_job_runner(context))
 
 
+def _run_proxy(context: ProxyContext) -> None:
+    _run(_serve_proxy(context))
+
+
 def _run(main: Coroutine[Any, Any, None]) -> None:
     log = OperatorLog()
     log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -216,6 +271,7 @@ class House:
             keys_max=settings.keys_max,
             regions=None if settings.regions is None else frozenset(settings.regions),
             require_policy_principals=settings.auth == "strict",
+            foreign_principals=settings.xks_proxy is not None,
         )
         self.external_key_stores = ExternalKeyStores(
             self.boundary,
@@ -387,6 +443,42 @@ async def _serve_requests(context: WorkerContext) -> None:
         house.rooms.usage_notes.flush_until(house.store, stopped),
         house.rooms.access_key_uses.flush_until(house.store, stopped),
     )
+    await front.serve(sockets=[context.listening])
+    stopped.set()
+    await flushing
+    await house.close()
+
+
+async def _serve_proxy(context: ProxyContext) -> None:
+    proxy = context.settings.xks_proxy
+    assert proxy is not None  # noqa: S101
+    house = House(context.settings, context.shared_words)
+    control = ControlChannel(context.control, house.on_channel)
+    control.start()
+    await house.open()
+    rooms = house.rooms
+    health = DeepHealth(rooms, house.audit, proxy.region)
+    service = ProxyService(
+        rooms,
+        house.audit,
+        house.request_ids,
+        offers=proxy.keys,
+        uri_path=proxy.uri_path,
+        region=proxy.region,
+        authenticator=ProxyAuthenticator(house.store, house.boundary, HostClock()),
+        health=health,
+    )
+    front = build_proxy_front(
+        service,
+        health.is_ready,
+        _proxy_tls_files(proxy),
+        client_names=proxy.client_names,
+        connections_max=context.settings.connections_max,
+        on_ready=control.send_ready,
+    )
+    _on_stop_signals(front.stop)
+    stopped = asyncio.Event()
+    flushing = asyncio.create_task(rooms.usage_notes.flush_until(house.store, stopped))
     await front.serve(sockets=[context.listening])
     stopped.set()
     await flushing

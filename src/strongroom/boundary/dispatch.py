@@ -38,7 +38,9 @@ from strongroom.boundary.messages import (
     parse_number,
     render_fields,
 )
+from strongroom.boundary.proxy_requests import ProxyModule, ProxyRequests
 from strongroom.boundary.recipient_requests import RecipientModule, RecipientRequests
+from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.shared_secret_requests import SharedSecretRequests
 from strongroom.boundary.slow_work import Deferred
 
@@ -61,13 +63,16 @@ class NoActiveDomainKey(Exception):
         self.region = region
 
 
-class CryptographicModule(RecipientModule, Protocol):
+class CryptographicModule(RecipientModule, ProxyModule, Protocol):
     """What does the cryptography: the software module, or a PKCS#11 token (which may be BoundaryUnavailable).
 
     Every call may raise TokenRefused, BoundaryRefused, DomainKeyUnknown, NoActiveDomainKey, and with a key's
     token KeySpecNotOffered. A token whose binding is not `key_id`, or whose spec or usage does not fit the
     call, is refused (INVARIANT B2).
     """
+
+    doors: OpenDoors | None
+    """What it needs of the host after the start; None: nothing."""
 
     def generate_key(self, binding: KeyBinding) -> GeneratedKey: ...
 
@@ -196,6 +201,7 @@ class Dispatcher:
             **AsymmetricRequests(module).handlers,
             **RecipientRequests(module).handlers,
             **SharedSecretRequests(module).handlers,
+            **ProxyRequests(module).handlers,
             Opcode.MAKE_TICKET: self._make_ticket,
             Opcode.READ_TICKET: self._read_ticket,
             Opcode.GET_IMPORT_PARAMETERS: self._get_import_parameters,

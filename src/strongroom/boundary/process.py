@@ -17,36 +17,33 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, NoReturn
 
 from setproctitle import setproctitle
 
-from strongroom.boundary.dispatch import Dispatcher
-from strongroom.boundary.interface import KeyBinding
+from strongroom.boundary.dispatch import CryptographicModule, Dispatcher
 from strongroom.boundary.key_file import SealRefused, load_key_file
-from strongroom.boundary.key_hierarchy import GLOBAL_REGION
 from strongroom.boundary.messages import (
     FRAME_BYTES_MAX,
     HEAD,
     HEAD_BYTES,
     LENGTH_COUNTS,
     MalformedFrame,
-    Opcode,
     Status,
-    parse_fields,
-    render_fields,
     render_frame,
-    render_number,
 )
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
-from strongroom.boundary.software import imported_material
-from strongroom.boundary.software.families import FAMILIES
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.seal import open_or_create_seal
-from strongroom.boundary.start_packet import parse_start_packet
+from strongroom.boundary.software.self_tests.known_answer import KnownAnswer, run_self_tests
+from strongroom.boundary.software.self_tests.rehearsal import rehearse
+from strongroom.boundary.software.self_tests.table import KNOWN_ANSWERS
+from strongroom.boundary.soundness import SelfTestFailed
+from strongroom.boundary.start_packet import StartPacket, parse_start_packet
 
 READ_BYTES: Final = 65536
 STALLED_SECONDS: Final = 10.0
@@ -260,7 +257,7 @@ def close_all(fds: list[int]) -> None:
             os.close(fd)
 
 
-def initialise(packet: bytes, fds: list[int]) -> tuple[SoftwareModule, bytes]:
+def initialise(packet: bytes, fds: list[int]) -> tuple[CryptographicModule, bytes]:
     """The module with its root key, and the seal record to keep. Raises SealRefused with a sentence."""
     try:
         start = parse_start_packet(packet, fds)
@@ -273,12 +270,31 @@ def initialise(packet: bytes, fds: list[int]) -> tuple[SoftwareModule, bytes]:
     root_secret = _read_root_secret(start.files["root_secret"]) if "root_secret" in start.files else None
     root_key, record = open_or_create_seal(start.seal_record, key_file)
     try:
-        return SoftwareModule(root_key, root_secret), record
+        module = SoftwareModule(root_key, root_secret)
     except ValueError:
         raise SealRefused(
             "The root user's secret access key must be 1 to 128 printable ASCII characters without blanks:"
             " set another one."
         ) from None
+    return with_token(module, start), record
+
+
+def with_token(module: SoftwareModule, start: StartPacket) -> CryptographicModule:
+    """The module that the settings name: the one in software, or with it the one of a PKCS#11 token.
+
+    Raises SealRefused with a sentence.
+    """
+    if "pkcs11_module" not in start.options:
+        return module
+    from strongroom.boundary.pkcs11.start import (  # late: few servers have one
+        TokenRefusesStart,
+        open_token_module,
+    )
+
+    try:
+        return open_token_module(module, start.options, start.files, log)
+    except TokenRefusesStart as refused:
+        raise SealRefused(str(refused)) from None
 
 
 def _read_root_secret(fd: int) -> bytes:
@@ -290,128 +306,27 @@ def _read_root_secret(fd: int) -> bytes:
     return secret.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def warm_up() -> None:
-    """Use every part once: what Python or OpenSSL load late could not be opened any more afterwards."""
-    module = SoftwareModule(os.urandom(32), b"warm-up")
-    dispatcher = Dispatcher(module, {}, lambda line: None)
-    for region in ("warm-up", GLOBAL_REGION):
-        _, token = module.create_domain_key(region)
-        module.load_domain_key(token, activate=True)
-    key_id = "00000000-0000-0000-0000-000000000000"
-    binding = KeyBinding("0" * 12, "warm-up", key_id, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
-    key = module.generate_key(binding).exported_token
-    blob = module.encrypt(key, key_id.encode(), b"warm-up", b"")
-    for body in (blob, blob[:-1] + b"?"):
-        dispatcher.answer(Opcode.DECRYPT, render_fields(key, key_id.encode(), body, b""))
-    dispatcher.answer(Opcode.GENERATE_DATA_KEY, render_fields(key, key_id.encode(), render_number(32), b""))
-    _warm_up_key_pairs(module, dispatcher, key, key_id)
-    _warm_up_shared_secrets(module, dispatcher, key_id)
-    secret = module.wrap_root_secret("WARMUP", "0" * 12)
-    module.derive_signing_key(secret, "WARMUP", b"20200101", b"warm-up", b"kms")
-    ticket = module.make_ticket(b"warm-up", b"", b"warm-up")
-    for body in (ticket, ticket[:-1] + b"?"):
-        dispatcher.answer(Opcode.READ_TICKET, render_fields(b"warm-up", b"", body))
-    imported_material.warm_up()
-    receiving = module.create_replication_key(GLOBAL_REGION)
-    multi_region = replace(binding, key_id="mrk-" + "0" * 32)
-    token = module.generate_key(multi_region).exported_token
-    message = module.export_for_region(token, multi_region.key_id.encode(), receiving)
-    module.import_from_region(message, receiving, replace(multi_region, region=GLOBAL_REGION))
-    with contextlib.suppress(MalformedFrame):
-        dispatcher.answer(Opcode.GENERATE_RANDOM, b"")
-    dispatcher.answer(Opcode.STATUS, b"")
-
-
-def _warm_up_key_pairs(
-    module: SoftwareModule, dispatcher: Dispatcher, symmetric_key: bytes, key_id: str
-) -> None:
-    """One key pair of each family signs, verifies, encrypts, and refuses."""
-    materials: dict[str, bytes] = {}  # an RSA key is slow to make, so one serves both usages
-    for spec, usage, message_type, algorithm in (
-        ("RSA_2048", "SIGN_VERIFY", "RAW", "RSASSA_PSS_SHA_256"),
-        ("RSA_2048", "ENCRYPT_DECRYPT", "", "RSAES_OAEP_SHA_256"),
-        ("ECC_NIST_P256", "SIGN_VERIFY", "RAW", "ECDSA_SHA_256"),
-        ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "RAW", "ED25519_SHA_512"),
-        ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "DIGEST", "ED25519_PH_SHA_512"),
-        ("ML_DSA_44", "SIGN_VERIFY", "RAW", "ML_DSA_SHAKE_256"),
-        ("SM2", "SIGN_VERIFY", "RAW", "SM2DSA"),
-        ("SM2", "ENCRYPT_DECRYPT", "", "SM2PKE"),
-    ):
-        if (spec, usage) not in FAMILIES:  # SM2 is optional
-            continue
-        binding = KeyBinding("0" * 12, "warm-up", key_id, spec, usage)
-        if spec not in materials:
-            materials[spec] = module.prepare_key(binding)()
-        key = module.export_key(binding, materials[spec]).exported_token, key_id.encode()
-        message, names = bytes(64), (message_type.encode(), algorithm.encode())
-        dispatcher.answer(Opcode.GET_PUBLIC_KEY, render_fields(*key))
-        if usage == "SIGN_VERIFY":
-            _, signature = dispatcher.answer(Opcode.SIGN, render_fields(*key, message, *names))
-            for tried in (signature, bytes(len(signature))):
-                dispatcher.answer(Opcode.VERIFY, render_fields(*key, message, *names, tried))
-        else:
-            _, ciphertext = dispatcher.answer(
-                Opcode.ENCRYPT_ASYMMETRIC, render_fields(*key, message, names[1])
-            )
-            for tried in (ciphertext, bytes(len(ciphertext))):
-                dispatcher.answer(Opcode.DECRYPT_ASYMMETRIC, render_fields(*key, tried, names[1]))
-            _, public_key = dispatcher.answer(Opcode.GET_PUBLIC_KEY, render_fields(*key))
-            for tried in (public_key, public_key[:-1]):
-                dispatcher.answer(
-                    Opcode.GENERATE_RANDOM_FOR_RECIPIENT, render_fields(render_number(32), tried)
-                )
-    pair = render_fields(symmetric_key, key_id.encode(), b"ECC_NIST_P256", b"")
-    dispatcher.answer(Opcode.GENERATE_DATA_KEY_PAIR, pair)
-
-
-def _warm_up_shared_secrets(module: SoftwareModule, dispatcher: Dispatcher, key_id: str) -> None:
-    """One key of each family makes MACs, agrees and encapsulates, and refuses."""
-    for spec, usage in (
-        ("HMAC_224", "GENERATE_VERIFY_MAC"),
-        ("HMAC_256", "GENERATE_VERIFY_MAC"),
-        ("HMAC_384", "GENERATE_VERIFY_MAC"),
-        ("HMAC_512", "GENERATE_VERIFY_MAC"),
-        ("ECC_NIST_P256", "KEY_AGREEMENT"),
-        ("SM2", "KEY_AGREEMENT"),
-        ("ML_KEM_512", "ENCAPSULATE_DECAPSULATE"),
-        ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE"),
-        ("ML_KEM_1024", "ENCAPSULATE_DECAPSULATE"),
-    ):
-        if (spec, usage) not in FAMILIES:
-            continue
-        binding = KeyBinding("0" * 12, "warm-up", key_id, spec, usage)
-        key = module.generate_key(binding).exported_token, key_id.encode()
-        if usage == "GENERATE_VERIFY_MAC":
-            _, mac = dispatcher.answer(Opcode.GENERATE_MAC, render_fields(*key, b"warm-up"))
-            for tried in (mac, bytes(len(mac))):
-                dispatcher.answer(Opcode.VERIFY_MAC, render_fields(*key, b"warm-up", tried))
-        elif usage == "KEY_AGREEMENT":
-            _, public_key = dispatcher.answer(Opcode.GET_PUBLIC_KEY, render_fields(*key))
-            for tried in (public_key, public_key[:-1], bytes(len(public_key))):
-                dispatcher.answer(Opcode.DERIVE_SHARED_SECRET, render_fields(*key, tried))
-        else:
-            _, encapsulated = dispatcher.answer(Opcode.ENCAPSULATE, render_fields(*key))
-            _, ciphertext = parse_fields(encapsulated, 2)
-            for tried in (ciphertext, bytes(len(ciphertext)), b""):
-                dispatcher.answer(Opcode.DECAPSULATE, render_fields(*key, tried))
-
-
 def _log_type_only(
     kind: type[BaseException], _value: BaseException, _traceback: TracebackType | None
 ) -> None:
     log(f"ended by an unexpected {kind.__name__}")
 
 
-def run(control_fd: int) -> int:
-    """The whole life of the process; returns its exit code."""
+def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
+    """The whole life of the process; returns its exit code. Raises SelfTestFailed while it serves."""
     sys.excepthook = _log_type_only
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # workers drain first; the control socket ends this process
     setproctitle("strongroom: spare boundary")  # until it is given something to guard
     end_with_parent()
-    protections: list[Protection] = list(protect_memory())
-    warm_up()
     control = socket.socket(fileno=control_fd)
+    protections: list[Protection] = list(protect_memory())
+    try:
+        run_self_tests(known_answers)
+        rehearse()
+    except SelfTestFailed as failed:
+        control.send(b"E" + str(failed).encode("utf-8"))
+        return 1
     packet, fds = receive_packet(control)
     if not packet:
         return 0
@@ -426,24 +341,32 @@ def run(control_fd: int) -> int:
     del packet
     gc.collect()
     gc.freeze()
-    facts: dict[str, str] = {}
+    facts = {"self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal"}
     slow_work = SlowWork(log)
     server = Server(control, Dispatcher(module, facts, log), slow_work)  # opens its epoll while it can
-    protections += close_doors(slow_work.start)
+    protections += close_doors(slow_work.start, module.doors)
+    if module.doors is not None:
+        facts["files of the token"] = ", ".join((*module.doors.writable, *module.doors.readable))
     facts.update({f"protection: {protection.name}": str(protection) for protection in protections})
     control.send(b"R" + record)
     server.run()
     return 0
 
 
-def main(arguments: list[str]) -> NoReturn:
-    """`--control-fd N`; ends the process without running anything after the loop."""
+def main(arguments: list[str], known_answers: Sequence[KnownAnswer] = KNOWN_ANSWERS) -> NoReturn:
+    """`--control-fd N`; ends the process without running anything after the loop.
+
+    `known_answers`: the self-tests to pass first.
+    """
     if len(arguments) != 2 or arguments[0] != "--control-fd" or not arguments[1].isdecimal():
         log("usage: --control-fd N")
         os._exit(2)
     code = 3
     try:
-        code = run(int(arguments[1]))
+        code = run(int(arguments[1]), known_answers)
+    except SelfTestFailed as failed:
+        log(str(failed))
+        code = 1
     except BaseException as error:
         log(f"ended by an unexpected {type(error).__name__}")
     os._exit(code)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final
 
+from strongroom.boundary.soundness import SelfTestFailed
+
 THREADS: Final = 2
 WAITING_MAX: Final = 16
 """Pieces of work that wait for a thread; more are refused, so that what is accepted ends in time."""
@@ -41,6 +43,8 @@ class Task:
     is_wanted: Callable[[], bool]
     result: bytes | None = None
     """None when the work failed or was not wanted any more. Secrets: key material, until it is finished."""
+    failure: SelfTestFailed | None = None
+    """A new key pair was found unfit: the loop raises this."""
 
 
 class SlowWork:
@@ -85,13 +89,16 @@ class SlowWork:
         return True
 
     def take_done(self) -> list[Task]:
-        """The tasks that ended since the last call."""
+        """The tasks that ended since the last call. Raises SelfTestFailed when one of them did."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._event)
         done: list[Task] = []
         while self._done:
             done.append(self._done.popleft())
         self._under_way -= len(done)
+        for task in done:
+            if task.failure is not None:
+                raise task.failure
         return done
 
     def _run(self, ready: SimpleQueue[None]) -> None:
@@ -106,6 +113,8 @@ class SlowWork:
         try:
             if task.is_wanted():
                 task.result = task.deferred.work()
+        except SelfTestFailed as failure:
+            task.failure = failure
         except Exception as error:
             self._log(f"slow work ended in an unexpected {type(error).__name__}; answered refused")
         self._done.append(task)

@@ -26,6 +26,7 @@ from strongroom.boundary.pkcs11.probe import SESSION_SECRET
 from strongroom.boundary.pkcs11.resident_keys import WRAPS
 from strongroom.boundary.pkcs11.structures import Mechanism
 from strongroom.boundary.pkcs11.token import KeyHandle, Token
+from strongroom.boundary.pkcs11.wrapped_key_format import WrappedKey
 from strongroom.boundary.software.elliptic_curves import ALGORITHM_OF_CURVE, CURVES
 
 _TEXT: Final = b"each family is tried"
@@ -57,13 +58,14 @@ def offered_families(token: Token, mechanism: Mechanism) -> tuple[Families, Mapp
     wrapping_key = token.generate_aes_key("", {**SESSION_SECRET, **WRAPS})
     offered: dict[tuple[str, str], Family] = {}
     missing: dict[str, str] = {}
+    pairs: dict[str, WrappedKey] = {}  # the same key pair serves every usage: RSA keys are slow to make
     for (key_spec, key_usage), family in ALL_FAMILIES.items():
         if key_spec in _RSA_SPECS[1:]:
             if (_RSA_SPECS[0], key_usage) in offered:
                 offered[key_spec, key_usage] = family
             continue
         try:
-            _try_family(token, wrapping_key, mechanism, family, key_usage)
+            _try_family(token, wrapping_key, mechanism, family, key_usage, pairs)
         except (ReturnedError, CiphertextRefused, _DoesNotWork, ValueError) as error:
             missing[f"{key_spec} {key_usage}"] = str(error) or type(error).__name__
         else:
@@ -73,9 +75,15 @@ def offered_families(token: Token, mechanism: Mechanism) -> tuple[Families, Mapp
 
 
 def _try_family(
-    token: Token, wrapping_key: KeyHandle, mechanism: Mechanism, family: Family, key_usage: str
+    token: Token,
+    wrapping_key: KeyHandle,
+    mechanism: Mechanism,
+    family: Family,
+    key_usage: str,
+    pairs: dict[str, WrappedKey],
 ) -> None:
-    made = family.generate(token, wrapping_key, mechanism)
+    made = pairs.get(family.key_spec) or family.generate(token, wrapping_key, mechanism)
+    pairs[family.key_spec] = made
     handle = family.unwrap(token, wrapping_key, mechanism, made.wrapped)
     header = TokenHeader(
         TokenKind.TOKEN_KEY, bytes(16), bytes(32), "", "", _KEY_ID, family.key_spec, key_usage

@@ -45,6 +45,7 @@ from strongroom.boundary.pkcs11.wrapped_key_format import (
     parse_wrapped_key,
     render_wrapped_key,
 )
+from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.public_keys import public_half
@@ -63,8 +64,11 @@ class Pkcs11Module:
     of a backing or domain key ever comes here.
     """
 
-    def __init__(self, software: SoftwareModule, connection: TokenConnection) -> None:
+    def __init__(
+        self, software: SoftwareModule, connection: TokenConnection, doors: OpenDoors | None = None
+    ) -> None:
         """Tries all key families on the token. Raises ReturnedError."""
+        self.doors = doors
         self._software = software
         self._connection = connection
         self._families, self._missing = offered_families(connection.token, connection.wrapping_mechanism)
@@ -81,6 +85,8 @@ class Pkcs11Module:
         self.derive_signing_key = software.derive_signing_key
         self.make_ticket = software.make_ticket
         self.read_ticket = software.read_ticket
+        self.create_proxy_secret = software.create_proxy_secret
+        self.derive_proxy_signing_key = software.derive_proxy_signing_key
         self.create_replication_key = software.create_replication_key
 
     # --- domain keys

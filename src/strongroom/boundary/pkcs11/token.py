@@ -77,8 +77,8 @@ class Token:
         """Load the module at `path`, find the token of the label and log in as its user.
 
         Starts of several processes take turns; one that is not patient tries once. Raises ModuleUnusable,
-        TokenNotFound, PinRefused, ReturnedError (CKR_USER_ALREADY_LOGGED_IN where this process has the token open already: a second
-        login would not even look at the PIN).
+        TokenNotFound, PinRefused, ReturnedError: CKR_USER_ALREADY_LOGGED_IN where this process has the
+        token open already, for a second login would not even look at the PIN.
         """
         with cold_start_turn(path, TURN_SECONDS_MAX if is_patient else 0.0):
             for pause_seconds in RETRY_PAUSES_SECONDS if is_patient else ():

