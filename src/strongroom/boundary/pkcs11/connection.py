@@ -79,6 +79,14 @@ class TokenConnection:
             raise BoundaryUnavailable
         return self._token
 
+    def current_opening(self) -> int:
+        """Which opening handles must be of, the token being open. Raises BoundaryUnavailable.
+
+        A handle of an earlier one may be another key's now: never use it.
+        """
+        _ = self.token
+        return self.opened
+
     def run(self, domain_key_id: bytes, call: Callable[[Token], T]) -> T:
         """What a call with handles gives.
 

@@ -98,12 +98,17 @@ class Family:
 Families: TypeAlias = Mapping[tuple[str, str], Family]
 
 
+_NO_WRAPPING: Final[Values] = {Cka.WRAP: False, Cka.UNWRAP: False}
+"""Said aloud, for tokens default to true: a key that wraps and decrypts could bring others into the open."""
+
+
 def _secret(key_type: Ckk, uses: Values) -> Values:
-    return {Cka.CLASS: Cko.SECRET_KEY, Cka.KEY_TYPE: key_type, **uses}
+    return {Cka.CLASS: Cko.SECRET_KEY, Cka.KEY_TYPE: key_type, **_NO_WRAPPING, **uses}
 
 
 def _private(key_type: Ckk, uses: Values) -> Values:
-    return {Cka.CLASS: Cko.PRIVATE_KEY, Cka.KEY_TYPE: key_type, **uses}
+    nothing_else = {Cka.UNWRAP: False, Cka.SIGN: False, Cka.DECRYPT: False, Cka.DERIVE: False}
+    return {Cka.CLASS: Cko.PRIVATE_KEY, Cka.KEY_TYPE: key_type, **nothing_else, **uses}
 
 
 _ENCRYPTS: Final[Values] = {Cka.ENCRYPT: True, Cka.DECRYPT: True}
@@ -111,7 +116,7 @@ _MACS: Final[Values] = {Cka.SIGN: True, Cka.VERIFY: True}
 
 
 def _make_aes(token: Token, values: Values) -> Made:
-    key = token.generate_aes_key("", {**values, **_ENCRYPTS})
+    key = token.generate_aes_key("", {**values, **_NO_WRAPPING, **_ENCRYPTS})
     return key, b"", (key,)
 
 

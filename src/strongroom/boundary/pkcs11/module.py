@@ -8,12 +8,14 @@ the software module's, under the root key that the seal opened.
 from __future__ import annotations
 
 import os
+import struct
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from strongroom.boundary.backing_keys import BackingKey
 from strongroom.boundary.ciphertext_format import render_key_id
+from strongroom.boundary.dispatch import DomainKeyUnknown
 from strongroom.boundary.interface import (
     BoundaryRefused,
     GeneratedKey,
@@ -52,6 +54,7 @@ from strongroom.boundary.software.public_keys import public_half
 
 HELD_KEYS_MAX: Final = 4096
 """Session objects in the token."""
+_OPENING: Final = struct.Struct(">Q")
 _NO_DOMAIN_KEY: Final = bytes(WRAPPING_KEY_ID_BYTES)
 
 K = TypeVar("K", bound=BackingKey)
@@ -120,13 +123,14 @@ class Pkcs11Module:
         _header_of(binding, _NO_DOMAIN_KEY, bytes(MATERIAL_ID_BYTES))
         domain_key = self._resident.active(binding.region)
         mechanism = self._connection.wrapping_mechanism
+        made_by = _OPENING.pack(self._connection.opened) + domain_key.domain_key_id
         if not self.is_slow(binding.key_spec):
-            return lambda: self._connection.run(
-                domain_key.domain_key_id,
-                lambda token: (
-                    domain_key.domain_key_id
-                    + render_wrapped_key(family.generate(token, domain_key.wraps, mechanism))
-                ),
+            return lambda: (
+                made_by
+                + self._connection.run(
+                    domain_key.domain_key_id,
+                    lambda token: render_wrapped_key(family.generate(token, domain_key.wraps, mechanism)),
+                )
             )
         token = self._connection.token
 
@@ -136,13 +140,17 @@ class Pkcs11Module:
                 made = family.generate(own, domain_key.wraps, mechanism)
             finally:
                 own.close()
-            return domain_key.domain_key_id + render_wrapped_key(made)
+            return made_by + render_wrapped_key(made)
 
         return generate_in_any_thread
 
     def export_key(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
         """The exported key token of a key that `prepare_key` made: its name and spec, bound to it."""
-        domain_key_id, body = material[:WRAPPING_KEY_ID_BYTES], material[WRAPPING_KEY_ID_BYTES:]
+        (opening,) = _OPENING.unpack_from(material)
+        body_at = _OPENING.size + WRAPPING_KEY_ID_BYTES
+        domain_key_id, body = material[_OPENING.size : body_at], material[body_at:]
+        if opening != self._connection.opened:  # wrapped by a handle that may have been another key's
+            raise DomainKeyUnknown(domain_key_id)
         header = _header_of(binding, domain_key_id, os.urandom(MATERIAL_ID_BYTES))
         domain_key = self._resident.find(domain_key_id, binding.region)
         unbound = render_header(header) + body
@@ -164,8 +172,9 @@ class Pkcs11Module:
         return self.key_of(HeldSymmetricKey, token, key_id)
 
     def _key(self, token: bytes, key_id: bytes) -> HeldKey:
-        if self._opened != self._connection.opened:  # every handle of before means nothing
-            self._opened = self._connection.opened
+        opening = self._connection.current_opening()
+        if self._opened != opening:  # every handle of before means nothing
+            self._opened = opening
             self._keys.clear()
         key = self._keys.get(token)
         if key is None:

@@ -82,8 +82,8 @@ class ResidentKeys:
             for key in (wraps, binds):
                 if token.read_flag(key, Cka.EXTRACTABLE) or not token.read_flag(key, Cka.SENSITIVE):
                     raise TokenRefused
-            if token.read_flag(wraps, Cka.DECRYPT) or token.read_flag(wraps, Cka.ENCRYPT):
-                raise TokenRefused
+                if token.read_flag(key, Cka.DECRYPT) or token.read_flag(key, Cka.ENCRYPT):
+                    raise TokenRefused
             if not hmac.compare_digest(_mac(token, binds, software_token), check):
                 raise TokenRefused
             return ResidentKey(domain_key_id, region, wraps, binds)
@@ -129,8 +129,9 @@ class ResidentKeys:
         self._keys.pop(domain_key_id, None)
 
     def _forget_if_reopened(self) -> None:
-        if self._opened != self._connection.opened:
-            self._opened = self._connection.opened
+        opening = self._connection.current_opening()
+        if self._opened != opening:
+            self._opened = opening
             self._keys.clear()
             self._active.clear()
 
