@@ -30,7 +30,7 @@ ON_A_TOKEN = frozenset(
         "test_answers_for_a_recipient_open_with_its_key_and_hold_no_plaintext",
     )
 )
-"""What a boundary with a PKCS#11 token has to do as every other. All else is the software module's there, too."""
+"""What a boundary with a PKCS#11 token does as every other. All else is the software module's there, too."""
 
 REFUSED_BY_SOFTHSM = frozenset(
     (
