@@ -322,7 +322,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--only", choices=("requests", "decisions", "start", "keys", "asymmetric", "token-keys"))
+    parser.add_argument(
+        "--only", choices=("requests", "decisions", "start", "keys", "asymmetric", "token-keys")
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="strongroom-bench-") as name:
         directory = Path(name)

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from bench.run import Target, kms_requests, strict_client, strict_environment
-from tests.support.server import Server
+from bench.run import Target, kms_requests, strict_client
+from tests.support.server import Server, strict_environment
 from tests.support.softhsm import TestToken, make_softhsm
 
 from strongroom.boundary.pkcs11.families import ALL_FAMILIES

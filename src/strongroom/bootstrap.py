@@ -7,248 +7,103 @@ them); the boundary and the audit writer are programs of their own.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import logging
-import signal
 import socket
-import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
-
-import uvloop
 
 from strongroom.administration.desk import Desk
-from strongroom.attestation.verification import AttestationVerifier
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.aws.query_services import QUERY_SERVICES
+from strongroom.backup.restoring import require_no_half_restore
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
-from strongroom.external_key_store.backend import (
-    ExternalKeyStores,
-    build_tls_context,
-    show_certificate,
-)
+from strongroom.external_key_store.backend import ExternalKeyStores
 from strongroom.external_key_store.https_client import HttpsClient
-from strongroom.federation.key_sets import KeySets, KeySetUnavailable
+from strongroom.federation.key_sets import KeySets
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
+from strongroom.jobs.key_store_health import KeyStoreHealth
+from strongroom.jobs.restored_data import finish_restore, wait_for_restore
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
-from strongroom.operations.last_usage import TRACKING_STARTED_SETTING
+from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT
 from strongroom.pipeline import Authenticator, Pipeline
+from strongroom.preparation import (
+    DATABASE_FILE,
+    ROOT_ACCESS_KEY_SETTING,
+    require_seal_record,
+    run_prepare,
+)
 from strongroom.processes.channel import ControlChannel
 from strongroom.processes.contexts import (
     CLOCK_WORD,
     Children,
     JobsContext,
-    PrepareContext,
     ProxyContext,
     WorkerContext,
 )
-from strongroom.processes.data_directory import SEAL_RECORD_FILE
-from strongroom.processes.errors import ServerFailed, StartRefused
-from strongroom.processes.operator_log import OperatorLog
+from strongroom.processes.errors import ServerFailed
 from strongroom.processes.server import run_server as run_processes
-from strongroom.proxy_settings import ProxySettings
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccessKeyId, Region
+from strongroom.serving import limits_of, on_stop_signals, refuse_while_sealed, run_in_loop, tls_files_of
 from strongroom.store.iam_interface import AccessKey
-from strongroom.store.interface import StoreUnavailable
-from strongroom.store.opening import has_domain_keys, open_store, prepare_database
-from strongroom.store.stamps import Stamps, new_stamp_words
+from strongroom.store.opening import open_store
+from strongroom.store.stamps import Stamps
+from strongroom.trust_files import build_proxy_client_tls, load_attestation_roots, proxy_tls_files
 from strongroom.wire.app import build_app
 from strongroom.wire.aws_json import AwsJson11
 from strongroom.wire.aws_query import AwsQuery
 from strongroom.wire.dispatch import Dispatcher
-from strongroom.wire.http_front import HttpFront, TlsFiles
-from strongroom.wire.http_front import build_tls_context as build_server_tls
-from strongroom.wire.limits import Limits
+from strongroom.wire.http_front import HttpFront
 from strongroom.xks_proxy.authentication import Authenticator as ProxyAuthenticator
 from strongroom.xks_proxy.front import build_proxy_front
 from strongroom.xks_proxy.health import DeepHealth
 from strongroom.xks_proxy.service import ProxyService
 
-DATABASE_FILE = "strongroom.db"
-ROOT_ACCESS_KEY_SETTING = "root_access_key_id"
 CHANNEL_SECONDS_MAX = 10.0
-ROOT_CERTIFICATE_BYTES_MAX = 1 << 16
 
 
 def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     """Run a whole server until it is told to stop."""
     if settings.data_directory is not None:
-        _require_seal_record(settings.data_directory)
+        require_no_half_restore(settings.data_directory)
+        require_seal_record(settings.data_directory)
     children = Children(
         preload=_preload,
-        run_prepare=_run_prepare,
+        run_prepare=run_prepare,
         run_worker=_run_worker,
         run_jobs=_run_jobs,
+        run_sealed=lambda context: run_in_loop(refuse_while_sealed(context)),
         run_proxy=_run_proxy,
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)
-
-
-def _require_seal_record(data_directory: Path) -> None:
-    """Where there are keys, a lost seal record must come back from a backup: a new root key opens none."""
-    record = data_directory / SEAL_RECORD_FILE
-    path = data_directory / DATABASE_FILE
-    try:
-        is_lost = not (record.exists() and record.stat().st_size) and has_domain_keys(path)
-    except (OSError, StoreUnavailable):
-        return  # the start itself says what is wrong with the directory or the database
-    if is_lost:
-        raise StartRefused(
-            f"The seal record {record} is missing, and without it the keys in {path} cannot be opened: "
-            "bring it back from a backup. Nothing was changed."
-        )
 
 
 def _preload() -> None:
     """This module's imports are what the children need; importing it was the work."""
 
 
-def _run_prepare(context: PrepareContext) -> None:
-    settings = context.settings
-    assert settings.data_directory is not None  # noqa: S101  (a running server has one)
-    path = settings.data_directory / DATABASE_FILE
-    _load_attestation_roots(settings)  # before anything is written
-    _build_proxy_tls(settings)
-    _require_proxy_files(settings)
-    _require_oidc_keys(settings)
-    try:
-        prepare_database(path)
-        asyncio.run(_begin_tracking_usage(path))
-        if settings.auth == "strict" and settings.root_access_key_id is None:
-            asyncio.run(_require_a_root_access_key(path))
-    except StoreUnavailable as error:
-        raise StartRefused(f"The database {path} cannot be used: {error}.") from None
-
-
-async def _begin_tracking_usage(path: Path) -> None:
-    """Keys that are older than this database's tracking may have been used before it began."""
-    store = open_store(path, Stamps(new_stamp_words()), HostClock())
-    try:
-        if await store.find_setting(TRACKING_STARTED_SETTING) is None:
-            await store.put_setting(TRACKING_STARTED_SETTING, repr(HostClock().epoch_seconds()))
-    finally:
-        store.close()
-
-
-def _load_attestation_roots(settings: Settings) -> AttestationVerifier:
-    """Raises: StartRefused."""
-    roots: dict[str, bytes] = {}
-    for label, file in settings.attestation_roots:
-        try:
-            with file.open("rb") as stream:
-                roots[label] = stream.read(ROOT_CERTIFICATE_BYTES_MAX + 1)
-            AttestationVerifier({label: roots[label]})
-        except OSError as error:
-            raise StartRefused(f"Cannot read the attestation root {file}: {error.strerror}.") from None
-        except ValueError:
-            raise StartRefused(
-                f"The attestation root {file} must be one certificate in PEM, of an elliptic curve key."
-            ) from None
-    return AttestationVerifier(roots)
-
-
-def _build_proxy_tls(settings: Settings) -> ssl.SSLContext:
-    """Raises: StartRefused."""
-    file = settings.xks_ca_file
-    try:
-        context = build_tls_context(file)
-    except ssl.SSLError:
-        raise StartRefused(
-            f"The certificate authorities in {file} cannot be used: xks_ca_file must be certificates in PEM."
-        ) from None
-    except OSError as error:
-        raise StartRefused(f"Cannot read xks_ca_file {file}: {error.strerror}.") from None
-    certificate, key = settings.xks_client_certificate_file, settings.xks_client_key_file
-    if certificate is None or key is None:
-        return context
-    try:
-        show_certificate(context, certificate, key)
-    except ssl.SSLError:
-        raise StartRefused(
-            f"xks_client_certificate_file {certificate} and xks_client_key_file {key} cannot be used: they "
-            "must be a certificate with its chain and its private key without a passphrase, in PEM."
-        ) from None
-    except OSError as error:
-        raise StartRefused(
-            f"Cannot read xks_client_certificate_file {certificate} or xks_client_key_file {key}: "
-            f"{error.strerror}."
-        ) from None
-    return context
-
-
-def _require_proxy_files(settings: Settings) -> None:
-    """Raises: StartRefused."""
-    proxy = settings.xks_proxy
-    if proxy is None:
-        return
-    try:
-        build_server_tls(_proxy_tls_files(proxy))
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror if not isinstance(error, ssl.SSLError) else "not what it should be, in PEM"
-        raise StartRefused(
-            "The XKS proxy cannot use its tls_certificate_file, tls_key_file or client_ca_file: "
-            f"{reason or type(error).__name__}."
-        ) from None
-
-
-def _proxy_tls_files(proxy: ProxySettings) -> TlsFiles:
-    return TlsFiles(proxy.tls_certificate_file, proxy.tls_key_file, proxy.client_ca_file)
-
-
-def _require_oidc_keys(settings: Settings) -> None:
-    """Raises: StartRefused."""
-    try:
-        KeySets(dict(settings.oidc_issuers)).require_all()
-    except KeySetUnavailable as error:
-        raise StartRefused(str(error)) from None
-
-
-async def _require_a_root_access_key(path: Path) -> None:
-    store = open_store(path, Stamps(new_stamp_words()), HostClock())
-    try:
-        if await store.find_setting(ROOT_ACCESS_KEY_SETTING) is None:
-            raise StartRefused(
-                "Nobody could sign a request: for the first start, set STRONGROOM_ROOT_ACCESS_KEY_ID and "
-                "STRONGROOM_ROOT_SECRET_ACCESS_KEY in the environment."
-            )
-    finally:
-        store.close()
-
-
 def _run_worker(context: WorkerContext) -> None:
-    _run(_serve_requests(context))
+    run_in_loop(_serve_requests(context))
 
 
 def _run_jobs(context: JobsContext) -> None:
-    _run(_run_job_runner(context))
+    run_in_loop(_run_job_runner(context))
 
 
 def _run_proxy(context: ProxyContext) -> None:
-    _run(_serve_proxy(context))
-
-
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    log = OperatorLog()
-    log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[log])
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    uvloop.run(main)
+    run_in_loop(_serve_proxy(context))
 
 
 class House:
@@ -277,7 +132,7 @@ class House:
             self.boundary,
             HostClock(),
             HttpsClient(
-                _build_proxy_tls(settings),
+                build_proxy_client_tls(settings),
                 timeout_seconds=settings.xks_timeout_milliseconds / 1000,
                 private_addresses=settings.xks_private_addresses,
             ),
@@ -289,9 +144,14 @@ class House:
             Authorizer(self.store),
             clock,
             rules,
-            _load_attestation_roots(settings),
+            load_attestation_roots(settings),
             key_stores={CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores},
             oidc_keys=KeySets(dict(settings.oidc_issuers)),
+            deletion_ledger=DeletionLedger(
+                settings.deletion_ledger_file or settings.data_directory / LEDGER_FILE,
+                self.store,
+                self.boundary,
+            ),
         )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()
@@ -310,9 +170,20 @@ class House:
         if len(self._attached) == 2:
             self._all_attached.set()
 
-    async def open(self) -> None:
-        """Wait for both channels, and take the clock that was kept with the data."""
+    async def open(self, *, finishes_restore: bool = False) -> None:
+        """Wait for both channels and for restored data, and take the clock that was kept with the data.
+
+        Raises LedgerUnavailable where the job runner `finishes_restore` and cannot.
+        """
         await asyncio.wait_for(self._all_attached.wait(), CHANNEL_SECONDS_MAX)
+        directory = self.settings.data_directory
+        assert directory is not None and self.rooms.deletion_ledger is not None  # noqa: S101, PT018
+        if finishes_restore:
+            account_id = self.settings.account_id
+            await finish_restore(self.rooms, self.audit, self.request_ids, directory, account_id)
+            await self.rooms.deletion_ledger.require_in_step()
+        else:
+            await wait_for_restore(directory)
         if self.movable_clock is not None:
             kept = int(await self.store.find_setting(CLOCK_SETTING) or "0")
             self.movable_clock.set_offset(max(kept, self.movable_clock.offset_milliseconds))
@@ -413,16 +284,7 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
     app = build_app(
         is_ready=house.is_ready, other=dispatcher.refuse, presigned=dispatcher.answer_url, controls=controls
     )
-    tls = None
-    if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
-        tls = TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
-    limits = Limits(
-        body_bytes_max=settings.body_bytes_max,
-        header_bytes_max=settings.header_bytes_max,
-        connections_max=settings.connections_max,
-        request_seconds_max=settings.request_timeout_seconds,
-        keep_alive_seconds=settings.keep_alive_seconds,
-    )
+    tls, limits = tls_files_of(settings), limits_of(settings)
     return HttpFront(dispatcher, app, limits, tls=tls, on_ready=on_ready)
 
 
@@ -437,7 +299,7 @@ async def _serve_requests(context: WorkerContext) -> None:
     # What is built now lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    _on_stop_signals(front.stop)
+    on_stop_signals(front.stop)
     stopped = asyncio.Event()
     flushing = asyncio.gather(
         house.rooms.usage_notes.flush_until(house.store, stopped),
@@ -471,12 +333,12 @@ async def _serve_proxy(context: ProxyContext) -> None:
     front = build_proxy_front(
         service,
         health.is_ready,
-        _proxy_tls_files(proxy),
+        proxy_tls_files(proxy),
         client_names=proxy.client_names,
         connections_max=context.settings.connections_max,
         on_ready=control.send_ready,
     )
-    _on_stop_signals(front.stop)
+    on_stop_signals(front.stop)
     stopped = asyncio.Event()
     flushing = asyncio.create_task(rooms.usage_notes.flush_until(house.store, stopped))
     await front.serve(sockets=[context.listening])
@@ -489,20 +351,20 @@ async def _run_job_runner(context: JobsContext) -> None:
     house = House(context.settings, context.shared_words)
     control = ControlChannel(context.control, house.on_channel)
     control.start()
-    await house.open()
+    await house.open(finishes_restore=True)
     stopped = asyncio.Event()
-    _on_stop_signals(stopped.set)
+    on_stop_signals(stopped.set)
     assert context.settings.data_directory is not None  # noqa: S101
     desk = await Desk(house.rooms, house.audit, house.request_ids).open(context.settings.data_directory)
     control.send_ready()
-    await house.jobs.run_until(stopped)
+    health = KeyStoreHealth(
+        house.rooms,
+        house.audit,
+        house.request_ids,
+        house.external_key_stores,
+        context.settings.xks_health_check_seconds,
+    )
+    await asyncio.gather(house.jobs.run_until(stopped), health.run_until(stopped))
     desk.close()
     await desk.wait_closed()
     await house.close()
-
-
-def _on_stop_signals(stop: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError):
-            loop.add_signal_handler(number, stop)

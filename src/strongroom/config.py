@@ -63,6 +63,24 @@ class Settings:
     """None: a temporary directory that is removed at exit (development only)."""
     seal_key_file: Path | None
     """Opens the root key. None only while `data_directory` is None: it will be inside."""
+    seal_passphrase_file: Path | None = None
+    """A passphrase that opens the seal at the start: a file for the server's user alone, or /dev/fd/N."""
+    seal_pkcs11_module: Path | None = None
+    """The library of the PKCS #11 token that opens the seal at the start."""
+    seal_pkcs11_pin_file: Path | None = None
+    """The token's PIN, in a file for the server's user alone."""
+    seal_pkcs11_arguments: str | None = None
+    """What the library needs to start (NSS)."""
+    seal_pkcs11_environment: tuple[tuple[str, str], ...] = ()
+    """What the library reads from its environment, such as SOFTHSM2_CONF."""
+    seal_kms_endpoint: str | None = None
+    """Another KMS that opens the seal at the start, such as https://kms.eu-central-1.amazonaws.com."""
+    seal_kms_credentials_file: Path | None = None
+    """Whom that KMS is called as: the section [default], as AWS's tools have it."""
+    seal_kms_ca_file: Path | None = None
+    """Certificate authorities (PEM) of that KMS, instead of the system's."""
+    deletion_ledger_file: Path | None = None
+    """What was deleted, for a restore; None: in the data directory. Better on another disk."""
     auth: Auth
     """`open` takes every signature for that of the account's root user (development only)."""
     account_id: AccountId = DEFAULT_ACCOUNT_ID
@@ -240,6 +258,14 @@ def _require_consistent(settings: Settings, root_secret_given: bool) -> None:
     if (settings.tls_certificate_file is None) != (settings.tls_key_file is None):
         raise ConfigurationError(
             "Settings tls_certificate_file and tls_key_file go together: give both or none."
+        )
+    if (settings.seal_pkcs11_module is None) != (settings.seal_pkcs11_pin_file is None):
+        raise ConfigurationError(
+            "Settings seal_pkcs11_module and seal_pkcs11_pin_file go together: give both or none."
+        )
+    if (settings.seal_kms_endpoint is None) != (settings.seal_kms_credentials_file is None):
+        raise ConfigurationError(
+            "Settings seal_kms_endpoint and seal_kms_credentials_file go together: give both or none."
         )
     if (settings.xks_client_certificate_file is None) != (settings.xks_client_key_file is None):
         raise ConfigurationError(

@@ -284,6 +284,29 @@ def test_operation_on_a_custom_key_store_of_another_account_finds_none(scene: Sc
     assert answer[0] == "CustomKeyStoreNotFoundException"
 
 
+@pytest.mark.parametrize(
+    ("change", "may_be_connected"),
+    [
+        ({"XksProxyAuthenticationCredential": CREDENTIAL}, True),
+        ({"XksProxyUriPath": "/b/kms/xks/v1", "NewCustomKeyStoreName": "another one"}, True),
+        ({"XksProxyUriEndpoint": "https://b.example.com"}, False),
+        ({"XksProxyUriEndpoint": "https://b.example.com", "XksProxyUriPath": "/b/kms/xks/v1"}, False),
+    ],
+)
+def test_update_of_a_connected_external_key_store_changes_credential_and_path_only(
+    scene: Scene, change: dict[str, Any], may_be_connected: bool
+) -> None:
+    """Source: UpdateCustomKeyStore, "when the external key store is connected or disconnected"."""
+    store_id = scene.connected(**proxy())
+    members = {"CustomKeyStoreId": store_id, **change}
+    if may_be_connected:
+        assert scene.road.call("UpdateCustomKeyStore", **members) == {}
+    else:
+        code = refused(scene.road, "UpdateCustomKeyStore", **members)[0]
+        assert code == "CustomKeyStoreInvalidStateException"
+    assert scene.entry(store_id)["ConnectionState"] == "CONNECTED"
+
+
 def test_update_custom_key_store_changes_what_is_given_and_checks_it(scene: Scene) -> None:
     store_id = scene.create(**private())
     change = {"XksProxyConnectivity": "PUBLIC_ENDPOINT", "XksProxyUriEndpoint": "https://b.example.com"}

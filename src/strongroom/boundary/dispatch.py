@@ -32,6 +32,7 @@ from strongroom.boundary.messages import (
     MalformedFrame,
     Opcode,
     Status,
+    parse_count,
     parse_fields,
     parse_four_fields,
     parse_instant,
@@ -125,9 +126,17 @@ class CryptographicModule(RecipientModule, ProxyModule, Protocol):
         self, token: bytes, access_key_id: str, date: bytes, region: bytes, service: bytes
     ) -> bytes: ...
 
-    def create_domain_key(self, region: str) -> tuple[bytes, bytes]: ...
+    def create_domain_key(self, region: str, generation: int = 1) -> tuple[bytes, bytes]: ...
 
     def load_domain_key(self, token: bytes, activate: bool) -> None: ...
+
+    def forget_domain_key(self, domain_key_id: bytes) -> None:
+        """Drops what it wrapped from memory, too. Raises BoundaryRefused for an active one."""
+        ...
+
+    def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
+        """Raises NoActiveDomainKey where another domain key than that one is active in the Region."""
+        ...
 
     def make_ticket(self, purpose: bytes, context: bytes, text: bytes) -> bytes: ...
 
@@ -198,6 +207,8 @@ class Dispatcher:
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
+            Opcode.FORGET_DOMAIN_KEY: self._forget_domain_key,
+            Opcode.REWRAP: self._rewrap,
             **AsymmetricRequests(module).handlers,
             **RecipientRequests(module).handlers,
             **SharedSecretRequests(module).handlers,
@@ -338,13 +349,23 @@ class Dispatcher:
         return self._module.derive_signing_key(token, access_key_id.decode("ascii"), date, region, service)
 
     def _create_domain_key(self, body: bytes) -> bytes:
-        (region,) = parse_fields(body, 1)
-        return b"".join(self._module.create_domain_key(region.decode("ascii")))
+        region, generation = parse_fields(body, 2)
+        created = self._module.create_domain_key(region.decode("ascii"), parse_count(generation))
+        return b"".join(created)
 
     def _load_domain_key(self, body: bytes) -> bytes:
         token, activate = parse_fields(body, 2)
         self._module.load_domain_key(token, activate=parse_number(activate) == 1)
         return b""
+
+    def _forget_domain_key(self, body: bytes) -> bytes:
+        (domain_key_id,) = parse_fields(body, 1)
+        self._module.forget_domain_key(domain_key_id)
+        return b""
+
+    def _rewrap(self, body: bytes) -> bytes:
+        token, origin, domain_key_id = parse_fields(body, 3)
+        return self._module.rewrap(token, origin.decode("ascii"), domain_key_id)
 
     def _make_ticket(self, body: bytes) -> bytes:
         purpose, context, text = parse_fields(body, 3)

@@ -8,7 +8,6 @@ What takes long is done beside the loop (slow_work.py) and answered when it is d
 
 from __future__ import annotations
 
-import array
 import contextlib
 import gc
 import os
@@ -24,8 +23,8 @@ from typing import Final, NoReturn
 
 from setproctitle import setproctitle
 
+from strongroom.boundary.control_socket import close_all, receive_packet
 from strongroom.boundary.dispatch import CryptographicModule, Dispatcher
-from strongroom.boundary.key_file import SealRefused, load_key_file
 from strongroom.boundary.messages import (
     FRAME_BYTES_MAX,
     HEAD,
@@ -36,9 +35,11 @@ from strongroom.boundary.messages import (
     render_frame,
 )
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
+from strongroom.boundary.seal.opening import OpenSeal, Sealed, open_seal
+from strongroom.boundary.seal.refusal import SealRefused
+from strongroom.boundary.seal.root_key_handing import hand_over, take_brought_key
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
 from strongroom.boundary.software.module import SoftwareModule
-from strongroom.boundary.software.seal import open_or_create_seal
 from strongroom.boundary.software.self_tests.known_answer import KnownAnswer, run_self_tests
 from strongroom.boundary.software.self_tests.rehearsal import rehearse
 from strongroom.boundary.software.self_tests.table import KNOWN_ANSWERS
@@ -48,8 +49,6 @@ from strongroom.boundary.start_packet import StartPacket, parse_start_packet
 READ_BYTES: Final = 65536
 STALLED_SECONDS: Final = 10.0
 """A client that takes none of its replies for so long loses its channel."""
-_CONTROL_PACKET_BYTES: Final = 65536
-_CONTROL_FILES_MAX: Final = 8
 _ROOT_SECRET_BYTES_MAX: Final = 4096
 
 
@@ -90,9 +89,12 @@ class Server:
         control: socket.socket,
         dispatcher: Dispatcher,
         slow_work: SlowWork,
+        root_key: bytes | None = None,
         stalled_seconds: float = STALLED_SECONDS,
     ) -> None:
+        """`root_key` is given where the next boundary could not open the seal by itself."""
         self._control = control
+        self._root_key = root_key
         self._control_fd = control.fileno()
         self._dispatcher = dispatcher
         self._slow_work = slow_work
@@ -227,6 +229,12 @@ class Server:
             return False
         if not packet:
             return False
+        if packet[:1] == b"H" and len(fds) == 1 and self._root_key is not None:
+            hand_over(socket.socket(fileno=fds[0]), self._root_key)
+            return True
+        if packet[:1] == b"U" and len(fds) == 1:  # somebody else was quicker
+            close_all(fds)
+            return True
         if packet[:1] != b"C" or len(fds) != 1:
             log("a control packet of an unknown kind; ignored")
             close_all(fds)
@@ -238,45 +246,35 @@ class Server:
         return True
 
 
-def receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
-    """One packet of the control socket with the file descriptors that came along; b"" at its end."""
-    packet, ancillary, _, _ = control.recvmsg(
-        _CONTROL_PACKET_BYTES, socket.CMSG_SPACE(_CONTROL_FILES_MAX * 4)
-    )
-    fds: array.array[int] = array.array("i")
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    return packet, fds.tolist()
+def initialise(
+    control: socket.socket, packet: bytes, fds: list[int], handed_over: socket.socket | None
+) -> tuple[CryptographicModule, OpenSeal] | None:
+    """The module with its root key; None when the supervisor went while the seal was closed.
 
-
-def close_all(fds: list[int]) -> None:
-    """Close descriptors that are of no use here."""
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-
-
-def initialise(packet: bytes, fds: list[int]) -> tuple[CryptographicModule, bytes]:
-    """The module with its root key, and the seal record to keep. Raises SealRefused with a sentence."""
+    Raises: SealRefused with a sentence.
+    """
     try:
         start = parse_start_packet(packet, fds)
-        key_file_fd = start.files["key_file"]
-    except (ValueError, KeyError):
+    except ValueError:
         raise SealRefused(
-            "The boundary was started without a key file; this is a fault of the supervisor."
+            "The boundary was started with a packet that is none; this is a fault of the supervisor."
         ) from None
-    key_file = load_key_file(key_file_fd, may_fill=not start.seal_record)
     root_secret = _read_root_secret(start.files["root_secret"]) if "root_secret" in start.files else None
-    root_key, record = open_or_create_seal(start.seal_record, key_file)
     try:
-        module = SoftwareModule(root_key, root_secret)
+        seal = open_seal(start, handed_over)
+    except Sealed as sealed:
+        root_key = wait_for_root_key(control, sealed)
+        if root_key is None:
+            return None
+        seal = OpenSeal(root_key, start.seal_record, is_to_hand_over=True)
+    try:
+        module = SoftwareModule(seal.root_key, root_secret)
     except ValueError:
         raise SealRefused(
             "The root user's secret access key must be 1 to 128 printable ASCII characters without blanks:"
             " set another one."
         ) from None
-    return with_token(module, start), record
+    return with_token(module, start), seal
 
 
 def with_token(module: SoftwareModule, start: StartPacket) -> CryptographicModule:
@@ -295,6 +293,23 @@ def with_token(module: SoftwareModule, start: StartPacket) -> CryptographicModul
         return open_token_module(module, start.options, start.files, log)
     except TokenRefusesStart as refused:
         raise SealRefused(str(refused)) from None
+
+
+def wait_for_root_key(control: socket.socket, sealed: Sealed) -> bytes | None:
+    """The root key that somebody brings; None when the supervisor is gone."""
+    setproctitle("strongroom: sealed boundary")
+    control.send(b"S" + str(sealed).encode("utf-8"))
+    while True:
+        packet, fds = receive_packet(control)
+        if not packet:
+            return None
+        if packet[:1] == b"U" and len(fds) == 1:
+            root_key = take_brought_key(socket.socket(fileno=fds[0]), sealed.slots)
+            if root_key is not None:
+                setproctitle("strongroom: boundary")
+                return root_key
+        else:
+            close_all(fds)
 
 
 def _read_root_secret(fd: int) -> bytes:
@@ -328,22 +343,34 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
         control.send(b"E" + str(failed).encode("utf-8"))
         return 1
     packet, fds = receive_packet(control)
+    handed_over: socket.socket | None = None
+    while packet[:1] == b"H" and len(fds) == 1:  # the root key waits in it, unread, until it is needed
+        if handed_over is not None:
+            handed_over.close()
+        handed_over = socket.socket(fileno=fds[0])
+        packet, fds = receive_packet(control)
     if not packet:
         return 0
     setproctitle("strongroom: boundary")
     try:
-        module, record = initialise(packet, fds)
+        initialised = initialise(control, packet, fds, handed_over)
     except SealRefused as refused:
         control.send(b"E" + str(refused).encode("utf-8"))
         return 1
     finally:
         close_all(fds)
-    del packet
+    if initialised is None:
+        return 0
+    module, seal = initialised
+    del packet, initialised
     gc.collect()
     gc.freeze()
     facts = {"self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal"}
     slow_work = SlowWork(log)
-    server = Server(control, Dispatcher(module, facts, log), slow_work)  # opens its epoll while it can
+    record, root_key = seal.record, seal.root_key if seal.is_to_hand_over else None
+    del seal
+    # It opens its epoll while it can.
+    server = Server(control, Dispatcher(module, facts, log), slow_work, root_key)
     protections += close_doors(slow_work.start, module.doors)
     if module.doors is not None:
         facts["files of the token"] = ", ".join((*module.doors.writable, *module.doors.readable))

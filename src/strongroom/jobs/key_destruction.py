@@ -13,6 +13,7 @@ from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.aws.generated.enums import KeyState
 from strongroom.boundary.interface import Boundary, BoundaryUnavailable
 from strongroom.operations.context import Rooms
+from strongroom.operations.deletion_ledger import keep_deletions
 from strongroom.replication.related_keys import replicas_of
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import KeyId, Region
@@ -28,9 +29,9 @@ BATCH_KEYS = 100
 async def destroy_due_keys(rooms: Rooms, audit: AuditTrail, request_ids: RequestIds) -> int:
     """Destroy every KMS key whose deletion date has come; returns how many.
 
-    The rows go first (one transaction: key, materials, tags, aliases), then the record is written, then
-    the boundary forgets what it holds. Safe to run in several processes at once: a key that another one
-    destroyed, or whose deletion was cancelled, raises ConcurrentChange and is left.
+    The rows go first (one transaction: key, materials, tags, aliases), then the deletion ledger and the
+    record are written, then the boundary forgets what it holds. Safe to run in several processes at once:
+    a key that another one destroyed, or whose deletion was cancelled, raises ConcurrentChange and is left.
     Raises: AuditUnavailable; while the trail takes no records, nothing is destroyed.
     """
     destroyed = 0
@@ -47,6 +48,7 @@ async def destroy_due_keys(rooms: Rooms, audit: AuditTrail, request_ids: Request
             except ConcurrentChange:
                 continue
             destroyed += 1
+            await keep_deletions(rooms.deletion_ledger)
             await audit.durably(_render_record(key, rooms.clock.epoch_seconds(), request_ids.next()))
             await _forget(rooms.boundary, key)
     await _begin_waiting_periods(rooms)

@@ -14,6 +14,7 @@ from strongroom.jobs.key_store_connections import finish_key_store_connections
 from strongroom.jobs.material_expiry import delete_expired_material
 from strongroom.jobs.multi_region import finish_multi_region_changes
 from strongroom.operations.context import Rooms
+from strongroom.operations.deletion_ledger import keep_deletions
 from strongroom.request_ids import RequestIds
 
 logger = logging.getLogger("strongroom.jobs")
@@ -23,7 +24,15 @@ PROMPT_PERIOD_SECONDS = 0.5
 
 Job: TypeAlias = Callable[[Rooms, AuditTrail, RequestIds], Awaitable[int]]
 
+
+async def bring_deletions_to_ledger(rooms: Rooms, audit: AuditTrail, request_ids: RequestIds) -> int:
+    """What a process that ended after it deleted something did not bring there any more."""
+    await keep_deletions(rooms.deletion_ledger)
+    return 0
+
+
 JOBS: Sequence[Job] = (
+    bring_deletions_to_ledger,
     finish_multi_region_changes,
     destroy_due_keys,
     delete_expired_material,

@@ -15,7 +15,8 @@ from strongroom.token_settings import TokenSettings
 class BoundaryFiles(NamedTuple):
     """Open files for the boundary. Secrets: the supervisor holds them and never reads them."""
 
-    key_file: int
+    key_file: int | None
+    """None: there is none, and the seal is opened in another way."""
     root_secret: int | None
     pkcs11_pin: int | None = None
     """The PIN of the boundary's PKCS#11 token."""
@@ -23,7 +24,8 @@ class BoundaryFiles(NamedTuple):
 
 def boundary_options(settings: Settings) -> Mapping[str, str]:
     """What the settings say of the boundary. Shape: text without tabs and line ends."""
-    return {"mode": settings.mode, **(render_token_options(settings.pkcs11) if settings.pkcs11 else {})}
+    token = {} if settings.pkcs11 is None else render_token_options(settings.pkcs11)
+    return {"mode": settings.mode, "key_file_path": str(settings.seal_key_file), **token}
 
 
 def render_token_options(token: TokenSettings) -> Mapping[str, str]:

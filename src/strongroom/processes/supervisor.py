@@ -32,6 +32,7 @@ from strongroom.processes.contexts import (
     JobsContext,
     PrepareContext,
     ProxyContext,
+    SealedContext,
     ServiceCommands,
     WorkerContext,
 )
@@ -39,6 +40,7 @@ from strongroom.processes.control import Packet, PacketRefused, control_pair, re
 from strongroom.processes.data_directory import DataDirectory
 from strongroom.processes.errors import ServerFailed, StartRefused
 from strongroom.processes.operator_log import write_line
+from strongroom.processes.sealing import Hands, Sealing
 from strongroom.processes.signals import SignalInbox
 from strongroom.processes.spawn import exec_service, fork_child
 
@@ -87,13 +89,20 @@ class Supervisor:
         self._spare = Child("spare boundary", self._boundary.spawn)
         self._audit = Child("audit", lambda control: exec_service(commands.audit, control.fileno()))
         self._services = (self._boundary, self._audit)
+        self._selector = selectors.DefaultSelector()
+        self._seal = Sealing(
+            settings,
+            holdings.data_directory,
+            Hands(self._spawn, self._send, self._drop_control, self._selector),
+            spawn_program=lambda control: exec_service(commands.seal, control.fileno()),
+            spawn_front=self._fork_sealed_front,
+        )
         self._prepare = Child("prepare", self._fork_prepare)
         workers = [self._worker(index) for index in range(1, settings.workers + 1)]
         self._clients = (*workers, Child("jobs", self._fork_jobs), *self._proxies())
-        self._all = (*self._services, self._spare, self._prepare, *self._clients)
+        self._all = (*self._services, self._spare, self._prepare, *self._seal.children, *self._clients)
         self._prepared = self._started = self._stopping = False
         self._stop_failure: str | None = None
-        self._selector = selectors.DefaultSelector()
         self._inbox = SignalInbox()
         self._selector.register(self._inbox, selectors.EVENT_READ, None)
 
@@ -125,6 +134,8 @@ class Supervisor:
         self._children.preload()  # while the services start, on another processor
         self._spawn(self._prepare)
         self._turn_until(lambda: self._prepared and all(service.ready for service in self._services))
+        self._seal.front.send_signal(signal.SIGTERM)  # workers take over its listening sockets
+        self._wait_for_end((self._seal.front,), DRAIN_SECONDS)
         gc.collect()
         gc.freeze()  # what is here now is shared with the children, and stays unwritten
         for client in self._clients:
@@ -142,9 +153,10 @@ class Supervisor:
         if self._holdings.proxy_listening is not None:
             self._holdings.proxy_listening.close()
         self._drop_control(self._spare)
+        self._seal.stop()
         for client in (*self._clients, self._prepare):
             client.send_signal(signal.SIGTERM)
-        self._wait_for_end((*self._clients, self._prepare, self._spare), DRAIN_SECONDS)
+        self._wait_for_end((*self._clients, self._prepare, self._spare, *self._seal.children), DRAIN_SECONDS)
         for service in (self._audit, self._boundary):
             self._drop_control(service)  # its end is the signal
             self._wait_for_end((service,), SERVICE_END_SECONDS)
@@ -171,8 +183,10 @@ class Supervisor:
         for key, _ in self._selector.select(self._seconds_to_wait()):
             if key.data is None:
                 self._inbox.take()
-            else:
+            elif isinstance(key.data, Child):
                 self._read_control(key.data)
+            else:
+                self._seal.let_in(self._boundary)
         for child in self._all:
             exit_code = child.reap()
             if exit_code is not None:
@@ -194,9 +208,10 @@ class Supervisor:
     def _note_end(self, child: Child, exit_code: int) -> None:
         self._read_control(child)  # it may have said why
         self._drop_control(child)
-        if child is self._prepare and exit_code == 0 and not self._stopping:
+        if child in (self._prepare, self._seal.program) and exit_code == 0 and not self._stopping:
             child.pid = None
-            self._prepared = True
+            child.deadline_at = None
+            self._prepared = self._prepared or child is self._prepare
             return
         ending = f"The {child.name} process {render_ending(exit_code)}"
         if self._stopping and child in self._clients and exit_code > 0:
@@ -211,6 +226,8 @@ class Supervisor:
         """Settle when the child comes back. Raises: StartRefused, ServerFailed when it does not."""
         child.note_death()
         if self._stopping:
+            return
+        if self._seal.takes_death(child, ending, self._boundary):
             return
         if child is self._spare:
             if child.is_crash_looping():
@@ -249,6 +266,10 @@ class Supervisor:
         elif child is self._audit:
             directory = os.fsencode(self._holdings.data_directory.path / "audit")
             self._send(child, b"I", self._settings.audit.encode() + b"\0" + directory)
+        elif child is self._seal.program:
+            self._seal.begin_program()
+        elif child is self._spare:
+            self._seal.leave_root_key(self._boundary, self._spare)
         elif child in self._clients:
             for service in self._services:
                 self._connect(child, service)
@@ -304,6 +325,11 @@ class Supervisor:
             "prepare", lambda: self._children.run_prepare(PrepareContext(self._settings)), control
         )
 
+    def _fork_sealed_front(self, control: socket.socket) -> int:
+        listening = self._holdings.listening
+        context = SealedContext(self._settings, control, listening)
+        return self._fork("sealed front", lambda: self._children.run_sealed(context), control, *listening)
+
     def _fork(self, name: str, run: Callable[[], None], control: socket.socket, *more: socket.socket) -> int:
         def run_or_refuse() -> None:
             try:
@@ -328,6 +354,9 @@ class Supervisor:
         for fd in files.values():
             os.lseek(fd, 0, os.SEEK_SET)
         record = self._holdings.data_directory.load_seal_record()
+        if self._started and not record:  # a new root key would open nothing that there is
+            path = self._holdings.data_directory.path
+            raise ServerFailed(f"The seal record in {path} is gone: bring it back from a backup.")
         payload, fds = render_boundary_start(boundary_options(self._settings), files, record)
         self._send(self._boundary, b"I", payload, fds)
 
@@ -343,16 +372,22 @@ class Supervisor:
                 self._drop_control(child)
                 child.deadline_at = time.monotonic() + END_SECONDS
                 return
-            packet.close_files()  # no child has any to give
             if not self._stopping:
                 self._take_packet(child, packet)
+            packet.close_files()
 
     def _take_packet(self, child: Child, packet: Packet) -> None:
         if packet.letter == b"E":
             child.refusal = packet.payload.decode("utf-8", "replace")
+        elif packet.letter == b"S" and child is self._boundary and not child.ready:
+            self._keeps_spare = True  # whoever opens the seal need not come again when a boundary dies
+            self._seal.note_sealed(self._boundary, packet.payload.decode("utf-8", "replace"))
+        elif packet.letter == b"U" and child is self._seal.program:
+            self._send(self._boundary, b"U", b"", packet.files[:1])
         elif packet.letter == b"R" and not child.ready:
             if child is self._boundary:
                 self._keep_seal_record(packet.payload)
+                self._seal.note_open()
             child.ready = True
             child.deadline_at = None
             if child in self._services:
@@ -361,15 +396,20 @@ class Supervisor:
             is_without = self._started and self._spare.pid is None
             if child is self._boundary and is_without and self._keeps_spare:
                 self._spawn(self._spare)
+            elif child is self._boundary:
+                self._seal.leave_root_key(self._boundary, self._spare)
 
     def _keep_seal_record(self, record: bytes) -> None:
-        """INVARIANT P5: on disk before any client reaches this boundary, or its keys could be lost."""
+        """INVARIANT P5: on disk before any client reaches this boundary, or its keys could be lost.
+
+        A record that is there is never written here: strongroom seal may have changed it since it was loaded.
+        """
         directory = self._holdings.data_directory
         failure = ServerFailed if self._started else StartRefused
         if not record:
             raise failure("The boundary gave no seal record; without one its keys would be lost.")
         try:
-            if record != directory.load_seal_record():
+            if not directory.load_seal_record():
                 directory.save_seal_record(record)
         except OSError as error:
             raise failure(f"Cannot write the seal record in {directory.path}: {error.strerror}.") from None

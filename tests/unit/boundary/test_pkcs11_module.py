@@ -22,7 +22,7 @@ from tests.support.running_boundary import (
 from tests.support.softhsm import PIN, TestToken
 
 from strongroom.boundary.ciphertext_format import VERSION_TOKEN, parse_header
-from strongroom.boundary.dispatch import DomainKeyUnknown
+from strongroom.boundary.dispatch import DomainKeyUnknown, NoActiveDomainKey
 from strongroom.boundary.interface import (
     BoundaryRefused,
     BoundaryUnavailable,
@@ -30,6 +30,7 @@ from strongroom.boundary.interface import (
     KeySpecNotOffered,
     TokenRefused,
 )
+from strongroom.boundary.key_hierarchy import parse_token
 from strongroom.boundary.pkcs11.connection import TokenConnection, TokenPlace
 from strongroom.boundary.pkcs11.module import Pkcs11Module
 from strongroom.boundary.pkcs11.numbers import Cka, Cko
@@ -147,6 +148,25 @@ def test_token_of_the_software_module_and_of_the_token_do_not_mix(on_softhsm: Pr
         on_softhsm.module.load_domain_key(domain_key, activate=True)
     with pytest.raises(TokenRefused):
         software.load_domain_key(on_softhsm.domain_key, activate=True)
+
+
+def test_rewrapped_key_opens_what_was_encrypted_before(provider: Provider) -> None:
+    module = provider.module
+    token = module.generate_key(binding()).exported_token
+    blob = module.encrypt(token, KEY, b"text", b"")
+    second_id, second = module.create_domain_key(REGION, 2)
+    with pytest.raises(NoActiveDomainKey):
+        module.rewrap(token, "AWS_KMS", second_id)
+    module.load_domain_key(second, activate=True)
+    module.load_domain_key(provider.domain_key, activate=True)  # an earlier generation comes too late
+    rewrapped = module.rewrap(token, "AWS_KMS", second_id)
+    assert second_id in rewrapped
+    with pytest.raises(TokenRefused):
+        module.rewrap(token, "EXTERNAL_KEY_STORE", second_id)
+    module.forget_domain_key(parse_token(token).header.wrapping_key_id)
+    assert module.decrypt(rewrapped, KEY, blob, b"") == b"text"
+    with pytest.raises(DomainKeyUnknown):
+        module.decrypt(token, KEY, blob, b"")
 
 
 def test_domain_key_of_another_token_is_refused(on_softhsm: Provider, nss_token: TestToken) -> None:

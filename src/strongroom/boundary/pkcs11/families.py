@@ -82,6 +82,17 @@ class Family:
         """The key as a session object that cannot leave the token."""
         return token.unwrap_key(wrapping_key, mechanism, wrapped, Template({**self.values, **SESSION_SECRET}))
 
+    def rewrap(
+        self, token: Token, before: KeyHandle, after: KeyHandle, mechanism: Mechanism, wrapped: bytes
+    ) -> bytes:
+        """The key, wrapped under another wrapping key; it can leave for no longer than that takes."""
+        values = {**self.values, **SESSION_SECRET, Cka.EXTRACTABLE: True}
+        key = token.unwrap_key(before, mechanism, wrapped, Template(values))
+        try:
+            return token.wrap_key(after, mechanism, key)
+        finally:
+            token.destroy(key)
+
     def generate_plain(self, token: Token) -> bytes:
         """A data key pair in PKCS #8. Secrets: it is for the caller who asked for it."""
         if self.render_plain is None:

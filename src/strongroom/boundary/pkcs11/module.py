@@ -11,11 +11,12 @@ import os
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from strongroom.boundary.backing_keys import BackingKey
 from strongroom.boundary.ciphertext_format import render_key_id
-from strongroom.boundary.dispatch import DomainKeyUnknown
+from strongroom.boundary.dispatch import DomainKeyUnknown, NoActiveDomainKey
 from strongroom.boundary.interface import (
     BoundaryRefused,
     GeneratedKey,
@@ -49,7 +50,7 @@ from strongroom.boundary.pkcs11.wrapped_key_format import (
 )
 from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES
-from strongroom.boundary.software.module import SoftwareModule
+from strongroom.boundary.software.module import IMPORTED, SoftwareModule
 from strongroom.boundary.software.public_keys import public_half
 
 HELD_KEYS_MAX: Final = 4096
@@ -94,15 +95,47 @@ class Pkcs11Module:
 
     # --- domain keys
 
-    def create_domain_key(self, region: str) -> tuple[bytes, bytes]:
-        domain_key_id, software_token = self._software.create_domain_key(region)
+    def create_domain_key(self, region: str, generation: int = 1) -> tuple[bytes, bytes]:
+        domain_key_id, software_token = self._software.create_domain_key(region, generation)
         return domain_key_id, self._resident.create(domain_key_id, software_token)
 
     def load_domain_key(self, token: bytes, activate: bool) -> None:
         software_token, _ = split_domain_key_token(token)
         self._software.load_domain_key(software_token, activate)
-        header = parse_token(software_token).header
-        self._resident.load(bytes.fromhex(header.key_id), header.region, token, activate)
+        self._resident.load(parse_token(software_token).header, token, activate)
+
+    def forget_domain_key(self, domain_key_id: bytes) -> None:
+        self._software.forget_domain_key(domain_key_id)
+        self._resident.forget(domain_key_id)
+        for token in [token for token, key in self._keys.items() if key.domain_key_id == domain_key_id]:
+            self._keys.pop(token).destroy()
+
+    def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
+        if token_bytes[1:2] != bytes([TokenKind.TOKEN_KEY]):
+            return self._software.rewrap(token_bytes, origin, domain_key_id)
+        header, body, mac = _split_token(token_bytes)
+        if header.origin not in ("", origin):
+            raise TokenRefused
+        active = self._resident.active(header.region)
+        if active.domain_key_id != domain_key_id:
+            raise NoActiveDomainKey(header.region)
+        before = self._resident.find(header.wrapping_key_id, header.region)
+        self._resident.require_bound(before, token_bytes[: -len(mac)], mac)
+        family = self._families.get((header.key_spec, header.key_usage))
+        if family is None:
+            raise KeySpecNotOffered
+        try:
+            wrapped = parse_wrapped_key(body)
+            unbound = render_header(replace(header, wrapping_key_id=domain_key_id, origin=origin))
+        except ValueError:
+            raise TokenRefused from None
+        mechanism = self._connection.wrapping_mechanism
+        rewrapped = self._connection.run(
+            before.domain_key_id,
+            lambda token: family.rewrap(token, before.wraps, active.wraps, mechanism, wrapped.wrapped),
+        )
+        unbound += render_wrapped_key(replace(wrapped, wrapped=rewrapped))
+        return unbound + self._resident.bind(active, unbound)
 
     # --- backing keys
 
@@ -118,7 +151,7 @@ class Pkcs11Module:
 
     def prepare_key(self, binding: KeyBinding) -> Callable[[], bytes]:
         family = self._families.get((binding.key_spec, binding.key_usage))
-        if family is None:
+        if family is None or binding.origin == IMPORTED:
             raise BoundaryRefused
         _header_of(binding, _NO_DOMAIN_KEY, bytes(MATERIAL_ID_BYTES))
         domain_key = self._resident.active(binding.region)
@@ -322,6 +355,7 @@ def _header_of(binding: KeyBinding, domain_key_id: bytes, material_id: bytes) ->
         binding.key_id,
         binding.key_spec,
         binding.key_usage,
+        binding.origin,
     )
     try:
         require_region(binding.region)

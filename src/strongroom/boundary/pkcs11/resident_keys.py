@@ -14,6 +14,7 @@ from typing import Final
 
 from strongroom.boundary.dispatch import DomainKeyUnknown, NoActiveDomainKey
 from strongroom.boundary.interface import TokenRefused
+from strongroom.boundary.key_hierarchy import TokenHeader
 from strongroom.boundary.pkcs11.connection import TokenConnection
 from strongroom.boundary.pkcs11.errors import KeyNotFound
 from strongroom.boundary.pkcs11.mechanisms import plain
@@ -53,6 +54,7 @@ class ResidentKeys:
         self._opened = connection.opened
         self._keys: OrderedDict[bytes, ResidentKey] = OrderedDict()
         self._active: dict[str, bytes] = {}
+        self._generations: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -68,9 +70,14 @@ class ResidentKeys:
 
         return self._connection.run(domain_key_id, make)
 
-    def load(self, domain_key_id: bytes, region: str, domain_key_token: bytes, activate: bool) -> None:
-        """Find a domain key in the token. Raises TokenRefused: it is not there, or another one is."""
+    def load(self, header: TokenHeader, domain_key_token: bytes, activate: bool) -> None:
+        """Find the domain key of `header`, which was opened before, in the token.
+
+        Whoever activates one of an earlier generation changes nothing (INVARIANT B12). Raises TokenRefused:
+        it is not there, or another one is.
+        """
         self._forget_if_reopened()
+        domain_key_id, region = bytes.fromhex(header.key_id), header.region
         software_token, check = split_domain_key_token(domain_key_token)
 
         def find(token: Token) -> ResidentKey:
@@ -92,8 +99,9 @@ class ResidentKeys:
         key = self._connection.run(domain_key_id, find)
         if opened == self._connection.opened:
             self._keys[domain_key_id] = key
-            if activate:
+            if activate and header.generation >= self._generations.get(region, 0):
                 self._active[region] = domain_key_id
+                self._generations[region] = header.generation
         while len(self._keys) > RESIDENT_KEYS_MAX:
             self._keys.popitem(last=False)
 

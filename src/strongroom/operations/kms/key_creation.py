@@ -64,7 +64,9 @@ async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyReques
     spec, usage = requested_spec(request), requested_usage(request)
     try:
         generated = await call.rooms.boundary.generate_key(
-            KeyBinding(call.account_id, call.region, key_id, spec, usage)
+            KeyBinding(
+                call.account_id, call.region, key_id, spec, usage, request.origin or OriginType.AWS_KMS
+            )
         )
     except BoundaryRefused:
         raise refusals.not_built(f"KeySpec {spec}") from None

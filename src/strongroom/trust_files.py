@@ -1,0 +1,90 @@
+"""Files by which others are known: certificates, authorities, key sets. Read, or refused with a sentence."""
+
+from __future__ import annotations
+
+import ssl
+
+from strongroom.attestation.verification import AttestationVerifier
+from strongroom.config import Settings
+from strongroom.external_key_store.backend import build_tls_context, show_certificate
+from strongroom.federation.key_sets import KeySets, KeySetUnavailable
+from strongroom.processes.errors import StartRefused
+from strongroom.proxy_settings import ProxySettings
+from strongroom.wire.http_front import TlsFiles
+from strongroom.wire.http_front import build_tls_context as build_server_tls
+
+ROOT_CERTIFICATE_BYTES_MAX = 1 << 16
+
+
+def load_attestation_roots(settings: Settings) -> AttestationVerifier:
+    """The verifier of attestation documents. Raises: StartRefused."""
+    roots: dict[str, bytes] = {}
+    for label, file in settings.attestation_roots:
+        try:
+            with file.open("rb") as stream:
+                roots[label] = stream.read(ROOT_CERTIFICATE_BYTES_MAX + 1)
+            AttestationVerifier({label: roots[label]})
+        except OSError as error:
+            raise StartRefused(f"Cannot read the attestation root {file}: {error.strerror}.") from None
+        except ValueError:
+            raise StartRefused(
+                f"The attestation root {file} must be one certificate in PEM, of an elliptic curve key."
+            ) from None
+    return AttestationVerifier(roots)
+
+
+def build_proxy_client_tls(settings: Settings) -> ssl.SSLContext:
+    """How external key store proxies are spoken to. Raises: StartRefused."""
+    file = settings.xks_ca_file
+    try:
+        context = build_tls_context(file)
+    except ssl.SSLError:
+        raise StartRefused(
+            f"The certificate authorities in {file} cannot be used: xks_ca_file must be certificates in PEM."
+        ) from None
+    except OSError as error:
+        raise StartRefused(f"Cannot read xks_ca_file {file}: {error.strerror}.") from None
+    certificate, key = settings.xks_client_certificate_file, settings.xks_client_key_file
+    if certificate is None or key is None:
+        return context
+    try:
+        show_certificate(context, certificate, key)
+    except ssl.SSLError:
+        raise StartRefused(
+            f"xks_client_certificate_file {certificate} and xks_client_key_file {key} cannot be used: they "
+            "must be a certificate with its chain and its private key without a passphrase, in PEM."
+        ) from None
+    except OSError as error:
+        raise StartRefused(
+            f"Cannot read xks_client_certificate_file {certificate} or xks_client_key_file {key}: "
+            f"{error.strerror}."
+        ) from None
+    return context
+
+
+def require_proxy_files(settings: Settings) -> None:
+    """The certificates of our own external key store proxy, if there is one. Raises: StartRefused."""
+    proxy = settings.xks_proxy
+    if proxy is None:
+        return
+    try:
+        build_server_tls(proxy_tls_files(proxy))
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror if not isinstance(error, ssl.SSLError) else "not what it should be, in PEM"
+        raise StartRefused(
+            "The XKS proxy cannot use its tls_certificate_file, tls_key_file or client_ca_file: "
+            f"{reason or type(error).__name__}."
+        ) from None
+
+
+def proxy_tls_files(proxy: ProxySettings) -> TlsFiles:
+    """What its front speaks TLS with."""
+    return TlsFiles(proxy.tls_certificate_file, proxy.tls_key_file, proxy.client_ca_file)
+
+
+def require_oidc_keys(settings: Settings) -> None:
+    """The key sets of web identity issuers can be read. Raises: StartRefused."""
+    try:
+        KeySets(dict(settings.oidc_issuers)).require_all()
+    except KeySetUnavailable as error:
+        raise StartRefused(str(error)) from None
