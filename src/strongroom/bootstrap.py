@@ -131,6 +131,8 @@ class House:
         self.request_ids = RequestIds()
         rules = Rules(
             rotate_new_keys=settings.rotate_new_keys,
+            domain_key_rotation_hours=settings.domain_key_rotation_hours,
+            backup_retention_days=settings.backup_retention_days,
             keys_max=settings.keys_max,
             regions=None if settings.regions is None else frozenset(settings.regions),
             require_policy_principals=settings.auth == "strict",

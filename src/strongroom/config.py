@@ -100,6 +100,10 @@ class Settings:
     """
     oidc_issuers: tuple[tuple[str, Path], ...] = ()
     """The issuers whose web identity tokens can be verified: URL, and the file with its JSON Web Key Set."""
+    domain_key_rotation_hours: int = 24
+    """How long a domain key wraps exported key tokens before another one follows; 0: none does."""
+    backup_retention_days: int = 35
+    """How long backups may be restored: retired domain keys are kept so long."""
     rotate_new_keys: bool = True
     """New customer managed symmetric keys rotate every year; AWS's own default is that they do not."""
     keys_max: int = 100_000

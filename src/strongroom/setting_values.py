@@ -174,6 +174,8 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     ),
     "attestation_roots": _parse_attestation_roots,
     "oidc_issuers": _parse_oidc_issuers,
+    "domain_key_rotation_hours": _whole_number(0, 8_760),
+    "backup_retention_days": _whole_number(2, 3_650),
     "rotate_new_keys": _truth,
     "keys_max": _whole_number(1, 10_000_000),
     "request_quotas": _parse_request_quotas,

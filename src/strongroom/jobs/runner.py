@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from strongroom.audit.interface import AuditTrail
+from strongroom.jobs.domain_keys import rotate_domain_keys
 from strongroom.jobs.key_destruction import destroy_due_keys
 from strongroom.jobs.key_rotation import complete_rotations, rotate_due_keys
 from strongroom.jobs.key_store_connections import finish_key_store_connections
@@ -41,6 +42,7 @@ JOBS: Sequence[Job] = (
     rotate_due_keys,
     complete_rotations,
     finish_key_store_connections,
+    rotate_domain_keys,
 )
 """All jobs, in the order in which a round runs them."""
 

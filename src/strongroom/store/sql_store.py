@@ -19,6 +19,7 @@ from strongroom.store.custom_key_store_store import (
     CustomKeyStoreStore,
     KnownStores,
 )
+from strongroom.store.domain_key_store import DomainKeyStore
 from strongroom.store.engine import Database
 from strongroom.store.grant_store import (
     GRANT_LISTS_REMEMBERED_MAX,
@@ -59,7 +60,7 @@ def _aliases_of_identity(region: str, key_id: str) -> str:
     return f"aliases-of/{region}/{key_id}"
 
 
-class SqlStore(GrantStore, CustomKeyStoreStore, ProxyCredentialStore, IamStore):
+class SqlStore(GrantStore, CustomKeyStoreStore, ProxyCredentialStore, DomainKeyStore, IamStore):
     """Keys, aliases, grants and credentials in a SQL database. Implements interface.Store.
 
     Concurrency: opened in the process that uses it (never before a fork) and used by one event loop:
