@@ -25,6 +25,8 @@ from strongroom.config import Settings, is_loopback
 from strongroom.external_key_store.backend import ExternalKeyStores
 from strongroom.external_key_store.https_client import HttpsClient
 from strongroom.federation.key_sets import KeySets
+from strongroom.hsm.backend import HsmKeyStores
+from strongroom.hsm.client import ClusterClients
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
@@ -34,6 +36,7 @@ from strongroom.jobs.restored_data import finish_restore, wait_for_restore
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
 from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger
+from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT
@@ -60,7 +63,12 @@ from strongroom.serving import limits_of, on_stop_signals, refuse_while_sealed, 
 from strongroom.store.iam_interface import AccessKey
 from strongroom.store.opening import open_store
 from strongroom.store.stamps import Stamps
-from strongroom.trust_files import build_proxy_client_tls, load_attestation_roots, proxy_tls_files
+from strongroom.trust_files import (
+    build_proxy_client_tls,
+    load_attestation_roots,
+    load_cluster_places,
+    proxy_tls_files,
+)
 from strongroom.wire.app import build_app
 from strongroom.wire.aws_json import AwsJson11
 from strongroom.wire.aws_query import AwsQuery
@@ -138,6 +146,13 @@ class House:
             ),
             settings.xks_port,
         )
+        self.clusters = ClusterClients(loop, settings.cloudhsm_clusters)
+        key_stores: dict[CustomKeyStoreType, KeyStoreBackend] = {
+            CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores
+        }
+        if settings.cloudhsm_clusters:
+            places = load_cluster_places(settings)
+            key_stores[CustomKeyStoreType.AWS_CLOUDHSM] = HsmKeyStores(self.boundary, self.clusters, places)
         self.rooms = Rooms(
             self.store,
             self.boundary,
@@ -145,7 +160,7 @@ class House:
             clock,
             rules,
             load_attestation_roots(settings),
-            key_stores={CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores},
+            key_stores=key_stores,
             oidc_keys=KeySets(dict(settings.oidc_issuers)),
             deletion_ledger=DeletionLedger(
                 settings.deletion_ledger_file or settings.data_directory / LEDGER_FILE,
@@ -164,7 +179,8 @@ class House:
         elif name == "audit":
             self.audit.attach(stream)
         else:
-            stream.close()
+            if not self.clusters.attach(name, stream):
+                stream.close()
             return
         self._attached.add(name)
         if len(self._attached) == 2:
@@ -201,6 +217,7 @@ class House:
             raise ServerFailed(f"Some audit records were not written: {error}.") from None
         finally:
             self.external_key_stores.close()
+            self.clusters.close()
             self.boundary.close()
             self.store.close()
 

@@ -13,10 +13,11 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeAlias
 
+from strongroom.cluster_settings import ClusterSettings, parse_clusters
 from strongroom.proxy_settings import ProxySettings, parse_xks_proxy
 from strongroom.resources.identifiers import AccessKeyId, AccountId, Region
 from strongroom.setting_values import PARSERS, RequestQuotaSetting, quoted
@@ -34,6 +35,7 @@ DEFAULT_ACCOUNT_ID = AccountId("000000000000")
 ALL_PARSERS: Mapping[str, Callable[[object], Any]] = {
     **PARSERS,
     "xks_proxy": parse_xks_proxy,
+    "cloudhsm_clusters": parse_clusters,
     "pkcs11": parse_pkcs11,
 }
 """Every setting but `mode`, with what turns text or a TOML value into it."""
@@ -120,6 +122,8 @@ class Settings:
     """How often connected external key stores are asked for their health."""
     xks_proxy: ProxySettings | None = None
     """Some keys of this server offered as external keys to other services; None: none are."""
+    cloudhsm_clusters: Mapping[str, ClusterSettings] = field(default_factory=dict)
+    """PKCS#11 tokens that custom key stores of type AWS_CLOUDHSM can have, by cluster id."""
     pkcs11: TokenSettings | None = None
     """The PKCS#11 token that holds all keys; None: they are in the boundary's memory."""
     body_bytes_max: int = 524_288

@@ -118,6 +118,14 @@ class CryptographicModule(RecipientModule, ProxyModule, Protocol):
 
     def wrap_store_secret(self, account_id: str, region: str, store_id: str, secret: bytes) -> bytes: ...
 
+    def make_transport_key(self, cluster: str) -> bytes:
+        """A fresh key for the process of an HSM cluster (secret_transport.py)."""
+        ...
+
+    def seal_store_secret(
+        self, token: bytes, account_id: str, region: str, store_id: str, cluster: str
+    ) -> bytes: ...
+
     def derive_store_signing_key(
         self, token: bytes, account_id: str, region: str, store_id: str, date: bytes
     ) -> bytes: ...
@@ -203,6 +211,7 @@ class Dispatcher:
             Opcode.WRAP_ROOT_SECRET: self._wrap_root_secret,
             Opcode.CREATE_ACCESS_KEY_SECRET: self._create_access_key_secret,
             Opcode.WRAP_STORE_SECRET: self._wrap_store_secret,
+            Opcode.SEAL_STORE_SECRET: self._seal_store_secret,
             Opcode.DERIVE_STORE_SIGNING_KEY: self._derive_store_signing_key,
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
@@ -330,6 +339,15 @@ class Dispatcher:
         return self._module.wrap_store_secret(
             account_id.decode("ascii"), region.decode("ascii"), store_id.decode("ascii"), secret
         )
+
+    def _seal_store_secret(self, body: bytes) -> bytes:
+        token, *texts = parse_fields(body, 5)
+        account_id, region, store_id, cluster = (text.decode("ascii") for text in texts)
+        return self._module.seal_store_secret(token, account_id, region, store_id, cluster)
+
+    def make_transport_key(self, cluster: str) -> bytes:
+        """A fresh key for passwords of one HSM cluster's process."""
+        return self._module.make_transport_key(cluster)
 
     def _derive_store_signing_key(self, body: bytes) -> bytes:
         token, account_id, region, store_id, date = parse_fields(body, 5)

@@ -229,21 +229,26 @@ class Server:
             return False
         if not packet:
             return False
-        if packet[:1] == b"H" and len(fds) == 1 and self._root_key is not None:
+        letter, name = packet[:1], packet[1:].decode("ascii", "replace")
+        if letter == b"C" and len(fds) == 1:
+            stream = socket.socket(fileno=fds[0])
+            self._channels[stream.fileno()] = Channel(name, stream)
+            self._epoll.register(stream.fileno(), select.EPOLLIN)
+        elif letter == b"K" and len(fds) == 1:
+            hand_transport_key(fds[0], self._dispatcher.make_transport_key(name))
+        elif letter == b"H" and len(fds) == 1 and self._root_key is not None:
             hand_over(socket.socket(fileno=fds[0]), self._root_key)
-            return True
-        if packet[:1] == b"U" and len(fds) == 1:  # somebody else was quicker
+        else:
+            if letter != b"U":  # somebody else was quicker to bring the root key
+                log("a control packet of an unknown kind; ignored")
             close_all(fds)
-            return True
-        if packet[:1] != b"C" or len(fds) != 1:
-            log("a control packet of an unknown kind; ignored")
-            close_all(fds)
-            return True
-        stream = socket.socket(fileno=fds[0])
-        name = packet[1:].decode("ascii", "replace")
-        self._channels[stream.fileno()] = Channel(name, stream)
-        self._epoll.register(stream.fileno(), select.EPOLLIN)
         return True
+
+
+def hand_transport_key(fd: int, handed: bytes) -> None:
+    """Write a transport key to the process of an HSM cluster, which may be gone already."""
+    with socket.socket(fileno=fd) as stream, contextlib.suppress(OSError):
+        stream.send(handed, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 def initialise(

@@ -85,6 +85,8 @@ class Pkcs11Module:
         self.wrap_root_secret = software.wrap_root_secret
         self.create_access_key_secret = software.create_access_key_secret
         self.wrap_store_secret = software.wrap_store_secret
+        self.make_transport_key = software.make_transport_key
+        self.seal_store_secret = software.seal_store_secret
         self.derive_store_signing_key = software.derive_store_signing_key
         self.derive_signing_key = software.derive_signing_key
         self.make_ticket = software.make_ticket

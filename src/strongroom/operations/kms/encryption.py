@@ -108,7 +108,7 @@ async def decrypt(call: Call, request: DecryptRequest) -> DecryptResponse:
         return await _decrypt(call, request)
     except CiphertextRefused:
         if is_external(call.key):
-            raise ciphertext_invalid() from None
+            raise ciphertext_invalid(call.key) from None
         raise
 
 
@@ -167,7 +167,7 @@ async def re_encrypt(call: Call, request: ReEncryptRequest) -> ReEncryptResponse
         blob = await _re_encrypt(call, request, source, algorithm, ciphertext)
     except CiphertextRefused:
         if is_external(key):
-            raise ciphertext_invalid() from None
+            raise ciphertext_invalid(key) from None
         raise
     if is_external(destination):
         aad = canonical_encryption_context(request.destination_encryption_context)
