@@ -18,19 +18,25 @@ from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.aws.query_services import QUERY_SERVICES
+from strongroom.backup.restoring import require_no_half_restore
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
 from strongroom.external_key_store.backend import ExternalKeyStores
 from strongroom.external_key_store.https_client import HttpsClient
 from strongroom.federation.key_sets import KeySets
+from strongroom.hsm.backend import HsmKeyStores
+from strongroom.hsm.client import ClusterClients
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
 from strongroom.jobs.key_store_health import KeyStoreHealth
+from strongroom.jobs.restored_data import finish_restore, wait_for_restore
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
+from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger
+from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT
@@ -57,7 +63,12 @@ from strongroom.serving import limits_of, on_stop_signals, refuse_while_sealed, 
 from strongroom.store.iam_interface import AccessKey
 from strongroom.store.opening import open_store
 from strongroom.store.stamps import Stamps
-from strongroom.trust_files import build_proxy_client_tls, load_attestation_roots, proxy_tls_files
+from strongroom.trust_files import (
+    build_proxy_client_tls,
+    load_attestation_roots,
+    load_cluster_places,
+    proxy_tls_files,
+)
 from strongroom.wire.app import build_app
 from strongroom.wire.aws_json import AwsJson11
 from strongroom.wire.aws_query import AwsQuery
@@ -74,6 +85,7 @@ CHANNEL_SECONDS_MAX = 10.0
 def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     """Run a whole server until it is told to stop."""
     if settings.data_directory is not None:
+        require_no_half_restore(settings.data_directory)
         require_seal_record(settings.data_directory)
     children = Children(
         preload=_preload,
@@ -134,6 +146,13 @@ class House:
             ),
             settings.xks_port,
         )
+        self.clusters = ClusterClients(loop, settings.cloudhsm_clusters)
+        key_stores: dict[CustomKeyStoreType, KeyStoreBackend] = {
+            CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores
+        }
+        if settings.cloudhsm_clusters:
+            places = load_cluster_places(settings)
+            key_stores[CustomKeyStoreType.AWS_CLOUDHSM] = HsmKeyStores(self.boundary, self.clusters, places)
         self.rooms = Rooms(
             self.store,
             self.boundary,
@@ -141,8 +160,13 @@ class House:
             clock,
             rules,
             load_attestation_roots(settings),
-            key_stores={CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores},
+            key_stores=key_stores,
             oidc_keys=KeySets(dict(settings.oidc_issuers)),
+            deletion_ledger=DeletionLedger(
+                settings.deletion_ledger_file or settings.data_directory / LEDGER_FILE,
+                self.store,
+                self.boundary,
+            ),
         )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()
@@ -155,15 +179,27 @@ class House:
         elif name == "audit":
             self.audit.attach(stream)
         else:
-            stream.close()
+            if not self.clusters.attach(name, stream):
+                stream.close()
             return
         self._attached.add(name)
         if len(self._attached) == 2:
             self._all_attached.set()
 
-    async def open(self) -> None:
-        """Wait for both channels, and take the clock that was kept with the data."""
+    async def open(self, *, finishes_restore: bool = False) -> None:
+        """Wait for both channels and for restored data, and take the clock that was kept with the data.
+
+        Raises LedgerUnavailable where the job runner `finishes_restore` and cannot.
+        """
         await asyncio.wait_for(self._all_attached.wait(), CHANNEL_SECONDS_MAX)
+        directory = self.settings.data_directory
+        assert directory is not None and self.rooms.deletion_ledger is not None  # noqa: S101, PT018
+        if finishes_restore:
+            account_id = self.settings.account_id
+            await finish_restore(self.rooms, self.audit, self.request_ids, directory, account_id)
+            await self.rooms.deletion_ledger.require_in_step()
+        else:
+            await wait_for_restore(directory)
         if self.movable_clock is not None:
             kept = int(await self.store.find_setting(CLOCK_SETTING) or "0")
             self.movable_clock.set_offset(max(kept, self.movable_clock.offset_milliseconds))
@@ -181,6 +217,7 @@ class House:
             raise ServerFailed(f"Some audit records were not written: {error}.") from None
         finally:
             self.external_key_stores.close()
+            self.clusters.close()
             self.boundary.close()
             self.store.close()
 
@@ -331,7 +368,7 @@ async def _run_job_runner(context: JobsContext) -> None:
     house = House(context.settings, context.shared_words)
     control = ControlChannel(context.control, house.on_channel)
     control.start()
-    await house.open()
+    await house.open(finishes_restore=True)
     stopped = asyncio.Event()
     on_stop_signals(stopped.set)
     assert context.settings.data_directory is not None  # noqa: S101

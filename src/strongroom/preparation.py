@@ -21,6 +21,7 @@ from strongroom.store.stamps import Stamps, new_stamp_words
 from strongroom.trust_files import (
     build_proxy_client_tls,
     load_attestation_roots,
+    load_cluster_places,
     require_oidc_keys,
     require_proxy_files,
 )
@@ -62,6 +63,7 @@ def run_prepare(context: PrepareContext) -> None:
     assert settings.data_directory is not None  # noqa: S101  (a running server has one)
     path = settings.data_directory / DATABASE_FILE
     load_attestation_roots(settings)  # before anything is written
+    load_cluster_places(settings)
     build_proxy_client_tls(settings)
     require_proxy_files(settings)
     require_oidc_keys(settings)

@@ -163,6 +163,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     ),
     "seal_kms_credentials_file": _parse_path,
     "seal_kms_ca_file": _parse_path,
+    "deletion_ledger_file": _parse_path,
     "auth": _one_of("open", "strict"),
     "account_id": _matching(CUSTOMER_ACCOUNT_ID, "12 decimal digits that do not begin with 000099"),
     "workers": _whole_number(1, 64),

@@ -16,7 +16,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.support.seal_commands import PASSPHRASE, make_seal, run_strongroom
-from tests.support.server import Server
+from tests.support.server import (
+    ROOT_ACCESS_KEY_ID,
+    ROOT_SECRET_ACCESS_KEY,
+    Server,
+    strict_environment,
+)
 from tests.support.softhsm import TestToken
 
 from strongroom.processes.sealing import RETRY_SECONDS
@@ -286,26 +291,35 @@ def test_stop_while_sealed_ends_in_order(server: SealedServer) -> None:
 def test_server_opens_its_seal_with_a_key_of_another_strongroom(data: Path, tmp_path: Path) -> None:
     """A real second server over loopback, with the encryption context; gone, it is awaited."""
     credentials = tmp_path / "credentials"
-    credentials.write_text("[default]\naws_access_key_id = test\naws_secret_access_key = test\n")
+    credentials.write_text(
+        f"[default]\naws_access_key_id = {ROOT_ACCESS_KEY_ID}\n"
+        f"aws_secret_access_key = {ROOT_SECRET_ACCESS_KEY}\n"
+    )
     credentials.chmod(0o600)
-    with Server(data_dir=tmp_path / "other") as other:
-        key = other.client().create_key()["KeyMetadata"]["Arn"]
+    with Server("--auth", "strict", data_dir=tmp_path / "other", environment=strict_environment()) as other:
+        kms = other.client(access_key_id=ROOT_ACCESS_KEY_ID, secret_access_key=ROOT_SECRET_ACCESS_KEY)
+        key = kms.create_key()["KeyMetadata"]["Arn"]
         flags = ["--kms-endpoint", other.url, "--kms-credentials-file", str(credentials)]
         make_seal(data, "--kms-key", key, *flags, secrets={"--passphrase-fd": PASSPHRASE})
         verified = run_strongroom("seal", "verify", "--data-dir", data, *flags)
         assert "KMS key arn:aws:kms:" in verified.stdout
         assert "1 of 2 slots opened, 1 not tried." in verified.stdout
+        stranger = tmp_path / "stranger"
+        stranger.write_text(credentials.read_text().replace(ROOT_SECRET_ACCESS_KEY, "x" * 40))
+        stranger.chmod(0o600)
+        refused = run_strongroom("seal", "verify", "--data-dir", data, *flags[:3], str(stranger))
+        assert "refused Decrypt with InvalidSignatureException" in refused.stdout
         environment = {
             "STRONGROOM_SEAL_KMS_ENDPOINT": other.url,
             "STRONGROOM_SEAL_KMS_CREDENTIALS_FILE": str(credentials),
         }
         with Server(data_dir=data, environment=environment) as server:
             server.client().create_key()
-        other.client().disable_key(KeyId=key)
+        kms.disable_key(KeyId=key)
         with SealedServer(data_dir=data, environment=environment) as sealed:
             said = sealed.wait_for("To open the seal")
             assert "refused Decrypt with DisabledException" in said
-            other.client().enable_key(KeyId=key)
+            kms.enable_key(KeyId=key)
             sealed.wait_for("Ready.")  # it has tried again
 
 

@@ -64,6 +64,7 @@ _ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
     Status.KEY_SPEC_NOT_OFFERED: KeySpecNotOffered,
     Status.IMPORT_TOKEN_EXPIRED: ImportTokenExpired,
     Status.REFUSED: BoundaryRefused,
+    Status.UNAVAILABLE: BoundaryUnavailable,
 }
 
 
@@ -246,6 +247,12 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
     ) -> Awaitable[bytes]:
         store = map(str.encode, (account_id, region, custom_key_store_id, date))
         return self._call(Opcode.DERIVE_STORE_SIGNING_KEY, None, token, *store)
+
+    def seal_store_secret(
+        self, token: bytes, account_id: str, region: str, custom_key_store_id: str, cluster: str
+    ) -> Awaitable[bytes]:
+        texts = map(str.encode, (account_id, region, custom_key_store_id, cluster))
+        return self._call(Opcode.SEAL_STORE_SECRET, None, token, *texts)
 
     def make_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.MAKE_TICKET, None, purpose.encode(), context, text)

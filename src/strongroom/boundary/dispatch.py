@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from strongroom.boundary.asymmetric_requests import AsymmetricRequests, Handler
 from strongroom.boundary.interface import (
     BoundaryRefused,
+    BoundaryUnavailable,
     CiphertextRefused,
     GeneratedKey,
     ImportBinding,
@@ -40,6 +41,7 @@ from strongroom.boundary.messages import (
 )
 from strongroom.boundary.proxy_requests import ProxyModule, ProxyRequests
 from strongroom.boundary.recipient_requests import RecipientModule, RecipientRequests
+from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.shared_secret_requests import SharedSecretRequests
 from strongroom.boundary.slow_work import Deferred
 
@@ -63,12 +65,15 @@ class NoActiveDomainKey(Exception):
 
 
 class CryptographicModule(RecipientModule, ProxyModule, Protocol):
-    """What does the cryptography: the software module, later a PKCS #11 token.
+    """What does the cryptography: the software module, or a PKCS#11 token (which may be BoundaryUnavailable).
 
     Every call may raise TokenRefused, BoundaryRefused, DomainKeyUnknown, NoActiveDomainKey, and with a key's
     token KeySpecNotOffered. A token whose binding is not `key_id`, or whose spec or usage does not fit the
     call, is refused (INVARIANT B2).
     """
+
+    doors: OpenDoors | None
+    """What it needs of the host after the start; None: nothing."""
 
     def generate_key(self, binding: KeyBinding) -> GeneratedKey: ...
 
@@ -112,6 +117,14 @@ class CryptographicModule(RecipientModule, ProxyModule, Protocol):
     def create_access_key_secret(self, access_key_id: str, account_id: str) -> tuple[bytes, bytes]: ...
 
     def wrap_store_secret(self, account_id: str, region: str, store_id: str, secret: bytes) -> bytes: ...
+
+    def make_transport_key(self, cluster: str) -> bytes:
+        """A fresh key for the process of an HSM cluster (secret_transport.py)."""
+        ...
+
+    def seal_store_secret(
+        self, token: bytes, account_id: str, region: str, store_id: str, cluster: str
+    ) -> bytes: ...
 
     def derive_store_signing_key(
         self, token: bytes, account_id: str, region: str, store_id: str, date: bytes
@@ -165,6 +178,7 @@ _STATUSES: Mapping[type[Exception], Status] = {
     KeySpecNotOffered: Status.KEY_SPEC_NOT_OFFERED,
     ImportTokenExpired: Status.IMPORT_TOKEN_EXPIRED,
     BoundaryRefused: Status.REFUSED,
+    BoundaryUnavailable: Status.UNAVAILABLE,
     UnicodeDecodeError: Status.REFUSED,
 }
 
@@ -197,6 +211,7 @@ class Dispatcher:
             Opcode.WRAP_ROOT_SECRET: self._wrap_root_secret,
             Opcode.CREATE_ACCESS_KEY_SECRET: self._create_access_key_secret,
             Opcode.WRAP_STORE_SECRET: self._wrap_store_secret,
+            Opcode.SEAL_STORE_SECRET: self._seal_store_secret,
             Opcode.DERIVE_STORE_SIGNING_KEY: self._derive_store_signing_key,
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
@@ -324,6 +339,15 @@ class Dispatcher:
         return self._module.wrap_store_secret(
             account_id.decode("ascii"), region.decode("ascii"), store_id.decode("ascii"), secret
         )
+
+    def _seal_store_secret(self, body: bytes) -> bytes:
+        token, *texts = parse_fields(body, 5)
+        account_id, region, store_id, cluster = (text.decode("ascii") for text in texts)
+        return self._module.seal_store_secret(token, account_id, region, store_id, cluster)
+
+    def make_transport_key(self, cluster: str) -> bytes:
+        """A fresh key for passwords of one HSM cluster's process."""
+        return self._module.make_transport_key(cluster)
 
     def _derive_store_signing_key(self, body: bytes) -> bytes:
         token, account_id, region, store_id, date = parse_fields(body, 5)

@@ -356,6 +356,16 @@ class Boundary(Protocol):
         """
         ...
 
+    def seal_store_secret(
+        self, token: bytes, account_id: str, region: str, custom_key_store_id: str, cluster: str
+    ) -> Awaitable[bytes]:
+        """The store's secret, sealed for the process of that HSM cluster alone (secret_transport.py).
+
+        `token` is of `wrap_store_secret`; TokenRefused for one of another store. Raises BoundaryRefused
+        where no such process has a transport key yet.
+        """
+        ...
+
     def create_proxy_secret(self, access_key_id: str) -> Awaitable[tuple[str, bytes]]:
         """A new secret of 44 characters with which callers of the external key store proxy sign, told this
         once, and its token to keep, bound to the access key id.

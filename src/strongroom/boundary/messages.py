@@ -88,6 +88,7 @@ class Opcode(IntEnum):
     CREATE_PROXY_SECRET = 63
     DERIVE_PROXY_SIGNING_KEY = 64
     DERIVE_STORE_SIGNING_KEY = 65
+    SEAL_STORE_SECRET = 67
     REWRAP = 66
     XKS_ENCRYPT = 68
     XKS_DECRYPT = 69
@@ -113,6 +114,8 @@ class Status(IntEnum):
     PLAINTEXT_REFUSED = 10
     TICKET_REFUSED = 11
     KEY_SPEC_NOT_OFFERED = 12
+    UNAVAILABLE = 20
+    """The token that holds the keys does not answer: the request failed, and was not refused."""
     IMPORT_TOKEN_EXPIRED = 40
 
 
@@ -151,6 +154,7 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.CREATE_PROXY_SECRET: 1,
     Opcode.DERIVE_PROXY_SIGNING_KEY: 4,
     Opcode.DERIVE_STORE_SIGNING_KEY: 5,
+    Opcode.SEAL_STORE_SECRET: 5,
     Opcode.XKS_ENCRYPT: 4,
     Opcode.XKS_DECRYPT: 4,
     Opcode.GET_IMPORT_PARAMETERS: 6,

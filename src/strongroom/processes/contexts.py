@@ -94,4 +94,5 @@ class ServiceCommands:
 
     boundary: tuple[str, ...] = service_command("strongroom.boundary.process")
     audit: tuple[str, ...] = service_command("strongroom.audit.process")
+    hsm: tuple[str, ...] = service_command("strongroom.hsm.process")
     seal: tuple[str, ...] = service_command("strongroom.boundary.seal.program")

@@ -3,6 +3,7 @@
     supervisor ─┬─ boundary   (exec)  holds all key material
                 ├─ spare      (exec)  becomes the boundary when that dies; holds nothing yet
                 ├─ audit      (exec)  writes the record
+                ├─ hsm …      (exec)  one for each HSM cluster of the settings: its PKCS#11 module
                 ├─ prepare    (fork)  once, at start
                 ├─ worker 1…N (fork)  answer requests
                 ├─ jobs       (fork)  does what falls due
@@ -47,6 +48,8 @@ from strongroom.processes.spawn import exec_service, fork_child
 DRAIN_SECONDS = 10.0
 """What workers get to finish their requests."""
 SERVICE_END_SECONDS = 3.0
+HSM_PAUSE_SECONDS = 10.0
+"""Between the lives of a cluster's process that dies again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,11 @@ class Supervisor:
         self._spare = Child("spare boundary", self._boundary.spawn)
         self._audit = Child("audit", lambda control: exec_service(commands.audit, control.fileno()))
         self._services = (self._boundary, self._audit)
+        # Nobody waits for these at the start, and their end ends nothing else: a token may be away.
+        self._hsms = {
+            Child(f"hsm {name}", lambda control: exec_service(commands.hsm, control.fileno())): cluster
+            for name, cluster in settings.cloudhsm_clusters.items()
+        }
         self._selector = selectors.DefaultSelector()
         self._seal = Sealing(
             settings,
@@ -100,7 +108,14 @@ class Supervisor:
         self._prepare = Child("prepare", self._fork_prepare)
         workers = [self._worker(index) for index in range(1, settings.workers + 1)]
         self._clients = (*workers, Child("jobs", self._fork_jobs), *self._proxies())
-        self._all = (*self._services, self._spare, self._prepare, *self._seal.children, *self._clients)
+        self._all = (
+            *self._services,
+            *self._hsms,
+            self._spare,
+            self._prepare,
+            *self._seal.children,
+            *self._clients,
+        )
         self._prepared = self._started = self._stopping = False
         self._stop_failure: str | None = None
         self._inbox = SignalInbox()
@@ -132,6 +147,8 @@ class Supervisor:
         for service in self._services:
             self._spawn(service)
         self._children.preload()  # while the services start, on another processor
+        for hsm in self._hsms:
+            self._spawn(hsm)
         self._spawn(self._prepare)
         self._turn_until(lambda: self._prepared and all(service.ready for service in self._services))
         self._seal.front.send_signal(signal.SIGTERM)  # workers take over its listening sockets
@@ -157,6 +174,9 @@ class Supervisor:
         for client in (*self._clients, self._prepare):
             client.send_signal(signal.SIGTERM)
         self._wait_for_end((*self._clients, self._prepare, self._spare, *self._seal.children), DRAIN_SECONDS)
+        for hsm in self._hsms:
+            self._drop_control(hsm)
+        self._wait_for_end(tuple(self._hsms), SERVICE_END_SECONDS)
         for service in (self._audit, self._boundary):
             self._drop_control(service)  # its end is the signal
             self._wait_for_end((service,), SERVICE_END_SECONDS)
@@ -235,6 +255,11 @@ class Supervisor:
             if child.is_crash_looping():
                 child.respawn_at = None  # without one, the next boundary takes a little longer
             return
+        if child in self._hsms:
+            _say(f"{ending} and is started again.")
+            if child.is_crash_looping():
+                child.respawn_at = time.monotonic() + HSM_PAUSE_SECONDS
+            return
         if not self._started:
             raise StartRefused(child.refusal or f"{ending} before it was ready.")
         if child.is_crash_looping():
@@ -261,19 +286,22 @@ class Supervisor:
             return
         child.refusal = None
         child.respawn_at = None
-        is_awaited = child not in (self._prepare, self._spare, self._seal.program)
+        is_awaited = child not in (self._prepare, self._spare)
         child.deadline_at = time.monotonic() + START_SECONDS if is_awaited else None
         if child is self._boundary:
             self._begin_boundary()
         elif child is self._audit:
             directory = os.fsencode(self._holdings.data_directory.path / "audit")
             self._send(child, b"I", self._settings.audit.encode() + b"\0" + directory)
+        elif child in self._hsms:
+            name = child.name.removeprefix("hsm ")
+            self._send(child, b"I", name.encode() + b"\n" + self._hsms[child].render_start())
         elif child is self._seal.program:
             self._seal.begin_program()
         elif child is self._spare:
             self._seal.leave_root_key(self._boundary, self._spare)
         elif child in self._clients:
-            for service in self._services:
+            for service in (*self._services, *self._hsms):
                 self._connect(child, service)
 
     def _start_process(self, child: Child) -> None:
@@ -356,6 +384,9 @@ class Supervisor:
         for fd in files.values():
             os.lseek(fd, 0, os.SEEK_SET)
         record = self._holdings.data_directory.load_seal_record()
+        if self._started and not record:  # a new root key would open nothing that there is
+            path = self._holdings.data_directory.path
+            raise ServerFailed(f"The seal record in {path} is gone: bring it back from a backup.")
         payload, fds = render_boundary_start(boundary_options(self._settings), files, record)
         self._send(self._boundary, b"I", payload, fds)
 
@@ -389,7 +420,10 @@ class Supervisor:
                 self._seal.note_open()
             child.ready = True
             child.deadline_at = None
-            if child in self._services:
+            for hsm in self._hsms:
+                if child in (hsm, self._boundary):
+                    self._share_transport_key(hsm)
+            if child in self._services or child in self._hsms:
                 for client in self._clients:
                     self._connect(client, child)
             is_without = self._started and self._spare.pid is None
@@ -421,6 +455,16 @@ class Supervisor:
         with of_client, of_service:
             self._send(service, b"C", client.name.encode(), [of_service.fileno()])
             self._send(client, b"C", service.name.encode(), [of_client.fileno()])
+
+    def _share_transport_key(self, hsm: Child) -> None:
+        """Have the boundary give the cluster's process a fresh key: secrets of stores come sealed by it."""
+        if hsm.control is None or not hsm.ready or self._boundary.control is None or not self._boundary.ready:
+            return
+        of_boundary, of_hsm = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with of_boundary, of_hsm:
+            name = hsm.name.removeprefix("hsm ").encode()
+            self._send(self._boundary, b"K", name, [of_boundary.fileno()])
+            self._send(hsm, b"K", b"", [of_hsm.fileno()])
 
     def _send(self, child: Child, letter: bytes, payload: bytes, files: Sequence[int] = ()) -> None:
         if child.control is None:

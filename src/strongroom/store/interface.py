@@ -301,6 +301,16 @@ class Store(IamStore, Protocol):
 
     async def put_setting(self, name: str, value: str) -> None: ...
 
+    # the deletion ledger: an entry is made in the transaction that deletes something
+    async def list_deletions(self, after: int, limit: int | None = None) -> Sequence[str]:
+        """The entries beyond the first `after`, in their order, as resources.deletion renders them."""
+        ...
+
+    async def repeat_deletions(self, after: int, entries: Sequence[str]) -> int:
+        """On restored data: delete again what these entries tell of, of which the first is number
+        `after` + 1, and enter them; how many were alive. All or none."""
+        ...
+
     # the whole
     async def empty(self) -> None:
         """Remove keys and identities of all accounts (development only); the roots keep their access keys."""

@@ -7,8 +7,10 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from strongroom.resources.deletion import Deletion, DeletionKind
 from strongroom.resources.identifiers import AccessKeyId
 from strongroom.resources.proxy_credential import ProxyCredential
+from strongroom.store.deletion_notes import note_deletion
 from strongroom.store.interface import ConcurrentChange, LimitReached
 from strongroom.store.reader import Reader
 from strongroom.store.rows import AnyRow, parse_instant, render_instant
@@ -73,6 +75,7 @@ class ProxyCredentialStore:
             is_it = PROXY_CREDENTIALS.c.access_key_id == access_key_id
             if connection.execute(delete(PROXY_CREDENTIALS).where(is_it)).rowcount != 1:
                 raise ConcurrentChange("the credential is gone")
+            note_deletion(connection, Deletion(DeletionKind.PROXY_CREDENTIAL, access_key_id))
 
         await self._writer.change(work, erase=True)
 

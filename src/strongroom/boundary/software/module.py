@@ -35,6 +35,8 @@ from strongroom.boundary.key_hierarchy import (
     wrapping_key_id_of,
 )
 from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
+from strongroom.boundary.sandbox import OpenDoors
+from strongroom.boundary.secret_transport import TransportKeys, TransportKeyUnknown
 from strongroom.boundary.software import imported_material, pair_consistency, recipient, secret_access_keys
 from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, Families, Family
 from strongroom.boundary.software.key_derivation import material_id_of
@@ -76,6 +78,8 @@ class SoftwareModule:
     repr of its own and no method that gives a key back.
     """
 
+    doors: OpenDoors | None = None
+
     def __init__(self, root_key: bytes, root_secret: bytes | None, families: Families = FAMILIES) -> None:
         """`root_secret` is the secret access key that `wrap_root_secret` wraps. Raises ValueError.
 
@@ -84,6 +88,7 @@ class SoftwareModule:
         if root_secret is not None:
             secret_access_keys.require_secret(root_secret)
         self._root_secret = root_secret
+        self._transport_keys = TransportKeys()
         self._families = families
         self._domain_keys = DomainKeyRing(root_key)
         self._tickets = TicketOffice(root_key)
@@ -245,14 +250,29 @@ class SoftwareModule:
         except ValueError:
             raise BoundaryRefused from None
 
-    def derive_store_signing_key(
-        self, token: bytes, account_id: str, region: str, store_id: str, date: bytes
+    def make_transport_key(self, cluster: str) -> bytes:
+        return self._transport_keys.make(cluster)
+
+    def seal_store_secret(
+        self, token: bytes, account_id: str, region: str, store_id: str, cluster: str
     ) -> bytes:
+        secret = self._open_store_secret(token, account_id, region, store_id)
+        try:
+            return self._transport_keys.seal(cluster, store_id, secret)
+        except TransportKeyUnknown:
+            raise BoundaryRefused from None
+
+    def _open_store_secret(self, token: bytes, account_id: str, region: str, store_id: str) -> bytes:
         parsed = require_token(token, TokenKind.STORE_SECRET)
         header = parsed.header
         if (header.account_id, header.region, header.key_id) != (account_id, region, store_id):
             raise TokenRefused
-        secret = self._domain_keys.unwrap(parsed)
+        return self._domain_keys.unwrap(parsed)
+
+    def derive_store_signing_key(
+        self, token: bytes, account_id: str, region: str, store_id: str, date: bytes
+    ) -> bytes:
+        secret = self._open_store_secret(token, account_id, region, store_id)
         return secret_access_keys.derive_signing_key(secret, date, region.encode("ascii"), PROXY_SERVICE)
 
     def create_proxy_secret(self, access_key_id: str) -> tuple[bytes, bytes]:
@@ -394,7 +414,9 @@ class SoftwareModule:
             self._backing_keys.popitem(last=False)
 
     def _unwrap(self, token_bytes: bytes) -> BackingKey:
-        token = require_token(token_bytes, TokenKind.BACKING_KEY)
+        token = require_token(token_bytes, TokenKind.BACKING_KEY, TokenKind.TOKEN_KEY)
+        if token.header.kind is TokenKind.TOKEN_KEY:  # a PKCS#11 token opens it, and no other
+            raise KeySpecNotOffered
         return self._load(token, self._domain_keys.unwrap(token))
 
     def _load(self, token: Token, material: bytes) -> BackingKey:

@@ -87,7 +87,7 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
     spec = requested_spec(request)
     place = await find_place(call, request)
     material = None
-    if origin in (OriginType.AWS_KMS, OriginType.EXTERNAL_KEY_STORE):  # the inner of two layers
+    if origin is not OriginType.EXTERNAL:  # in a custom key store, the inner of two layers
         material = await _generate_material(call, key_id, request)
     elif origin is OriginType.EXTERNAL:
         await _require_spec(call, spec)
