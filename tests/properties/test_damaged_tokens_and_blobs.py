@@ -33,6 +33,8 @@ OTHER_REGION: Final = "us-west-2"
 STORE_ID: Final = "cks-0123456789abcdef0"
 CREDENTIAL_ID: Final = "AKIAIOSFODNN7EXAMPLE"
 CONTEXT: Final = b"\x81\xa1a\xa1b"
+OF_TOKENS: Final = {TokenKind.TOKEN_KEY}
+"""Kinds that the module in software neither makes nor takes: not damaged here."""
 DAMAGES_BY_ROAD: Final = 20
 """Of so many, one goes through the whole road, which takes longer."""
 OF_A_BLOB: Final = {
@@ -204,7 +206,7 @@ def test_nothing_that_was_damaged_is_taken(capsys: pytest.CaptureFixture[str]) -
     """0 accepted, 0 uncaught; and each specimen is taken when it is sound, before and after."""
     chance = random.Random(DAMAGES)
     of_each = specimens()
-    assert {specimen.kind for specimen in of_each if specimen.kind is not None} == set(TokenKind)
+    assert {specimen.kind for specimen in of_each if specimen.kind is not None} == set(TokenKind) - OF_TOKENS
     counted: Counter[str] = Counter()
     accepted = []
     for specimen in of_each:
