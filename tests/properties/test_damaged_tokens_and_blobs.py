@@ -24,7 +24,7 @@ from tests.support.xks_proxy import XksProxy
 
 from strongroom.boundary.backing_keys import AsymmetricEncryptionKey, MacKey, ProxiedKey
 from strongroom.boundary.dispatch import DomainKeyUnknown
-from strongroom.boundary.interface import BoundaryError
+from strongroom.boundary.interface import BoundaryError, KeyBinding
 from strongroom.boundary.key_hierarchy import GLOBAL_REGION, TokenKind
 from strongroom.boundary.software.module import SoftwareModule
 
@@ -33,6 +33,8 @@ OTHER_REGION: Final = "us-west-2"
 STORE_ID: Final = "cks-0123456789abcdef0"
 CREDENTIAL_ID: Final = "AKIAIOSFODNN7EXAMPLE"
 CONTEXT: Final = b"\x81\xa1a\xa1b"
+OF_TOKENS: Final = {TokenKind.TOKEN_KEY}
+"""Kinds that the module in software neither makes nor takes: not damaged here."""
 DAMAGES_BY_ROAD: Final = 20
 """Of so many, one goes through the whole road, which takes longer."""
 OF_A_BLOB: Final = {
@@ -77,11 +79,15 @@ def specimens() -> list[Specimen]:
     ]
 
 
+def _generated(spec: str = "SYMMETRIC_DEFAULT", usage: str = "ENCRYPT_DECRYPT") -> KeyBinding:
+    return replace(key_binding(spec, usage), origin="AWS_KMS")
+
+
 def _of_keys(module: SoftwareModule) -> list[Specimen]:
     key_id = KEY_ID.encode()
-    made = module.generate_key(key_binding()).exported_token
-    mac = module.generate_key(key_binding("HMAC_256", "GENERATE_VERIFY_MAC")).exported_token
-    rsa = module.generate_key(key_binding("RSA_2048")).exported_token
+    made = module.generate_key(_generated()).exported_token
+    mac = module.generate_key(_generated("HMAC_256", "GENERATE_VERIFY_MAC")).exported_token
+    rsa = module.generate_key(_generated("RSA_2048")).exported_token
     blob = module.encrypt(made, key_id, b"plaintext", CONTEXT)
     external = module.key_of(ProxiedKey, made, key_id).encrypt_external(b"plaintext", CONTEXT)
     pair = module.key_of(AsymmetricEncryptionKey, rsa, key_id)
@@ -160,7 +166,7 @@ def _of_imports(module: SoftwareModule) -> list[Specimen]:
 
 def _of_replication(module: SoftwareModule) -> list[Specimen]:
     key_id = MULTI_REGION_KEY_ID.encode()
-    binding = replace(key_binding(), key_id=MULTI_REGION_KEY_ID)
+    binding = replace(_generated(), key_id=MULTI_REGION_KEY_ID)
     token = module.generate_key(binding).exported_token
     receiving = module.create_replication_key(OTHER_REGION)
     message = module.export_for_region(token, key_id, receiving)
@@ -200,7 +206,7 @@ def test_nothing_that_was_damaged_is_taken(capsys: pytest.CaptureFixture[str]) -
     """0 accepted, 0 uncaught; and each specimen is taken when it is sound, before and after."""
     chance = random.Random(DAMAGES)
     of_each = specimens()
-    assert {specimen.kind for specimen in of_each if specimen.kind is not None} == set(TokenKind)
+    assert {specimen.kind for specimen in of_each if specimen.kind is not None} == set(TokenKind) - OF_TOKENS
     counted: Counter[str] = Counter()
     accepted = []
     for specimen in of_each:
