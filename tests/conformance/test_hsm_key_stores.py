@@ -116,6 +116,8 @@ def test_hsm_key_store_lives_from_create_to_delete(scene: Scene) -> None:
     pair = kms.generate_data_key_pair(KeyId=key_id, KeyPairSpec="ECC_NIST_P256")
     opened = kms.decrypt(CiphertextBlob=pair["PrivateKeyCiphertextBlob"])["Plaintext"]
     assert opened == pair["PrivateKeyPlaintext"]
+    least = kms.encrypt(KeyId=key_id, Plaintext=b"1")["CiphertextBlob"]
+    assert kms.decrypt(CiphertextBlob=least)["Plaintext"] == b"1"
     largest = kms.encrypt(KeyId=key_id, Plaintext=b"x" * 4096)["CiphertextBlob"]
     assert kms.decrypt(CiphertextBlob=largest)["Plaintext"] == b"x" * 4096
 
