@@ -21,6 +21,7 @@ from strongroom.cluster_settings import ClusterSettings, parse_clusters
 from strongroom.proxy_settings import ProxySettings, parse_xks_proxy
 from strongroom.resources.identifiers import AccessKeyId, AccountId, Region
 from strongroom.setting_values import PARSERS, RequestQuotaSetting, quoted
+from strongroom.token_settings import TokenSettings, parse_pkcs11
 
 Mode: TypeAlias = Literal["dev", "serve"]
 Auth: TypeAlias = Literal["open", "strict"]
@@ -35,6 +36,7 @@ ALL_PARSERS: Mapping[str, Callable[[object], Any]] = {
     **PARSERS,
     "xks_proxy": parse_xks_proxy,
     "cloudhsm_clusters": parse_clusters,
+    "pkcs11": parse_pkcs11,
 }
 """Every setting but `mode`, with what turns text or a TOML value into it."""
 
@@ -122,6 +124,8 @@ class Settings:
     """Some keys of this server offered as external keys to other services; None: none are."""
     cloudhsm_clusters: Mapping[str, ClusterSettings] = field(default_factory=dict)
     """PKCS#11 tokens that custom key stores of type AWS_CLOUDHSM can have, by cluster id."""
+    pkcs11: TokenSettings | None = None
+    """The PKCS#11 token that holds all keys; None: they are in the boundary's memory."""
     body_bytes_max: int = 524_288
     """The largest legal request carries an attestation document of 349,528 bytes in base64."""
     header_bytes_max: int = 65_536

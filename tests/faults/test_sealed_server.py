@@ -24,6 +24,8 @@ from tests.support.server import (
 )
 from tests.support.softhsm import TestToken
 
+from strongroom.processes.sealing import RETRY_SECONDS
+
 SECONDS_MAX = 30.0
 
 
@@ -340,3 +342,32 @@ def test_server_opens_its_seal_with_a_token_on_softhsm(
     }
     with Server(data_dir=data, environment=environment) as server:
         server.client().create_key()
+
+
+def test_server_whose_token_refuses_the_pin_tries_it_once_and_can_be_unsealed(
+    data: Path, tmp_path: Path, softhsm: TestToken
+) -> None:
+    """A token locks itself after a few wrong PINs: a changed PIN must not cost it."""
+    made = run_strongroom(
+        "init", "--data-dir", data, "--pkcs11-token", softhsm.label, "--pkcs11-module", softhsm.module,
+        secrets={"--pin-fd": softhsm.pin.decode(), "--passphrase-fd": PASSPHRASE},
+        environment=softhsm.environment,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    pin_file = tmp_path / "pin"
+    pin_file.write_bytes(b"0000-another-pin")
+    pin_file.chmod(0o600)
+    environment = {
+        "STRONGROOM_SEAL_PKCS11_MODULE": softhsm.module,
+        "STRONGROOM_SEAL_PKCS11_PIN_FILE": str(pin_file),
+        "STRONGROOM_SEAL_PKCS11_ENVIRONMENT": ",".join(f"{k}={v}" for k, v in softhsm.environment.items()),
+    }
+    with SealedServer(data_dir=data, environment=environment) as server:
+        assert "The token refuses the PIN" in server.wait_for("To open the seal")
+        pin_file.write_bytes(softhsm.pin)  # what is tried again would open the seal now
+        deadline = time.monotonic() + RETRY_SECONDS + 1
+        while time.monotonic() < deadline:
+            assert "strongroom: seal" not in server.processes()
+            time.sleep(0.05)
+        assert _unseal(data).returncode == 0
+        server.wait_for("Ready.")

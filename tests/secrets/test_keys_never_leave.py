@@ -29,6 +29,7 @@ from typing import Any, Final
 
 import pytest
 from tests.secrets import shared_secret_keys
+from tests.secrets.core_dumps import unlimited_core_dumps
 from tests.secrets.iam_families import IAM_ROUNDS, IAM_ROWS, STS_ROUNDS, STS_ROWS
 from tests.secrets.kms_families import ROUNDS
 from tests.secrets.memory_scan import Needles, read_file
@@ -201,17 +202,6 @@ def environment_of(directory: Path, proxy: XksProxy, enclave: Enclave) -> dict[s
         "STRONGROOM_XKS_TIMEOUT_MILLISECONDS": "5000",
         "STRONGROOM_ATTESTATION_ROOTS": f"TEST={root}",
     }
-
-
-@contextlib.contextmanager
-def unlimited_core_dumps() -> Iterator[None]:
-    """What is started here may leave core dumps, unless it forbids them itself."""
-    before = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_CORE, before)
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from tests.secrets import shared_secret_keys
+from tests.secrets.core_dumps import unlimited_core_dumps
 from tests.secrets.imports import import_again
 from tests.secrets.key_pairs import KEY_PAIRS
 from tests.secrets.memory_scan import SHA2, Needles, compress, hmac_traces_of, traces_of
@@ -271,17 +272,6 @@ def use_with_tampered_tokens(planted: Planted, driver: Driver, blob: bytes) -> N
     # Put right what the hierarchy is read from.
     with contextlib.closing(sqlite3.connect(planted.data_dir / "strongroom.db")) as database, database:
         database.execute("DELETE FROM key_materials WHERE key_id IN (?, ?)", (victim, spoiled))
-
-
-@contextlib.contextmanager
-def unlimited_core_dumps() -> Iterator[None]:
-    """What is started here may leave core dumps, unless it forbids them itself."""
-    before = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_CORE, before)
 
 
 @pytest.fixture(scope="module")

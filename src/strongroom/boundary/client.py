@@ -64,6 +64,7 @@ _ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
     Status.KEY_SPEC_NOT_OFFERED: KeySpecNotOffered,
     Status.IMPORT_TOKEN_EXPIRED: ImportTokenExpired,
     Status.REFUSED: BoundaryRefused,
+    Status.UNAVAILABLE: BoundaryUnavailable,
 }
 
 

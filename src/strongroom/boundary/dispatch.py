@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from strongroom.boundary.asymmetric_requests import AsymmetricRequests, Handler
 from strongroom.boundary.interface import (
     BoundaryRefused,
+    BoundaryUnavailable,
     CiphertextRefused,
     GeneratedKey,
     ImportBinding,
@@ -40,6 +41,7 @@ from strongroom.boundary.messages import (
 )
 from strongroom.boundary.proxy_requests import ProxyModule, ProxyRequests
 from strongroom.boundary.recipient_requests import RecipientModule, RecipientRequests
+from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.shared_secret_requests import SharedSecretRequests
 from strongroom.boundary.slow_work import Deferred
 
@@ -63,12 +65,15 @@ class NoActiveDomainKey(Exception):
 
 
 class CryptographicModule(RecipientModule, ProxyModule, Protocol):
-    """What does the cryptography: the software module, later a PKCS #11 token.
+    """What does the cryptography: the software module, or a PKCS#11 token (which may be BoundaryUnavailable).
 
     Every call may raise TokenRefused, BoundaryRefused, DomainKeyUnknown, NoActiveDomainKey, and with a key's
     token KeySpecNotOffered. A token whose binding is not `key_id`, or whose spec or usage does not fit the
     call, is refused (INVARIANT B2).
     """
+
+    doors: OpenDoors | None
+    """What it needs of the host after the start; None: nothing."""
 
     def generate_key(self, binding: KeyBinding) -> GeneratedKey: ...
 
@@ -173,6 +178,7 @@ _STATUSES: Mapping[type[Exception], Status] = {
     KeySpecNotOffered: Status.KEY_SPEC_NOT_OFFERED,
     ImportTokenExpired: Status.IMPORT_TOKEN_EXPIRED,
     BoundaryRefused: Status.REFUSED,
+    BoundaryUnavailable: Status.UNAVAILABLE,
     UnicodeDecodeError: Status.REFUSED,
 }
 

@@ -61,6 +61,8 @@ class TokenKind(IntEnum):
     """Under the Region's domain key: an import token, which its caller keeps."""
     STORE_SECRET = 10
     """A secret of a custom key store; under the domain key of the store's Region."""
+    TOKEN_KEY = 12
+    """A backing key that only a PKCS#11 token opens, under the Region's domain key in that token."""
     PROXY_CREDENTIAL = 11
     """A secret with which callers of the external key store proxy sign; under the domain key of
     GLOBAL_REGION."""
@@ -156,7 +158,7 @@ def _require_fields(header: TokenHeader, version: int) -> None:
     if len(header.wrapping_key_id) != WRAPPING_KEY_ID_BYTES or len(header.material_id) != MATERIAL_ID_BYTES:
         raise ValueError("not a token: ids")
     has_account = header.kind not in _WITHOUT_ACCOUNT
-    has_spec = header.kind in (TokenKind.BACKING_KEY, TokenKind.IMPORT_KEY)
+    has_spec = header.kind in (TokenKind.BACKING_KEY, TokenKind.IMPORT_KEY, TokenKind.TOKEN_KEY)
     require_region(header.region)
     if has_account:
         require_account_id(header.account_id)
@@ -164,7 +166,8 @@ def _require_fields(header: TokenHeader, version: int) -> None:
         raise ValueError("not a token: account")
     if _NAME.fullmatch(header.key_id) is None:
         raise ValueError("not a token: key id")
-    has_origin = header.kind is TokenKind.BACKING_KEY and version != VERSION_WITHOUT_ORIGIN
+    is_backing_key = header.kind in (TokenKind.BACKING_KEY, TokenKind.TOKEN_KEY)
+    has_origin = is_backing_key and version != VERSION_WITHOUT_ORIGIN
     texts = [(header.key_usage, has_spec), (header.origin, has_origin)]
     if header.kind is not TokenKind.DOMAIN_KEY:
         texts.append((header.key_spec, has_spec))

@@ -114,6 +114,8 @@ class Status(IntEnum):
     PLAINTEXT_REFUSED = 10
     TICKET_REFUSED = 11
     KEY_SPEC_NOT_OFFERED = 12
+    UNAVAILABLE = 20
+    """The token that holds the keys does not answer: the request failed, and was not refused."""
     IMPORT_TOKEN_EXPIRED = 40
 
 

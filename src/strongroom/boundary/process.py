@@ -24,7 +24,7 @@ from typing import Final, NoReturn
 from setproctitle import setproctitle
 
 from strongroom.boundary.control_socket import close_all, receive_packet
-from strongroom.boundary.dispatch import Dispatcher
+from strongroom.boundary.dispatch import CryptographicModule, Dispatcher
 from strongroom.boundary.messages import (
     FRAME_BYTES_MAX,
     HEAD,
@@ -44,7 +44,7 @@ from strongroom.boundary.software.self_tests.known_answer import KnownAnswer, ru
 from strongroom.boundary.software.self_tests.rehearsal import rehearse
 from strongroom.boundary.software.self_tests.table import KNOWN_ANSWERS
 from strongroom.boundary.soundness import SelfTestFailed
-from strongroom.boundary.start_packet import parse_start_packet
+from strongroom.boundary.start_packet import StartPacket, parse_start_packet
 
 READ_BYTES: Final = 65536
 STALLED_SECONDS: Final = 10.0
@@ -253,7 +253,7 @@ def hand_transport_key(fd: int, handed: bytes) -> None:
 
 def initialise(
     control: socket.socket, packet: bytes, fds: list[int], handed_over: socket.socket | None
-) -> tuple[SoftwareModule, OpenSeal] | None:
+) -> tuple[CryptographicModule, OpenSeal] | None:
     """The module with its root key; None when the supervisor went while the seal was closed.
 
     Raises: SealRefused with a sentence.
@@ -273,12 +273,31 @@ def initialise(
             return None
         seal = OpenSeal(root_key, start.seal_record, is_to_hand_over=True)
     try:
-        return SoftwareModule(seal.root_key, root_secret), seal
+        module = SoftwareModule(seal.root_key, root_secret)
     except ValueError:
         raise SealRefused(
             "The root user's secret access key must be 1 to 128 printable ASCII characters without blanks:"
             " set another one."
         ) from None
+    return with_token(module, start), seal
+
+
+def with_token(module: SoftwareModule, start: StartPacket) -> CryptographicModule:
+    """The module that the settings name: the one in software, or with it the one of a PKCS#11 token.
+
+    Raises SealRefused with a sentence.
+    """
+    if "pkcs11_module" not in start.options:
+        return module
+    from strongroom.boundary.pkcs11.start import (  # late: few servers have one
+        TokenRefusesStart,
+        open_token_module,
+    )
+
+    try:
+        return open_token_module(module, start.options, start.files, log)
+    except TokenRefusesStart as refused:
+        raise SealRefused(str(refused)) from None
 
 
 def wait_for_root_key(control: socket.socket, sealed: Sealed) -> bytes | None:
@@ -357,7 +376,9 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     del seal
     # It opens its epoll while it can.
     server = Server(control, Dispatcher(module, facts, log), slow_work, root_key)
-    protections += close_doors(slow_work.start)
+    protections += close_doors(slow_work.start, module.doors)
+    if module.doors is not None:
+        facts["files of the token"] = ", ".join((*module.doors.writable, *module.doors.readable))
     facts.update({f"protection: {protection.name}": str(protection) for protection in protections})
     control.send(b"R" + record)
     server.run()

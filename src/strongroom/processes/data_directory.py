@@ -156,6 +156,20 @@ def open_seal_key_file(settings: Settings, has_seal_record: bool) -> int | None:
     return fd
 
 
+def open_pin_file(settings: Settings) -> int | None:
+    """Open the file with the PIN of the PKCS#11 token, if there is to be one.
+
+    Secrets: it is opened, never read here. Raises: StartRefused.
+    """
+    if settings.pkcs11 is None:
+        return None
+    path = settings.pkcs11.pin_file
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise StartRefused(f"Cannot open the PIN file {path}: {error.strerror}.") from None
+
+
 def _open_existing(path: Path) -> int:
     flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:

@@ -28,6 +28,10 @@ RETRY_SECONDS: Final = 5.0
 """What the settings name to open the seal with is tried again so often: another KMS may be back."""
 
 
+NOT_AGAIN_EXIT_CODE: Final = 3
+"""Of the seal program: a token refused the PIN, and would lock itself after a few more."""
+
+
 class Send(Protocol):
     """Sends a control packet to a child that may be ending."""
 
@@ -66,6 +70,8 @@ class Sealing:
         self._door: SealDoor | None = None
         self._said = ""
         self._was_open = False
+        self._tries = True
+        """Whether the seal program may be asked again with what the settings name."""
         self._hands_over = False
         """Whether a boundary leaves its root key to the spare, which could not open the seal by itself."""
 
@@ -73,7 +79,7 @@ class Sealing:
         """The boundary cannot open the seal by itself."""
         boundary.deadline_at = None
         self._hands_over = True
-        if not opens_by_itself(self._settings):
+        if not (self._tries and opens_by_itself(self._settings)):
             self._await_operator(sentence)
         elif self.program.pid is None:
             self._hands.spawn(self.program)
@@ -100,13 +106,19 @@ class Sealing:
             self.program.refusal = f"Cannot open {error.filename}: {error.strerror}."
             self._hands.drop_control(self.program)  # it ends
 
+    def note_program_end(self, exit_code: int) -> None:
+        """Before its death is settled: a refused PIN is not tried again until the server is started anew."""
+        if exit_code == NOT_AGAIN_EXIT_CODE:
+            self._tries = False
+
     def takes_death(self, child: Child, ending: str, boundary: Child) -> bool:
         """Settle what follows when one of the children here has died; False for any other child."""
         if child is self.program:
             child.respawn_at = None
             if not boundary.ready:
                 self._await_operator(child.refusal or f"{ending}.")
-                child.respawn_at = time.monotonic() + RETRY_SECONDS
+                if self._tries:
+                    child.respawn_at = time.monotonic() + RETRY_SECONDS
             return True
         if child is self.front and self._was_open:
             child.respawn_at = None

@@ -15,7 +15,7 @@ from strongroom import __version__
 from strongroom.config import Settings, is_loopback
 from strongroom.processes.boundary_start import BoundaryFiles
 from strongroom.processes.contexts import EPOCH_WORD, SHARED_WORDS, Children, ServiceCommands
-from strongroom.processes.data_directory import open_data_directory, open_seal_key_file
+from strongroom.processes.data_directory import open_data_directory, open_pin_file, open_seal_key_file
 from strongroom.processes.errors import StartRefused
 from strongroom.processes.listening import open_listening_sockets, render_url
 from strongroom.processes.seal_opening import opens_by_itself
@@ -47,6 +47,9 @@ def run_server(
         seal_key_fd = _open_key_file(settings, bool(data_directory.load_seal_record()))
         if seal_key_fd is not None:
             held.callback(os.close, seal_key_fd)
+        pin_fd = open_pin_file(settings)
+        if pin_fd is not None:
+            held.callback(os.close, pin_fd)
         listening = open_listening_sockets(settings.host, settings.port, settings.workers)
         for one in listening:
             held.enter_context(one)
@@ -55,7 +58,7 @@ def run_server(
             held.enter_context(proxy_listening)
         holdings = Holdings(
             data_directory,
-            BoundaryFiles(seal_key_fd, root_secret_fd),
+            BoundaryFiles(seal_key_fd, root_secret_fd, pin_fd),
             listening,
             make_shared_words(),
             proxy_listening,

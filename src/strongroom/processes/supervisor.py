@@ -233,6 +233,8 @@ class Supervisor:
             child.deadline_at = None
             self._prepared = self._prepared or child is self._prepare
             return
+        if child is self._seal.program:
+            self._seal.note_program_end(exit_code)
         ending = f"The {child.name} process {render_ending(exit_code)}"
         if self._stopping and child in self._clients and exit_code > 0:
             self._stop_failure = f"{ending} while the server stopped."

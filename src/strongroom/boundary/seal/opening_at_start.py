@@ -14,13 +14,15 @@ from collections.abc import Callable
 from strongroom.boundary.control_socket import receive_packet
 from strongroom.boundary.seal.kms_client import KmsClient, parse_credentials
 from strongroom.boundary.seal.means import Means, open_any_slot
-from strongroom.boundary.seal.refusal import SealRefused
+from strongroom.boundary.seal.refusal import PinNotTaken, SealRefused
 from strongroom.boundary.seal.root_key_handing import ask_to_open
 from strongroom.boundary.seal.secret_input import read_secret_file
 from strongroom.boundary.seal.token_keys import ModuleKeys
 from strongroom.boundary.seal.wrapping import load_slots
 from strongroom.boundary.start_packet import StartPacket, parse_start_packet
 
+EXIT_NOT_AGAIN = 3
+"""To the supervisor (processes/sealing.py): trying again with the same would do harm."""
 AUTHORITIES_BYTES_MAX = 1 << 20
 
 
@@ -40,7 +42,7 @@ def open_at_start(control_fd: int) -> int:
             ask_to_open(ours, root_key)
     except SealRefused as refused:
         control.send(b"E" + str(refused).encode()[:4096])
-        return 1
+        return EXIT_NOT_AGAIN if isinstance(refused, PinNotTaken) else 1
     except ValueError:
         control.send(b"EThe seal program was started wrongly; this is a fault of the supervisor.")
         return 1

@@ -16,7 +16,7 @@ from strongroom.boundary.pkcs11.errors import (
 )
 from strongroom.boundary.pkcs11.numbers import Cka
 from strongroom.boundary.pkcs11.token import RESIDENT_SECRET, KeyHandle, Token
-from strongroom.boundary.seal.refusal import SealRefused
+from strongroom.boundary.seal.refusal import PinNotTaken, SealRefused
 from strongroom.boundary.seal.wrapping import SlotDoesNotOpen
 
 _IV_BYTES: Final = 12
@@ -74,6 +74,7 @@ class ModuleKeys:
         self._ask_pin = ask_pin
         self._init_arguments = init_arguments
         self._tokens: dict[str, Token] = {}
+        self._refused_pins: dict[str, PinRefused] = {}
 
     def find_key(self, token_label: str, key_label: str) -> ResidentKey:
         """Raises SealRefused with a sentence: no such token, a wrong PIN, no such key."""
@@ -100,18 +101,25 @@ class ModuleKeys:
             raise _refused(error) from None
 
     def _open(self, label: str) -> Token:
+        """A PIN that was refused is not tried again, for another slot of the same token, say."""
+        if label in self._refused_pins:
+            raise self._refused_pins[label]
         if label not in self._tokens:
-            self._tokens[label] = Token.open(self._module, label, self._ask_pin(), self._init_arguments)
+            try:
+                self._tokens[label] = Token.open(self._module, label, self._ask_pin(), self._init_arguments)
+            except PinRefused as refused:
+                self._refused_pins[label] = refused
+                raise
         return self._tokens[label]
 
 
 def _refused(error: Pkcs11Error) -> SealRefused:
     if isinstance(error, PinLocked):
-        return SealRefused(
+        return PinNotTaken(
             "The token's PIN is locked, or was never set: its officer has to set one. Nothing was changed."
         )
     if isinstance(error, PinRefused):
-        return SealRefused(
+        return PinNotTaken(
             "The token refuses the PIN: it counts wrong ones, so be sure before you try again. Nothing"
             " was changed."
         )

@@ -150,12 +150,12 @@ class DomainKeyRing:
         return len(self._keys)
 
 
-def require_token(token_bytes: bytes, kind: TokenKind) -> Token:
-    """Take a token of one kind apart. Raises TokenRefused."""
+def require_token(token_bytes: bytes, *kinds: TokenKind) -> Token:
+    """Take a token of one of these kinds apart. Raises TokenRefused."""
     try:
         token = parse_token(token_bytes)
     except ValueError:
         raise TokenRefused from None
-    if token.header.kind is not kind:
+    if token.header.kind not in kinds:
         raise TokenRefused
     return token

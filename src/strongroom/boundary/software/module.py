@@ -35,6 +35,7 @@ from strongroom.boundary.key_hierarchy import (
     wrapping_key_id_of,
 )
 from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
+from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.secret_transport import TransportKeys, TransportKeyUnknown
 from strongroom.boundary.software import imported_material, pair_consistency, recipient, secret_access_keys
 from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, Families, Family
@@ -76,6 +77,8 @@ class SoftwareModule:
     Concurrency: one thread, and no fork after the first call. Secrets: holds the hierarchy; it has no
     repr of its own and no method that gives a key back.
     """
+
+    doors: OpenDoors | None = None
 
     def __init__(self, root_key: bytes, root_secret: bytes | None, families: Families = FAMILIES) -> None:
         """`root_secret` is the secret access key that `wrap_root_secret` wraps. Raises ValueError.
@@ -411,7 +414,9 @@ class SoftwareModule:
             self._backing_keys.popitem(last=False)
 
     def _unwrap(self, token_bytes: bytes) -> BackingKey:
-        token = require_token(token_bytes, TokenKind.BACKING_KEY)
+        token = require_token(token_bytes, TokenKind.BACKING_KEY, TokenKind.TOKEN_KEY)
+        if token.header.kind is TokenKind.TOKEN_KEY:  # a PKCS#11 token opens it, and no other
+            raise KeySpecNotOffered
         return self._load(token, self._domain_keys.unwrap(token))
 
     def _load(self, token: Token, material: bytes) -> BackingKey:
