@@ -141,7 +141,6 @@ def test_cryptography_with_a_key_in_a_cluster_takes_the_key_of_its_own_name(scen
         (backend_errors.ClusterUnusable(), "KMSInvalidStateException"),
         (backend_errors.ClusterKeyNotFound(), "KMSInvalidStateException"),
         (backend_errors.CiphertextNotOpened(), "InvalidCiphertextException"),
-        (backend_errors.KeyStoreError(), "KMSInternalException"),
     ],
 )
 def test_failures_of_a_cluster_are_told_as_aws_tells_them(

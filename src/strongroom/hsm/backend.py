@@ -37,6 +37,8 @@ _Code: TypeAlias = ConnectionErrorCodeType
 RETRY_PAUSES_SECONDS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 """A process that died is back within this; a call that timed out is not tried again."""
 RETRY_SECONDS_MAX: Final = 3.0
+IV_BYTES: Final = 12
+TAG_BYTES: Final = 16
 CERTIFICATE_BYTES_MAX: Final = 1 << 16
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", re.ASCII)
 
@@ -177,13 +179,13 @@ class HsmKeyStores:
         self, store: CustomKeyStore, xks_key_id: str, plaintext: bytes, aad: bytes, on_behalf: OnBehalf
     ) -> bytes:
         """`xks_key_id` is the KMS key's own id. Raises KeyStoreError."""
-        return await self._use(store, Opcode.WRAP, xks_key_id.encode(), plaintext, aad)
+        return _render_wrapped(await self._use(store, Opcode.WRAP, xks_key_id.encode(), plaintext, aad))
 
     async def unwrap(
         self, store: CustomKeyStore, xks_key_id: str, wrapped: bytes, aad: bytes, on_behalf: OnBehalf
     ) -> bytes:
         """Raises CiphertextNotOpened, KeyStoreError."""
-        return await self._use(store, Opcode.UNWRAP, xks_key_id.encode(), wrapped, aad)
+        return await self._use(store, Opcode.UNWRAP, xks_key_id.encode(), _parse_wrapped(wrapped), aad)
 
     async def _use(self, store: CustomKeyStore, opcode: Opcode, *fields: bytes) -> bytes:
         """Ask; where the login is gone (the process or the token was started anew), log in and ask again."""
@@ -243,6 +245,20 @@ class HsmKeyStores:
                     raise
             await asyncio.sleep(pause_seconds)
         return await client.ask(opcode, *fields)
+
+
+def _render_wrapped(sealed: bytes) -> bytes:
+    """IV, ciphertext and tag in the order of docs/formats/ciphertext.md, version 2, without metadata."""
+    iv, ciphertext, tag = sealed[:IV_BYTES], sealed[IV_BYTES:-TAG_BYTES], sealed[-TAG_BYTES:]
+    return bytes([IV_BYTES]) + iv + b"\0" + tag + ciphertext
+
+
+def _parse_wrapped(wrapped: bytes) -> bytes:
+    """Raises CiphertextNotOpened."""
+    start = IV_BYTES + 2
+    if len(wrapped) < start + TAG_BYTES or wrapped[0] != IV_BYTES or wrapped[start - 1] != 0:
+        raise CiphertextNotOpened
+    return wrapped[1 : start - 1] + wrapped[start + TAG_BYTES :] + wrapped[start : start + TAG_BYTES]
 
 
 def _as_error(status: Status) -> KeyStoreError:
