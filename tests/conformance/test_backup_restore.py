@@ -168,15 +168,8 @@ def test_restore_without_ledger_is_said_aloud_and_brings_deleted_material_back(t
         blob = kms.encrypt(KeyId=imported, Plaintext=b"x")["CiphertextBlob"]
         _require_ok("backup", "--data-dir", data, "--to", backup)
         kms.delete_imported_key_material(KeyId=imported)
-        busy = strongroom(
-            "restore",
-            "--from",
-            str(backup),
-            "--data-dir",
-            str(data),
-            "--without-deletion-ledger",
-            "--replace",
-        )
+        command = ("restore", "--from", backup, "--data-dir", data, "--replace")
+        busy = strongroom(*map(str, command), "--without-deletion-ledger")
         assert busy.returncode != 0
         assert "Another server" in busy.stderr
     assert strongroom(*map(str, command)).returncode == 252
