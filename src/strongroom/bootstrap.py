@@ -7,16 +7,10 @@ them); the boundary and the audit writer are programs of their own.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import logging
-import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
-
-import uvloop
 
 from strongroom.administration.desk import Desk
 from strongroom.audit.client import AuditClient
@@ -31,6 +25,8 @@ from strongroom.config import Settings, is_loopback
 from strongroom.external_key_store.backend import ExternalKeyStores
 from strongroom.external_key_store.https_client import HttpsClient
 from strongroom.federation.key_sets import KeySets
+from strongroom.hsm.backend import HsmKeyStores
+from strongroom.hsm.client import ClusterClients
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
@@ -40,6 +36,7 @@ from strongroom.jobs.restored_data import finish_restore, wait_for_restore
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
 from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger
+from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT
@@ -59,20 +56,24 @@ from strongroom.processes.contexts import (
     WorkerContext,
 )
 from strongroom.processes.errors import ServerFailed
-from strongroom.processes.operator_log import OperatorLog
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccessKeyId, Region
+from strongroom.serving import limits_of, on_stop_signals, refuse_while_sealed, run_in_loop, tls_files_of
 from strongroom.store.iam_interface import AccessKey
 from strongroom.store.opening import open_store
 from strongroom.store.stamps import Stamps
-from strongroom.trust_files import build_proxy_client_tls, load_attestation_roots, proxy_tls_files
+from strongroom.trust_files import (
+    build_proxy_client_tls,
+    load_attestation_roots,
+    load_cluster_places,
+    proxy_tls_files,
+)
 from strongroom.wire.app import build_app
 from strongroom.wire.aws_json import AwsJson11
 from strongroom.wire.aws_query import AwsQuery
 from strongroom.wire.dispatch import Dispatcher
-from strongroom.wire.http_front import HttpFront, TlsFiles
-from strongroom.wire.limits import Limits
+from strongroom.wire.http_front import HttpFront
 from strongroom.xks_proxy.authentication import Authenticator as ProxyAuthenticator
 from strongroom.xks_proxy.front import build_proxy_front
 from strongroom.xks_proxy.health import DeepHealth
@@ -91,6 +92,7 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
         run_prepare=run_prepare,
         run_worker=_run_worker,
         run_jobs=_run_jobs,
+        run_sealed=lambda context: run_in_loop(refuse_while_sealed(context)),
         run_proxy=_run_proxy,
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)
@@ -101,23 +103,15 @@ def _preload() -> None:
 
 
 def _run_worker(context: WorkerContext) -> None:
-    _run(_serve_requests(context))
+    run_in_loop(_serve_requests(context))
 
 
 def _run_jobs(context: JobsContext) -> None:
-    _run(_run_job_runner(context))
+    run_in_loop(_run_job_runner(context))
 
 
 def _run_proxy(context: ProxyContext) -> None:
-    _run(_serve_proxy(context))
-
-
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    log = OperatorLog()
-    log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[log])
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    uvloop.run(main)
+    run_in_loop(_serve_proxy(context))
 
 
 class House:
@@ -152,6 +146,13 @@ class House:
             ),
             settings.xks_port,
         )
+        self.clusters = ClusterClients(loop, settings.cloudhsm_clusters)
+        key_stores: dict[CustomKeyStoreType, KeyStoreBackend] = {
+            CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores
+        }
+        if settings.cloudhsm_clusters:
+            places = load_cluster_places(settings)
+            key_stores[CustomKeyStoreType.AWS_CLOUDHSM] = HsmKeyStores(self.boundary, self.clusters, places)
         self.rooms = Rooms(
             self.store,
             self.boundary,
@@ -159,7 +160,7 @@ class House:
             clock,
             rules,
             load_attestation_roots(settings),
-            key_stores={CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores},
+            key_stores=key_stores,
             oidc_keys=KeySets(dict(settings.oidc_issuers)),
             deletion_ledger=DeletionLedger(
                 settings.deletion_ledger_file or settings.data_directory / LEDGER_FILE,
@@ -178,7 +179,8 @@ class House:
         elif name == "audit":
             self.audit.attach(stream)
         else:
-            stream.close()
+            if not self.clusters.attach(name, stream):
+                stream.close()
             return
         self._attached.add(name)
         if len(self._attached) == 2:
@@ -215,6 +217,7 @@ class House:
             raise ServerFailed(f"Some audit records were not written: {error}.") from None
         finally:
             self.external_key_stores.close()
+            self.clusters.close()
             self.boundary.close()
             self.store.close()
 
@@ -298,16 +301,7 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
     app = build_app(
         is_ready=house.is_ready, other=dispatcher.refuse, presigned=dispatcher.answer_url, controls=controls
     )
-    tls = None
-    if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
-        tls = TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
-    limits = Limits(
-        body_bytes_max=settings.body_bytes_max,
-        header_bytes_max=settings.header_bytes_max,
-        connections_max=settings.connections_max,
-        request_seconds_max=settings.request_timeout_seconds,
-        keep_alive_seconds=settings.keep_alive_seconds,
-    )
+    tls, limits = tls_files_of(settings), limits_of(settings)
     return HttpFront(dispatcher, app, limits, tls=tls, on_ready=on_ready)
 
 
@@ -322,7 +316,7 @@ async def _serve_requests(context: WorkerContext) -> None:
     # What is built now lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    _on_stop_signals(front.stop)
+    on_stop_signals(front.stop)
     stopped = asyncio.Event()
     flushing = asyncio.gather(
         house.rooms.usage_notes.flush_until(house.store, stopped),
@@ -361,7 +355,7 @@ async def _serve_proxy(context: ProxyContext) -> None:
         connections_max=context.settings.connections_max,
         on_ready=control.send_ready,
     )
-    _on_stop_signals(front.stop)
+    on_stop_signals(front.stop)
     stopped = asyncio.Event()
     flushing = asyncio.create_task(rooms.usage_notes.flush_until(house.store, stopped))
     await front.serve(sockets=[context.listening])
@@ -376,7 +370,7 @@ async def _run_job_runner(context: JobsContext) -> None:
     control.start()
     await house.open(finishes_restore=True)
     stopped = asyncio.Event()
-    _on_stop_signals(stopped.set)
+    on_stop_signals(stopped.set)
     assert context.settings.data_directory is not None  # noqa: S101
     desk = await Desk(house.rooms, house.audit, house.request_ids).open(context.settings.data_directory)
     control.send_ready()
@@ -391,10 +385,3 @@ async def _run_job_runner(context: JobsContext) -> None:
     desk.close()
     await desk.wait_closed()
     await house.close()
-
-
-def _on_stop_signals(stop: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError):
-            loop.add_signal_handler(number, stop)

@@ -8,19 +8,20 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from strongroom.boundary.key_hierarchy import parse_token
+from strongroom.boundary.seal_format import parse_seal
 from strongroom.clock import HostClock
 from strongroom.operations.last_usage import TRACKING_STARTED_SETTING
-from strongroom.processes.contexts import (
-    PrepareContext,
-)
+from strongroom.processes.contexts import PrepareContext
 from strongroom.processes.data_directory import SEAL_RECORD_FILE
 from strongroom.processes.errors import StartRefused
 from strongroom.store.interface import StoreUnavailable
-from strongroom.store.opening import has_domain_keys, open_store, prepare_database
+from strongroom.store.opening import load_domain_key_tokens, open_store, prepare_database
 from strongroom.store.stamps import Stamps, new_stamp_words
 from strongroom.trust_files import (
     build_proxy_client_tls,
     load_attestation_roots,
+    load_cluster_places,
     require_oidc_keys,
     require_proxy_files,
 )
@@ -30,21 +31,30 @@ ROOT_ACCESS_KEY_SETTING = "root_access_key_id"
 
 
 def require_seal_record(data_directory: Path) -> None:
-    """Where there are keys, a lost seal record must come back from a backup: a new root key opens none.
+    """Where there are keys, the seal record must be theirs: another root key opens none, and what a server
+    made under it meanwhile would be lost when the right one is brought back.
 
     Raises: StartRefused.
     """
     record = data_directory / SEAL_RECORD_FILE
     path = data_directory / DATABASE_FILE
     try:
-        is_lost = not (record.exists() and record.stat().st_size) and has_domain_keys(path)
-    except (OSError, StoreUnavailable):
-        return  # the start itself says what is wrong with the directory or the database
-    if is_lost:
+        root_key_ids = {parse_token(token).header.wrapping_key_id for token in load_domain_key_tokens(path)}
+        content = record.read_bytes() if record.exists() else b""
+        slots = parse_seal(content) if content else ()
+    except (OSError, StoreUnavailable, ValueError):
+        return  # the start itself says what is wrong with the directory, the record or the database
+    if root_key_ids and not slots:
         raise StartRefused(
             f"The seal record {record} is missing, and without it the keys in {path} cannot be opened: "
             "bring it back from a backup. Nothing was changed."
         )
+    for number, slot in enumerate(slots, 1):
+        if root_key_ids and slot.check not in root_key_ids:
+            raise StartRefused(
+                f"Slot {number} of the seal record {record} is of another root key than the keys in {path}: "
+                "bring the record back that belongs to them, from the same backup. Nothing was changed."
+            )
 
 
 def run_prepare(context: PrepareContext) -> None:
@@ -53,6 +63,7 @@ def run_prepare(context: PrepareContext) -> None:
     assert settings.data_directory is not None  # noqa: S101  (a running server has one)
     path = settings.data_directory / DATABASE_FILE
     load_attestation_roots(settings)  # before anything is written
+    load_cluster_places(settings)
     build_proxy_client_tls(settings)
     require_proxy_files(settings)
     require_oidc_keys(settings)

@@ -8,6 +8,7 @@ from strongroom.attestation.verification import AttestationVerifier
 from strongroom.config import Settings
 from strongroom.external_key_store.backend import build_tls_context, show_certificate
 from strongroom.federation.key_sets import KeySets, KeySetUnavailable
+from strongroom.hsm.backend import ClusterPlace, load_trust_anchor
 from strongroom.processes.errors import StartRefused
 from strongroom.proxy_settings import ProxySettings
 from strongroom.wire.http_front import TlsFiles
@@ -31,6 +32,21 @@ def load_attestation_roots(settings: Settings) -> AttestationVerifier:
                 f"The attestation root {file} must be one certificate in PEM, of an elliptic curve key."
             ) from None
     return AttestationVerifier(roots)
+
+
+def load_cluster_places(settings: Settings) -> dict[str, ClusterPlace]:
+    """Whose the HSM clusters are, and their trust anchors. Raises: StartRefused."""
+    places: dict[str, ClusterPlace] = {}
+    for name, cluster in settings.cloudhsm_clusters.items():
+        file = cluster.trust_anchor_file
+        try:
+            anchor = load_trust_anchor(file)
+        except OSError as error:
+            raise StartRefused(f"Cannot read trust_anchor_file {file} of {name}: {error.strerror}.") from None
+        except ValueError:
+            raise StartRefused(f"trust_anchor_file {file} of {name} must be a certificate in PEM.") from None
+        places[name] = ClusterPlace(cluster.account_id or settings.account_id, cluster.region, anchor)
+    return places
 
 
 def build_proxy_client_tls(settings: Settings) -> ssl.SSLContext:

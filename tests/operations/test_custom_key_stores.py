@@ -24,7 +24,12 @@ from tests.support.road import Road
 
 from strongroom.aws.generated.enums import ConnectionErrorCodeType
 from strongroom.operations import key_store_backend as backend_errors
-from strongroom.operations.key_store_backend import ConnectionFailed, KeyStoreError
+from strongroom.operations.key_store_backend import (
+    CiphertextNotOpened,
+    ClusterKeyNotFound,
+    ConnectionFailed,
+    KeyStoreError,
+)
 
 # ---------------------------------------------------------------- without a backend
 
@@ -163,13 +168,16 @@ def test_an_account_has_ten_custom_key_stores_in_a_region(scene: Scene) -> None:
 _ERRORS = [
     kind
     for kind in vars(backend_errors).values()
-    if isinstance(kind, type) and issubclass(kind, KeyStoreError) and kind.code != KeyStoreError.code
+    if isinstance(kind, type)
+    and issubclass(kind, KeyStoreError)
+    and kind.code != KeyStoreError.code
+    and kind not in (CiphertextNotOpened, ClusterKeyNotFound)  # of the use of a key
 ]
 
 
 @pytest.mark.parametrize("kind", _ERRORS)
 def test_create_custom_key_store_says_what_its_backend_says(scene: Scene, kind: type[KeyStoreError]) -> None:
-    assert len(_ERRORS) == 14
+    assert len(_ERRORS) == 16
     scene.double.failures["check_configuration"] = kind()
     code, sentence = refused(scene.road, "CreateCustomKeyStore", **cluster())
     assert code == kind.code

@@ -24,7 +24,7 @@ from typing import Final, NoReturn
 from setproctitle import setproctitle
 
 from strongroom.boundary.control_socket import close_all, receive_packet
-from strongroom.boundary.dispatch import Dispatcher
+from strongroom.boundary.dispatch import CryptographicModule, Dispatcher
 from strongroom.boundary.messages import (
     FRAME_BYTES_MAX,
     HEAD,
@@ -44,7 +44,7 @@ from strongroom.boundary.software.self_tests.known_answer import KnownAnswer, ru
 from strongroom.boundary.software.self_tests.rehearsal import rehearse
 from strongroom.boundary.software.self_tests.table import KNOWN_ANSWERS
 from strongroom.boundary.soundness import SelfTestFailed
-from strongroom.boundary.start_packet import parse_start_packet
+from strongroom.boundary.start_packet import StartPacket, parse_start_packet
 
 READ_BYTES: Final = 65536
 STALLED_SECONDS: Final = 10.0
@@ -229,26 +229,31 @@ class Server:
             return False
         if not packet:
             return False
-        if packet[:1] == b"H" and len(fds) == 1 and self._root_key is not None:
+        letter, name = packet[:1], packet[1:].decode("ascii", "replace")
+        if letter == b"C" and len(fds) == 1:
+            stream = socket.socket(fileno=fds[0])
+            self._channels[stream.fileno()] = Channel(name, stream)
+            self._epoll.register(stream.fileno(), select.EPOLLIN)
+        elif letter == b"K" and len(fds) == 1:
+            hand_transport_key(fds[0], self._dispatcher.make_transport_key(name))
+        elif letter == b"H" and len(fds) == 1 and self._root_key is not None:
             hand_over(socket.socket(fileno=fds[0]), self._root_key)
-            return True
-        if packet[:1] == b"U" and len(fds) == 1:  # somebody else was quicker
+        else:
+            if letter != b"U":  # somebody else was quicker to bring the root key
+                log("a control packet of an unknown kind; ignored")
             close_all(fds)
-            return True
-        if packet[:1] != b"C" or len(fds) != 1:
-            log("a control packet of an unknown kind; ignored")
-            close_all(fds)
-            return True
-        stream = socket.socket(fileno=fds[0])
-        name = packet[1:].decode("ascii", "replace")
-        self._channels[stream.fileno()] = Channel(name, stream)
-        self._epoll.register(stream.fileno(), select.EPOLLIN)
         return True
+
+
+def hand_transport_key(fd: int, handed: bytes) -> None:
+    """Write a transport key to the process of an HSM cluster, which may be gone already."""
+    with socket.socket(fileno=fd) as stream, contextlib.suppress(OSError):
+        stream.send(handed, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 def initialise(
     control: socket.socket, packet: bytes, fds: list[int], handed_over: socket.socket | None
-) -> tuple[SoftwareModule, OpenSeal] | None:
+) -> tuple[CryptographicModule, OpenSeal] | None:
     """The module with its root key; None when the supervisor went while the seal was closed.
 
     Raises: SealRefused with a sentence.
@@ -268,12 +273,31 @@ def initialise(
             return None
         seal = OpenSeal(root_key, start.seal_record, is_to_hand_over=True)
     try:
-        return SoftwareModule(seal.root_key, root_secret), seal
+        module = SoftwareModule(seal.root_key, root_secret)
     except ValueError:
         raise SealRefused(
             "The root user's secret access key must be 1 to 128 printable ASCII characters without blanks:"
             " set another one."
         ) from None
+    return with_token(module, start), seal
+
+
+def with_token(module: SoftwareModule, start: StartPacket) -> CryptographicModule:
+    """The module that the settings name: the one in software, or with it the one of a PKCS#11 token.
+
+    Raises SealRefused with a sentence.
+    """
+    if "pkcs11_module" not in start.options:
+        return module
+    from strongroom.boundary.pkcs11.start import (  # late: few servers have one
+        TokenRefusesStart,
+        open_token_module,
+    )
+
+    try:
+        return open_token_module(module, start.options, start.files, log)
+    except TokenRefusesStart as refused:
+        raise SealRefused(str(refused)) from None
 
 
 def wait_for_root_key(control: socket.socket, sealed: Sealed) -> bytes | None:
@@ -326,6 +350,8 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     packet, fds = receive_packet(control)
     handed_over: socket.socket | None = None
     while packet[:1] == b"H" and len(fds) == 1:  # the root key waits in it, unread, until it is needed
+        if handed_over is not None:
+            handed_over.close()
         handed_over = socket.socket(fileno=fds[0])
         packet, fds = receive_packet(control)
     if not packet:
@@ -346,13 +372,15 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     gc.freeze()
     facts = {"self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal"}
     slow_work = SlowWork(log)
-    root_key = seal.root_key if seal.is_to_hand_over else None
-    server = Server(
-        control, Dispatcher(module, facts, log), slow_work, root_key
-    )  # opens its epoll while it can
-    protections += close_doors(slow_work.start)
+    record, root_key = seal.record, seal.root_key if seal.is_to_hand_over else None
+    del seal
+    # It opens its epoll while it can.
+    server = Server(control, Dispatcher(module, facts, log), slow_work, root_key)
+    protections += close_doors(slow_work.start, module.doors)
+    if module.doors is not None:
+        facts["files of the token"] = ", ".join((*module.doors.writable, *module.doors.readable))
     facts.update({f"protection: {protection.name}": str(protection) for protection in protections})
-    control.send(b"R" + seal.record)
+    control.send(b"R" + record)
     server.run()
     return 0
 

@@ -22,6 +22,7 @@ def add_seal_commands(commands_of: argparse._SubParsersAction[Any]) -> None:
         allow_abbrev=False,
     )
     _add_new(init, "")
+    _add_token(init)
     _add_kms(init)
     _add_data_directory(init)
     init.set_defaults(command=seal_commands.run_init)
@@ -76,6 +77,12 @@ def _add_new(parser: argparse.ArgumentParser, prefix: str) -> None:
         help="N shares, of which any K open the seal, such as 3of5; shown once",
     )
     new.add_argument(
+        f"--{prefix}pkcs11-token",
+        dest="new_pkcs11_token",
+        metavar="LABEL",
+        help="a PKCS #11 token, with a key made in it (with --pkcs11-module)",
+    )
+    new.add_argument(
         f"--{prefix}kms-key",
         dest="new_kms_key",
         metavar="ARN",
@@ -94,7 +101,20 @@ def _add_brought(parser: argparse.ArgumentParser) -> None:
     brought.add_argument(
         "--shares-fd", type=_file_number, metavar="N", help="read them from an open file, one a line"
     )
+    _add_token(parser)
     _add_kms(parser)
+
+
+def _add_token(parser: argparse.ArgumentParser) -> None:
+    token = parser.add_argument_group("a PKCS #11 token")
+    token.add_argument("--pkcs11-module", type=Path, metavar="FILE", help="the library that speaks to it")
+    token.add_argument("--pkcs11-arguments", metavar="TEXT", help="what the library needs to start (NSS)")
+    token.add_argument(
+        "--pin-fd",
+        type=_file_number,
+        metavar="N",
+        help="its user's PIN, from an open file (asked for otherwise)",
+    )
 
 
 def _add_kms(parser: argparse.ArgumentParser) -> None:

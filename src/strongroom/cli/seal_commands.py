@@ -20,6 +20,7 @@ BROUGHT = (
     "shares_fd",
     "asks_shares",
     "pkcs11_module",
+    "pkcs11_arguments",
     "pin_fd",
     "kms_endpoint",
     "kms_credentials_file",

@@ -1,5 +1,4 @@
-"""Slots of every type: each opens with what it was made with, and with nothing else, and with no bit
-changed."""
+"""Slots of every type open with what they were made with, and with nothing else, nor with a bit flipped."""
 
 from __future__ import annotations
 
@@ -64,6 +63,9 @@ class TokenDouble(LockedBox):
         if (token_label, key_label) != ("safe", "seal"):
             raise SealRefused("There is no such key.")
         return self
+
+    def make_key(self, token_label: str, key_label: str) -> TokenDouble:
+        return self.find_key(token_label, key_label)
 
 
 class KmsDouble(LockedBox):

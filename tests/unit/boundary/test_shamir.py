@@ -38,7 +38,7 @@ def test_one_share_less_fits_every_secret() -> None:
 
 
 def test_join_known_answer_of_aes_field() -> None:
-    """f(x) = 0x53 + 0xCA x in AES's field, where 0x53 * 0xCA = 1, so f(1) and f(0x53) are easy."""
+    """f(x) = 0x53 + 0xCA x in AES's field, where 0x53 * 0xCA = 1, so f(1) and f(0x53) are easy by hand."""
     assert join_shares({1: bytes([0x53 ^ 0xCA]), 0x53: bytes([0x53 ^ 0x01])}) == b"\x53"
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from strongroom.boundary.seal.key_file import load_key_file
 from strongroom.boundary.seal.kms_client import Credentials, KmsClient, credentials_of, parse_credentials
 from strongroom.boundary.seal.means import Means
+from strongroom.boundary.seal.pkcs11_slot import TokenKeys
 from strongroom.boundary.seal.refusal import SealRefused
 from strongroom.boundary.seal.request import Brought
 from strongroom.boundary.seal.secret_input import Terminal, open_terminal, read_secret_file
 from strongroom.boundary.seal.shamir_slot import Quorum, require_genuine
 from strongroom.boundary.seal.shares import Share, parse_share
+from strongroom.boundary.seal.token_keys import ModuleKeys
 
 SHARES_GIVEN_MAX = 64
 TEXT_FILE_BYTES_MAX = 1 << 20
@@ -40,6 +42,7 @@ def means_of(brought: Brought, environment: Mapping[str, str]) -> Means:
         key_file=None if brought.key_file is None else read_key_file(brought.key_file),
         passphrase=passphrase,
         shares=shares,
+        tokens=_tokens_of(brought),
         kms=kms_of(brought, environment),
     )
 
@@ -80,6 +83,19 @@ def kms_of(brought: Brought, environment: Mapping[str, str]) -> KmsClient | None
         )
     file = brought.kms_ca_file
     return KmsClient(brought.kms_endpoint, credentials, None if file is None else _read_text(file))
+
+
+def _tokens_of(brought: Brought) -> TokenKeys | None:
+    if brought.pkcs11_module is None:
+        return None
+    module, pin_fd = str(brought.pkcs11_module), brought.pin_fd
+
+    def ask_pin() -> bytes:
+        if pin_fd is not None:
+            return read_secret_file(pin_fd, "PIN")
+        return open_terminal("PIN").ask("PIN of the token")
+
+    return ModuleKeys(module, functools.cache(ask_pin), brought.pkcs11_arguments or "")
 
 
 def _read_text(path: Path, is_secret: bool = False) -> str:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from strongroom.boundary.seal.kms_slot import KeyService, unwrap_with_kms
 from strongroom.boundary.seal.passphrase_slot import unwrap_with_passphrase
 from strongroom.boundary.seal.pkcs11_slot import TokenKeys, unwrap_with_token
-from strongroom.boundary.seal.refusal import SealRefused
+from strongroom.boundary.seal.refusal import PinNotTaken, SealRefused
 from strongroom.boundary.seal.shamir_slot import Quorum, parse_quorum, unwrap_with_shares
 from strongroom.boundary.seal.shares import Share
 from strongroom.boundary.seal.wrapping import SlotDoesNotOpen, unwrap_root_key
@@ -48,10 +48,12 @@ def open_slot(slot: SealSlot, slots: Sequence[SealSlot], means: Means) -> bytes:
 def open_any_slot(slots: Sequence[SealSlot], means: Means) -> bytes:
     """The root key, from the first slot that opens; what needs no person is tried first.
 
-    Raises: SealRefused with the sentence of the slot that was tried last, or that none could be.
+    Raises: SealRefused with the sentences of the slots that were tried, or that none could be; PinNotTaken
+    when one of them was a token's.
     """
     refusals: list[str] = []
     missing: list[str] = []
+    kind = SealRefused
     for slot in sorted(slots, key=lambda one: _ORDER.get(one.slot_type, len(_ORDER))):
         try:
             return open_slot(slot, slots, means)
@@ -59,8 +61,9 @@ def open_any_slot(slots: Sequence[SealSlot], means: Means) -> bytes:
             missing.append(str(reason))
         except SealRefused as refused:
             refusals.append(str(refused))
+            kind = PinNotTaken if isinstance(refused, PinNotTaken) else kind
     if refusals:
-        raise SealRefused(" ".join(dict.fromkeys(refusals)))
+        raise kind(" ".join(dict.fromkeys(refusals)))
     raise SealRefused(
         "No slot of the seal could be tried: "
         + "; or ".join(dict.fromkeys(missing))

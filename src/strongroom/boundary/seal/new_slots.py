@@ -41,7 +41,7 @@ def make_slots(root_key: bytes, new: NewSlots, means: Means) -> list[NewSlot]:
     if new.pkcs11_token is not None:
         if means.tokens is None:
             raise SealRefused("A token slot needs the token's module and PIN (--pkcs11-module, --pin-fd).")
-        key = means.tokens.find_key(new.pkcs11_token, KEY_LABEL)
+        key = means.tokens.make_key(new.pkcs11_token, KEY_LABEL)
         slot = wrap_under_token(root_key, new.pkcs11_token, KEY_LABEL, key)
         made.append(_proven(root_key, NewSlot(slot), means))
     if new.kms_key is not None:

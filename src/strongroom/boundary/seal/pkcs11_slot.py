@@ -43,6 +43,10 @@ class TokenKeys(Protocol):
         """Raises SealRefused with a sentence: no such token, a wrong PIN, no such key."""
         ...
 
+    def make_key(self, token_label: str, key_label: str) -> TokenKey:
+        """The key of that label, made where there is none. Raises SealRefused."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TokenReference:

@@ -20,6 +20,7 @@ class Brought:
     shares_fd: int | None = None
     asks_shares: bool = False
     pkcs11_module: Path | None = None
+    pkcs11_arguments: str | None = None
     pin_fd: int | None = None
     kms_endpoint: str | None = None
     kms_credentials_file: Path | None = None

@@ -135,7 +135,7 @@ async def get_parameters_for_import(
 
 async def _unwrapped(call: Call, request: ImportKeyMaterialRequest, now: datetime) -> GeneratedKey:
     key = call.key
-    binding = KeyBinding(key.account_id, key.region, key.key_id, key.key_spec, key.key_usage)
+    binding = KeyBinding(key.account_id, key.region, key.key_id, key.key_spec, key.key_usage, key.origin)
     try:
         return await call.rooms.boundary.import_key_material(
             request.import_token, _microseconds(now), request.encrypted_key_material, binding
