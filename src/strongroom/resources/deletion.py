@@ -26,6 +26,8 @@ class DeletionKind(Enum):
     KEY = "key"
     MATERIAL = "material"
     ACCESS_KEY = "access-key"
+    ACTIVE_ACCESS_KEY = "active-access-key"
+    """The access key stays, and is inactive."""
     PROXY_CREDENTIAL = "proxy-credential"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from strongroom.resources.deletion import Deletion, DeletionKind, parse_deletion
 from strongroom.resources.identifiers import KeyId, MaterialId, Region
@@ -40,6 +40,10 @@ def _repeat(connection: Connection, deletion: Deletion, now: datetime) -> int:
         connection.execute(delete(ACCESS_KEY_USES).where(ACCESS_KEY_USES.c.access_key_id == deletion.subject))
         gone = connection.execute(delete(ACCESS_KEYS).where(ACCESS_KEYS.c.access_key_id == deletion.subject))
         return gone.rowcount
+    if deletion.kind is DeletionKind.ACTIVE_ACCESS_KEY:
+        is_its = ACCESS_KEYS.c.access_key_id == deletion.subject
+        its_row = update(ACCESS_KEYS).where(is_its, ACCESS_KEYS.c.active)
+        return connection.execute(its_row.values(active=False)).rowcount
     if deletion.kind is DeletionKind.PROXY_CREDENTIAL:
         is_it = PROXY_CREDENTIALS.c.access_key_id == deletion.subject
         return connection.execute(delete(PROXY_CREDENTIALS).where(is_it)).rowcount

@@ -87,6 +87,8 @@ def put_access_key(connection: Connection, access_key: AccessKey) -> None:
     is_it = ACCESS_KEYS.c.access_key_id == access_key.access_key_id
     if connection.execute(update(ACCESS_KEYS).where(is_it), values).rowcount == 0:
         connection.execute(insert(ACCESS_KEYS), values)
+    if not access_key.active:
+        note_deletion(connection, Deletion(DeletionKind.ACTIVE_ACCESS_KEY, access_key.access_key_id))
 
 
 def insert_access_key(connection: Connection, access_key: AccessKey, of_principal_max: int) -> None:
@@ -110,6 +112,8 @@ def set_access_key_active(connection: Connection, access_key_id: AccessKeyId, ac
     is_it = ACCESS_KEYS.c.access_key_id == access_key_id
     if connection.execute(update(ACCESS_KEYS).where(is_it).values(active=active)).rowcount != 1:
         raise ConcurrentChange("the access key is gone")
+    if not active:
+        note_deletion(connection, Deletion(DeletionKind.ACTIVE_ACCESS_KEY, access_key_id))
 
 
 def select_access_keys(connection: Connection, account_id: AccountId, principal_id: str) -> list[AccessKey]:

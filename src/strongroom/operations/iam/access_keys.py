@@ -68,6 +68,7 @@ def check_update_access_key(request: shapes.UpdateAccessKeyRequest) -> None:
 async def update_access_key(call: Call, request: shapes.UpdateAccessKeyRequest) -> None:
     access_key = await _require_access_key(call, request.user_name, request.access_key_id)
     await call.rooms.store.set_access_key_active(access_key.access_key_id, request.status is Status.ACTIVE)
+    await keep_deletions(call.rooms.deletion_ledger)
 
 
 async def delete_access_key(call: Call, request: shapes.DeleteAccessKeyRequest) -> None:
