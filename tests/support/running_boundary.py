@@ -16,6 +16,7 @@ from typing import TypeVar
 import strongroom
 from strongroom.boundary.client import BoundaryClient
 from strongroom.boundary.interface import KeyBinding
+from strongroom.boundary.messages import HEAD, HEAD_BYTES, Opcode, render_frame
 from strongroom.processes.boundary_start import render_boundary_start
 
 T = TypeVar("T")
@@ -48,12 +49,15 @@ class RunningBoundary:
         seal_record: bytes = b"",
         root_secret: bytes | None = ROOT_SECRET,
         environment: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+        program: str = _START,
     ) -> None:
-        """`environment` instead of this process's own."""
+        """`environment` instead of this process's own; `options`: more of them; `program` instead of ours."""
+        self.options = {"mode": "dev", **(options or {})}
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _START, _SOURCE, "--control-fd", str(theirs.fileno())],
+                [sys.executable, "-I", "-c", program, _SOURCE, "--control-fd", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -75,7 +79,7 @@ class RunningBoundary:
             os.write(writer, root_secret)
             os.close(writer)
             files["root_secret"] = reader
-        payload, fds = render_boundary_start({"mode": "dev"}, files, seal_record)
+        payload, fds = render_boundary_start(self.options, files, seal_record)
         socket.send_fds(self.control, [b"I" + payload], fds)
         for fd in fds:
             os.close(fd)
@@ -93,6 +97,15 @@ class RunningBoundary:
             socket.send_fds(self.control, [b"C" + name.encode()], [theirs.fileno()])
         ours.settimeout(10)
         return ours
+
+    def facts(self) -> dict[str, str]:
+        """What the process says in its status."""
+        with self.new_channel() as stream:
+            stream.sendall(render_frame(1, Opcode.STATUS, b""))
+            received = b""
+            while len(received) < HEAD_BYTES or len(received) < 4 + HEAD.unpack_from(received)[0]:
+                received += stream.recv(65536)
+        return dict(line.split("\t") for line in received[HEAD_BYTES:].decode().splitlines())
 
     def kill(self) -> None:
         """SIGKILL, as the out-of-memory killer would."""
