@@ -87,6 +87,13 @@ class Settings:
     """The TCP port of external key store proxies; XksProxyUriEndpoint has none."""
     xks_timeout_milliseconds: int = 250
     """For one request to an external key store proxy in all: name, connection, TLS, answer. AWS's is 250."""
+    boundary_user: str | None = None
+    """The user that the boundary runs as, when the server is started as root; it must be had. None: a user id
+    that nobody else has, if it can be had."""
+    require_mlock: bool = False
+    """Refuse to start unless the boundary's memory can be kept out of swap."""
+    approved_only: bool = False
+    """Refuse key specs whose algorithms are not FIPS-approved. That does not make a validated module."""
     body_bytes_max: int = 524_288
     """The largest legal request carries an attestation document of 349,528 bytes in base64."""
     header_bytes_max: int = 65_536

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, NoReturn
@@ -35,15 +35,18 @@ from strongroom.boundary.messages import (
     Status,
     render_frame,
 )
+from strongroom.boundary.own_user import MEMORY_LOCKED, OWN_USER, become_own_user
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
+from strongroom.boundary.software.approved_algorithms import approved_families
+from strongroom.boundary.software.families import FAMILIES
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.seal import open_or_create_seal
 from strongroom.boundary.software.self_tests.known_answer import KnownAnswer, run_self_tests
 from strongroom.boundary.software.self_tests.rehearsal import rehearse
 from strongroom.boundary.software.self_tests.table import KNOWN_ANSWERS
 from strongroom.boundary.soundness import SelfTestFailed
-from strongroom.boundary.start_packet import parse_start_packet
+from strongroom.boundary.start_packet import StartPacket, parse_start_packet
 
 READ_BYTES: Final = 65536
 STALLED_SECONDS: Final = 10.0
@@ -51,6 +54,7 @@ STALLED_SECONDS: Final = 10.0
 _CONTROL_PACKET_BYTES: Final = 65536
 _CONTROL_FILES_MAX: Final = 8
 _ROOT_SECRET_BYTES_MAX: Final = 4096
+_APPROVED_ONLY: Final = "yes: key specs of FIPS-approved algorithms only. This is not a validated module"
 
 
 def log(line: str) -> None:
@@ -257,25 +261,50 @@ def close_all(fds: list[int]) -> None:
             os.close(fd)
 
 
-def initialise(packet: bytes, fds: list[int]) -> tuple[SoftwareModule, bytes]:
-    """The module with its root key, and the seal record to keep. Raises SealRefused with a sentence."""
+def parse_start(packet: bytes, fds: list[int]) -> StartPacket:
+    """Raises SealRefused with a sentence."""
     try:
         start = parse_start_packet(packet, fds)
-        key_file_fd = start.files["key_file"]
-    except (ValueError, KeyError):
+    except ValueError:
+        start = StartPacket({}, {}, b"")
+    if "key_file" not in start.files:
         raise SealRefused(
             "The boundary was started without a key file; this is a fault of the supervisor."
         ) from None
-    key_file = load_key_file(key_file_fd, may_fill=not start.seal_record)
+    return start
+
+
+def require_demanded(protections: Sequence[Protection], options: Mapping[str, str]) -> None:
+    """What the operator cannot do without is held. Raises SealRefused with a sentence."""
+    for option, name in (("require_mlock", MEMORY_LOCKED), ("boundary_user", OWN_USER)):
+        for protection in protections:
+            if protection.name == name and not protection.held and options.get(option) == "required":
+                raise SealRefused(
+                    f"The setting {option} demands it, but this host does not allow it: {name} is"
+                    f" {protection}. Nothing was changed."
+                )
+
+
+def initialise(start: StartPacket, owner_uid: int) -> tuple[SoftwareModule, bytes]:
+    """The module with its root key, and the seal record to keep. Raises SealRefused with a sentence.
+
+    `owner_uid` is whose the key file must be.
+    """
+    key_file = load_key_file(start.files["key_file"], not start.seal_record, owner_uid)
     root_secret = _read_root_secret(start.files["root_secret"]) if "root_secret" in start.files else None
     root_key, record = open_or_create_seal(start.seal_record, key_file)
+    families = approved_families(FAMILIES) if _is_approved_only(start.options) else FAMILIES
     try:
-        return SoftwareModule(root_key, root_secret), record
+        return SoftwareModule(root_key, root_secret, families), record
     except ValueError:
         raise SealRefused(
             "The root user's secret access key must be 1 to 128 printable ASCII characters without blanks:"
             " set another one."
         ) from None
+
+
+def _is_approved_only(options: Mapping[str, str]) -> bool:
+    return options.get("approved_only") == "true"
 
 
 def _read_root_secret(fd: int) -> bytes:
@@ -301,7 +330,7 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     setproctitle("strongroom: spare boundary")  # until it is given something to guard
     end_with_parent()
     control = socket.socket(fileno=control_fd)
-    protections: list[Protection] = list(protect_memory())
+    protections = protect_memory()
     try:
         run_self_tests(known_answers)
         rehearse()
@@ -312,8 +341,12 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     if not packet:
         return 0
     setproctitle("strongroom: boundary")
+    owner_uid = os.geteuid()
     try:
-        module, record = initialise(packet, fds)
+        start = parse_start(packet, fds)
+        protections = become_own_user(start.options.get("user", ""), protections)
+        require_demanded(protections, start.options)
+        module, record = initialise(start, owner_uid)
     except SealRefused as refused:
         control.send(b"E" + str(refused).encode("utf-8"))
         return 1
@@ -322,7 +355,10 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     del packet
     gc.collect()
     gc.freeze()
-    facts = {"self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal"}
+    facts = {
+        "self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal",
+        "approved_only": _APPROVED_ONLY if _is_approved_only(start.options) else "no",
+    }
     slow_work = SlowWork(log)
     server = Server(control, Dispatcher(module, facts, log), slow_work)  # opens its epoll while it can
     protections += close_doors(slow_work.start)
