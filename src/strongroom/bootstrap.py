@@ -15,6 +15,8 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +82,10 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     if settings.data_directory is not None:
         _require_seal_record(settings.data_directory)
     children = Children(
-        preload=_preload, run_prepare=_run_prepare, run_worker=_run_worker, run_jobs=_run_jobs
+        preload=partial(_preload, settings),
+        run_prepare=_run_prepare,
+        run_worker=_run_worker,
+        run_jobs=_run_jobs,
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)
 
@@ -100,8 +105,12 @@ def _require_seal_record(data_directory: Path) -> None:
         )
 
 
-def _preload() -> None:
-    """This module's imports are what the children need; importing it was the work."""
+def _preload(settings: Settings) -> None:
+    """This module's imports are what all children need, and were the work; here is what some servers need."""
+    if settings.attestation_roots:
+        import_module("strongroom.attestation.proof")
+    if settings.oidc_issuers:
+        import_module("jwt")
 
 
 def _run_prepare(context: PrepareContext) -> None:
