@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -64,12 +64,9 @@ from strongroom.store.iam_interface import AccessKey
 from strongroom.store.interface import StoreUnavailable
 from strongroom.store.opening import has_domain_keys, open_store, prepare_database
 from strongroom.store.stamps import Stamps, new_stamp_words
-from strongroom.wire.app import build_app
-from strongroom.wire.aws_json import AwsJson11
-from strongroom.wire.aws_query import AwsQuery
-from strongroom.wire.dispatch import Dispatcher
-from strongroom.wire.http_front import HttpFront, TlsFiles
-from strongroom.wire.limits import Limits
+
+if TYPE_CHECKING:
+    from strongroom.wire.http_front import HttpFront
 
 DATABASE_FILE = "strongroom.db"
 ROOT_ACCESS_KEY_SETTING = "root_access_key_id"
@@ -341,6 +338,14 @@ async def _put_root_access_key(house: House) -> None:
 
 
 def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
+    # Late: 5 MB that only workers need, and every child would share with the supervisor.
+    from strongroom.wire.app import build_app
+    from strongroom.wire.aws_json import AwsJson11
+    from strongroom.wire.aws_query import AwsQuery
+    from strongroom.wire.dispatch import Dispatcher
+    from strongroom.wire.http_front import HttpFront, TlsFiles
+    from strongroom.wire.limits import Limits
+
     settings = house.settings
     pipeline = Pipeline(
         authenticator=_build_authenticator(house),
