@@ -9,7 +9,7 @@ PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" build/pins/bin/pip-com
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev setup-bench check test torture bench requirements clean
+.PHONY: help run setup setup-dev setup-bench check test system-packages torture bench requirements clean
 
 help:
 	@echo "make run           start a development server on http://127.0.0.1:8080 (ARGS=... for its flags)"
@@ -62,10 +62,13 @@ check: setup-dev
 	$(BIN)/python tools/generate_refusals.py --check
 	$(BIN)/python tools/unread_members.py
 
-test: check
+test: check system-packages
 	$(BIN)/pytest -n 2 $(ARGS)
 
-torture: setup-dev
+system-packages:
+	@tools/install_system_packages.sh
+
+torture: setup-dev system-packages
 	$(BIN)/pytest -v tests/faults tests/secrets $(ARGS)
 	POLICY_WORLDS=100000 $(BIN)/pytest -n 2 -v tests/properties/test_engine_against_slow_evaluator.py
 

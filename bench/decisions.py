@@ -113,9 +113,17 @@ class _Values:
 
     def __init__(self) -> None:
         self.number = 0
+        self.value = ("x0",)
+
+    def change(self) -> None:
+        self.number += 1
+        self.value = (f"x{self.number}",)
 
     def values_of(self, key: str) -> tuple[str, ...]:
-        return (f"x{self.number}",)
+        return self.value
+
+    def needs_store(self, keys: frozenset[str]) -> bool:
+        return False
 
     async def prepare(self, keys: frozenset[str]) -> None:
         pass
@@ -145,13 +153,10 @@ def bench_decisions() -> None:
     long = replace(plain, policy=key_policy(ACCOUNT, Condition={"StringLike": {APP: "x*"}}))
     values = _Values()
 
-    def another() -> None:
-        values.number += 1
-
     print(f"\nOne decision, us: key policy of {STATEMENTS} statements, {POLICIES} identity policies")
     cached = _measure(user, identity, plain, values, 4_000)
     with_condition = _measure(user, identity, long, values, 4_000)
-    uncached = _measure(user, identity, long, values, 500, another)
+    uncached = _measure(user, identity, long, values, 500, values.change)
     print(f"{'from memory':34}{cached:9.2f}   (limit {CACHED_US_MAX})")
     print(f"{'from memory, one condition value':34}{with_condition:9.2f}")
     print(f"{'not remembered':34}{uncached:9.2f}   (limit {UNCACHED_US_MAX})")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.server import Server
+from tests.support.softhsm import TestToken, make_nss, make_softhsm
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +22,18 @@ def server() -> Iterator[Server]:
 def kms(server: Server) -> Any:
     """A boto3 KMS client of the shared development server."""
     return server.client()
+
+
+@pytest.fixture
+def softhsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestToken:
+    """A fresh token of SoftHSM 2, which this process and those that inherit its environment find."""
+    token = make_softhsm(tmp_path / "softhsm")
+    for name, value in token.environment.items():
+        monkeypatch.setenv(name, value)
+    return token
+
+
+@pytest.fixture
+def nss_token(tmp_path: Path) -> TestToken:
+    """A fresh token of NSS's softokn."""
+    return make_nss(tmp_path / "nss")

@@ -12,7 +12,6 @@ import gc
 import logging
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
@@ -23,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from strongroom.administration.desk import Desk
-from strongroom.attestation.verification import AttestationVerifier
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
@@ -32,9 +30,18 @@ from strongroom.aws.query_services import QUERY_SERVICES
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
-from strongroom.external_key_store.backend import ExternalKeyStores, build_tls_context
+from strongroom.configured_files import (
+    build_proxy_tls,
+    load_attestation_roots,
+    proxy_tls_files,
+    require_oidc_keys,
+    require_proxy_files,
+)
+from strongroom.external_key_store.backend import (
+    ExternalKeyStores,
+)
 from strongroom.external_key_store.https_client import HttpsClient
-from strongroom.federation.key_sets import KeySets, KeySetUnavailable
+from strongroom.federation.key_sets import KeySets
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
@@ -52,6 +59,7 @@ from strongroom.processes.contexts import (
     Children,
     JobsContext,
     PrepareContext,
+    ProxyContext,
     WorkerContext,
 )
 from strongroom.processes.data_directory import SEAL_RECORD_FILE
@@ -83,6 +91,7 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
         run_prepare=_run_prepare,
         run_worker=_run_worker,
         run_jobs=_run_jobs,
+        run_proxy=_run_proxy,
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)
 
@@ -114,9 +123,10 @@ def _run_prepare(context: PrepareContext) -> None:
     settings = context.settings
     assert settings.data_directory is not None  # noqa: S101  (a running server has one)
     path = settings.data_directory / DATABASE_FILE
-    _load_attestation_roots(settings)  # before anything is written
-    _build_proxy_tls(settings)
-    _require_oidc_keys(settings)
+    load_attestation_roots(settings)  # before anything is written
+    build_proxy_tls(settings)
+    require_proxy_files(settings)
+    require_oidc_keys(settings)
     try:
         prepare_database(path)
         asyncio.run(_begin_tracking_usage(path))
@@ -134,44 +144,6 @@ async def _begin_tracking_usage(path: Path) -> None:
             await store.put_setting(TRACKING_STARTED_SETTING, repr(HostClock().epoch_seconds()))
     finally:
         store.close()
-
-
-def _load_attestation_roots(settings: Settings) -> AttestationVerifier:
-    """Raises: StartRefused."""
-    roots: dict[str, bytes] = {}
-    for label, file in settings.attestation_roots:
-        try:
-            with file.open("rb") as stream:
-                roots[label] = stream.read(ROOT_CERTIFICATE_BYTES_MAX + 1)
-            AttestationVerifier({label: roots[label]})
-        except OSError as error:
-            raise StartRefused(f"Cannot read the attestation root {file}: {error.strerror}.") from None
-        except ValueError:
-            raise StartRefused(
-                f"The attestation root {file} must be one certificate in PEM, of an elliptic curve key."
-            ) from None
-    return AttestationVerifier(roots)
-
-
-def _build_proxy_tls(settings: Settings) -> ssl.SSLContext:
-    """Raises: StartRefused."""
-    file = settings.xks_ca_file
-    try:
-        return build_tls_context(file)
-    except ssl.SSLError:
-        raise StartRefused(
-            f"The certificate authorities in {file} cannot be used: xks_ca_file must be certificates in PEM."
-        ) from None
-    except OSError as error:
-        raise StartRefused(f"Cannot read xks_ca_file {file}: {error.strerror}.") from None
-
-
-def _require_oidc_keys(settings: Settings) -> None:
-    """Raises: StartRefused."""
-    try:
-        KeySets(dict(settings.oidc_issuers)).require_all()
-    except KeySetUnavailable as error:
-        raise StartRefused(str(error)) from None
 
 
 async def _require_a_root_access_key(path: Path) -> None:
@@ -192,6 +164,10 @@ def _run_worker(context: WorkerContext) -> None:
 
 def _run_jobs(context: JobsContext) -> None:
     _run(_run_job_runner(context))
+
+
+def _run_proxy(context: ProxyContext) -> None:
+    _run(_serve_proxy(context))
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
@@ -222,12 +198,13 @@ class House:
             keys_max=settings.keys_max,
             regions=None if settings.regions is None else frozenset(settings.regions),
             require_policy_principals=settings.auth == "strict",
+            foreign_principals=settings.xks_proxy is not None,
         )
         self.external_key_stores = ExternalKeyStores(
             self.boundary,
             HostClock(),
             HttpsClient(
-                _build_proxy_tls(settings),
+                partial(build_proxy_tls, settings),
                 timeout_seconds=settings.xks_timeout_milliseconds / 1000,
                 private_addresses=settings.xks_private_addresses,
             ),
@@ -239,7 +216,7 @@ class House:
             Authorizer(self.store),
             clock,
             rules,
-            _load_attestation_roots(settings),
+            load_attestation_roots(settings),
             key_stores={CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores},
             oidc_keys=KeySets(dict(settings.oidc_issuers)),
         )
@@ -401,6 +378,47 @@ async def _serve_requests(context: WorkerContext) -> None:
         house.rooms.usage_notes.flush_until(house.store, stopped),
         house.rooms.access_key_uses.flush_until(house.store, stopped),
     )
+    await front.serve(sockets=[context.listening])
+    stopped.set()
+    await flushing
+    await house.close()
+
+
+async def _serve_proxy(context: ProxyContext) -> None:
+    from strongroom.xks_proxy.authentication import Authenticator as ProxyAuthenticator
+    from strongroom.xks_proxy.front import build_proxy_front
+    from strongroom.xks_proxy.health import DeepHealth
+    from strongroom.xks_proxy.service import ProxyService
+
+    proxy = context.settings.xks_proxy
+    assert proxy is not None  # noqa: S101
+    house = House(context.settings, context.shared_words)
+    control = ControlChannel(context.control, house.on_channel)
+    control.start()
+    await house.open()
+    rooms = house.rooms
+    health = DeepHealth(rooms, house.audit, proxy.region)
+    service = ProxyService(
+        rooms,
+        house.audit,
+        house.request_ids,
+        offers=proxy.keys,
+        uri_path=proxy.uri_path,
+        region=proxy.region,
+        authenticator=ProxyAuthenticator(house.store, house.boundary, HostClock()),
+        health=health,
+    )
+    front = build_proxy_front(
+        service,
+        health.is_ready,
+        proxy_tls_files(proxy),
+        client_names=proxy.client_names,
+        connections_max=context.settings.connections_max,
+        on_ready=control.send_ready,
+    )
+    _on_stop_signals(front.stop)
+    stopped = asyncio.Event()
+    flushing = asyncio.create_task(rooms.usage_notes.flush_until(house.store, stopped))
     await front.serve(sockets=[context.listening])
     stopped.set()
     await flushing

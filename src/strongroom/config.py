@@ -12,11 +12,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeAlias
 
+from strongroom.proxy_settings import ProxySettings, parse_xks_proxy
 from strongroom.resources.identifiers import AccessKeyId, AccountId, Region
 from strongroom.setting_values import PARSERS, RequestQuotaSetting, quoted
 
@@ -29,6 +30,8 @@ ROOT_SECRET_FD_VARIABLE = "STRONGROOM_ROOT_SECRET_FD"  # noqa: S105
 ENVIRONMENT_PREFIX = "STRONGROOM_"
 FILE_BYTES_MAX = 1 << 20
 DEFAULT_ACCOUNT_ID = AccountId("000000000000")
+ALL_PARSERS: Mapping[str, Callable[[object], Any]] = {**PARSERS, "xks_proxy": parse_xks_proxy}
+"""Every setting but `mode`, with what turns text or a TOML value into it."""
 
 
 class ConfigurationError(Exception):
@@ -94,6 +97,13 @@ class Settings:
     """Refuse to start unless the boundary's memory can be kept out of swap."""
     approved_only: bool = False
     """Refuse key specs whose algorithms are not FIPS-approved. That does not make a validated module."""
+    xks_client_certificate_file: Path | None = None
+    """Shown to external key store proxies that ask for a certificate (PEM, with its chain)."""
+    xks_client_key_file: Path | None = None
+    xks_health_check_seconds: int = 300
+    """How often connected external key stores are asked for their health."""
+    xks_proxy: ProxySettings | None = None
+    """Some keys of this server offered as external keys to other services; None: none are."""
     body_bytes_max: int = 524_288
     """The largest legal request carries an attestation document of 349,528 bytes in base64."""
     header_bytes_max: int = 65_536
@@ -166,7 +176,7 @@ def _parse(
     name: str, value: object, source: str, error: type[ConfigurationError] = ConfigurationError
 ) -> Any:
     try:
-        return PARSERS[name](value)
+        return ALL_PARSERS[name](value)
     except ValueError as reason:
         # INVARIANT C1: whoever mixes up the two root variables must not find the secret in a log.
         shown = "" if name == "root_access_key_id" else f", not {quoted(value)}"
@@ -181,8 +191,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         if variable in (ROOT_SECRET_VARIABLE, ROOT_SECRET_FD_VARIABLE):
             continue
         name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-        if name not in PARSERS or variable != ENVIRONMENT_PREFIX + name.upper():
-            known = [ENVIRONMENT_PREFIX + known.upper() for known in PARSERS] + [ROOT_SECRET_VARIABLE]
+        if name not in ALL_PARSERS or variable != ENVIRONMENT_PREFIX + name.upper():
+            known = [ENVIRONMENT_PREFIX + known.upper() for known in ALL_PARSERS] + [ROOT_SECRET_VARIABLE]
             _refuse_unknown("environment variable", variable, known)
         values[name] = _parse(name, environment[variable], f"environment variable {variable}")
     return values
@@ -205,8 +215,8 @@ def _from_file(file: Path) -> dict[str, Any]:
                 f"The root user's secret access key must not be in a file: take it out of {file} and set "
                 f"the environment variable {ROOT_SECRET_VARIABLE}."
             )
-        if name not in PARSERS:
-            _refuse_unknown(f"setting in {file}:", name, list(PARSERS))
+        if name not in ALL_PARSERS:
+            _refuse_unknown(f"setting in {file}:", name, list(ALL_PARSERS))
     return {name: _parse(name, value, f"in {file}") for name, value in table.items()}
 
 
@@ -230,6 +240,10 @@ def _require_consistent(settings: Settings, root_secret_given: bool) -> None:
     if (settings.tls_certificate_file is None) != (settings.tls_key_file is None):
         raise ConfigurationError(
             "Settings tls_certificate_file and tls_key_file go together: give both or none."
+        )
+    if (settings.xks_client_certificate_file is None) != (settings.xks_client_key_file is None):
+        raise ConfigurationError(
+            "Settings xks_client_certificate_file and xks_client_key_file go together: give both or none."
         )
     has_root_id = settings.root_access_key_id is not None
     if has_root_id != root_secret_given:

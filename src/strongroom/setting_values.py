@@ -156,6 +156,9 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "signature_skew_seconds": _whole_number(1, 900),
     "xks_ca_file": _parse_path,
     "xks_private_addresses": _truth,
+    "xks_client_certificate_file": _parse_path,
+    "xks_client_key_file": _parse_path,
+    "xks_health_check_seconds": _whole_number(1, 86_400),
     "xks_port": _whole_number(1, 65_535),
     "xks_timeout_milliseconds": _whole_number(50, 10_000),
     "boundary_user": _matching(

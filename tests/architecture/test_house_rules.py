@@ -129,6 +129,10 @@ def test_c_functions_are_called_where_the_house_says() -> None:
     }
     assert found == {
         "audit/process.py",
+        "boundary/pkcs11/binding.py",
+        "boundary/pkcs11/mechanisms.py",
+        "boundary/pkcs11/structures.py",
+        "boundary/pkcs11/token.py",
         "boundary/sandbox.py",
         "boundary/software/libcrypto.py",
         "processes/spawn.py",

@@ -77,6 +77,9 @@ class AnyValues:
     def values_of(self, key: str) -> tuple[str, ...] | None:
         return self._values
 
+    def needs_store(self, keys: frozenset[str]) -> bool:
+        return False
+
     async def prepare(self, keys: frozenset[str]) -> None:
         pass
 

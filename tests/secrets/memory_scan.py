@@ -7,36 +7,52 @@ from __future__ import annotations
 
 import base64
 import struct
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 CHUNK_BYTES = 4 << 20
 SHARED_BYTES_MIN = 16
 """What counts as a leak: this many consecutive bytes of a secret."""
+BASE64_SHARED_MIN = SHARED_BYTES_MIN * 8 // 6 - 1
+"""So many characters depend on 16 bytes alone, at whatever alignment."""
+WORD_BYTES = 8
+BLOCK_BYTES = 64
+"""Of HMAC-SHA-256. A longer key is hashed first."""
 
 
-def traces_of(secret: bytes) -> dict[str, bytes]:
-    """What a leak of the secret would look like: either half of it, raw, in hex, in base64 at any
-    alignment, and as the two forms that HMAC-SHA-256 makes of a key.
+@dataclass(frozen=True)
+class Trace:
+    """One form of a secret. It is found where `shared` consecutive bytes of it stand, whichever they are."""
 
-    Shape: a name for each trace and its bytes. Raises ValueError for a secret too short to tell apart.
+    data: bytes
+    shared: int = SHARED_BYTES_MIN
+
+
+def traces_of(secret: bytes) -> dict[str, Trace]:
+    """What a leak of the secret would look like: raw, from its end to its beginning (as OpenSSL keeps
+    numbers), in hex, in base64 at any alignment, and as the forms that HMAC-SHA-256 makes of a key.
+
+    Raises ValueError for a secret too short to tell apart.
     """
     if len(secret) < SHARED_BYTES_MIN:
         raise ValueError("too short to be looked for")
-    first, last = secret[:SHARED_BYTES_MIN], secret[-SHARED_BYTES_MIN:]
-    traces = {"first 16 bytes": first, "last 16 bytes": last}
-    traces["hex"] = first.hex().encode()
-    traces["hex of the end"] = last.hex().encode()
-    traces["HEX"] = first.hex().upper().encode()
+    traces = {"raw": Trace(secret), "reversed": Trace(secret[::-1])}
+    for name, text in (("hex", secret.hex()), ("HEX", secret.hex().upper())):
+        traces[name] = Trace(text.encode(), 2 * SHARED_BYTES_MIN)
     for shift in range(3):
         # The characters that depend on this secret alone, whatever stands before and after it.
         encoded = base64.b64encode(bytes(shift) + secret)
-        start, end = (0, 2, 3)[shift], (shift + len(secret)) // 3 * 4
-        traces[f"base64 at {shift}"] = encoded[start:end]
+        start, end = (0, 2, 3)[shift], (shift + len(secret)) * 8 // 6
+        traces[f"base64 at {shift}"] = Trace(encoded[start:end], BASE64_SHARED_MIN)
         if b"+" in encoded or b"/" in encoded:
-            traces[f"base64url at {shift}"] = encoded[start:end].translate(bytes.maketrans(b"+/", b"-_"))
-    return traces | hmac_traces_of(secret)
+            other = encoded[start:end].translate(bytes.maketrans(b"+/", b"-_"))
+            traces[f"base64url at {shift}"] = Trace(other, BASE64_SHARED_MIN)
+    if len(secret) <= BLOCK_BYTES:
+        traces |= {name: Trace(data) for name, data in hmac_traces_of(secret).items()}
+    return traces
 
 
 def hmac_traces_of(key: bytes) -> dict[str, bytes]:
@@ -47,8 +63,8 @@ def hmac_traces_of(key: bytes) -> dict[str, bytes]:
     """
     traces = {}
     for name, mask in (("inner", 0x36), ("outer", 0x5C)):
-        block = bytes(byte ^ mask for byte in key.ljust(64, b"\x00"))
-        traces[f"HMAC {name} block"] = block[:SHARED_BYTES_MIN]
+        block = bytes(byte ^ mask for byte in key.ljust(BLOCK_BYTES, b"\x00"))
+        traces[f"HMAC {name} block"] = block[: len(key)]
         # OpenSSL keeps the eight words in the machine's own order.
         traces[f"HMAC {name} state"] = struct.pack("=8I", *compress(INITIAL_STATE, block))
     return traces
@@ -94,15 +110,30 @@ def compress(state: tuple[int, ...], block: bytes) -> tuple[int, ...]:
 
 
 class Needles:
-    """Named secrets, and where their traces were found."""
+    """Named secrets, and where their traces were found.
+
+    Searching takes one pass however many secrets there are: what is searched is read as words of 8 bytes
+    at multiples of 8, and looked up among the words of all traces at all offsets. A run of 15 bytes holds
+    such a word wherever it begins, so nothing is missed; what a word points at is then compared.
+    """
 
     def __init__(self, secrets: Mapping[str, bytes]) -> None:
-        self._needles = [
-            (f"{name}: {trace}", needle)
+        self._traces = [
+            (f"{name}: {kind}", trace)
             for name, secret in secrets.items()
-            for trace, needle in traces_of(secret).items()
+            for kind, trace in traces_of(secret).items()
         ]
-        self._longest = max(len(needle) for _, needle in self._needles)
+        self._longest = max(len(trace.data) for _, trace in self._traces)
+        self._places: dict[int, list[tuple[int, int]]] = {}
+        """By word: which traces it is in, and where."""
+        for number, (_, trace) in enumerate(self._traces):
+            # Of a run so long that it holds several words, one at each alignment is enough.
+            period = (trace.shared - WORD_BYTES + 1) // WORD_BYTES * WORD_BYTES
+            for at in range(len(trace.data) - WORD_BYTES + 1):
+                if at % period < WORD_BYTES:
+                    word = int.from_bytes(trace.data[at : at + WORD_BYTES], sys.byteorder)
+                    self._places.setdefault(word, []).append((number, at))
+        self._words = frozenset(self._places)
 
     def find_in(self, chunks: Iterable[bytes]) -> Counter[str]:
         """How many chunks hold each trace. Chunks are taken for consecutive; an empty one is a gap."""
@@ -110,9 +141,21 @@ class Needles:
         tail = b""
         for chunk in chunks:
             window = tail + chunk
-            found.update(name for name, needle in self._needles if needle in window)
+            found.update(self._names_in(window))
             tail = window[-(self._longest - 1) :] if chunk else b""
         return found
+
+    def _names_in(self, window: bytes) -> set[str]:
+        words = memoryview(window)[: len(window) // WORD_BYTES * WORD_BYTES].cast("Q")
+        if self._words.isdisjoint(words):
+            return set()
+        names = set()
+        for word in self._words.intersection(words):
+            for number, at in self._places[word]:
+                name, trace = self._traces[number]
+                if name not in names and _shares_run(window, trace, at):
+                    names.add(name)
+        return names
 
     def find_in_process(self, pid: int) -> Counter[str]:
         """Memory, environment and arguments. Raises PermissionError where the process is closed to us."""
@@ -130,6 +173,22 @@ class Needles:
                 if hits:
                     found[path] = hits
         return found
+
+
+def _shares_run(window: bytes, trace: Trace, at: int) -> bool:
+    """Whether the word of the trace that begins at `at` stands in the window, within a run that is shared."""
+    data = trace.data
+    place = -1
+    while (place := window.find(data[at : at + WORD_BYTES], place + 1)) >= 0:
+        before = after = 0
+        while before < min(at, place) and data[at - before - 1] == window[place - before - 1]:
+            before += 1
+        longest = min(len(data) - at, len(window) - place)
+        while after < longest and data[at + after] == window[place + after]:
+            after += 1
+        if before + after >= trace.shared:
+            return True
+    return False
 
 
 def read_file(path: Path) -> Iterator[bytes]:

@@ -487,8 +487,13 @@ def test_scanner_finds_every_form_of_a_secret_across_chunks() -> None:
     secret = os.urandom(32)
     needles = Needles({"secret": secret})
     for name, trace in traces_of(secret).items():
-        for cut in (0, 1, len(trace) // 2, len(trace) - 1, len(trace)):
-            chunks = [os.urandom(100) + trace[:cut], trace[cut:] + os.urandom(100)]
-            assert needles.find_in(chunks)[f"secret: {name}"] >= 1, (name, cut)
+        for begin in range(len(trace.data) - trace.shared + 1):
+            run = trace.data[begin : begin + trace.shared]
+            for cut in (0, 1, len(run) // 2, len(run) - 1, len(run)):
+                chunks = [os.urandom(93 + begin % 8) + run[:cut], run[cut:] + os.urandom(100)]
+                assert needles.find_in(chunks)[f"secret: {name}"] >= 1, (name, begin, cut)
+            ahead = bytes([trace.data[begin - 1] ^ 0x80])
+            shorter = os.urandom(begin) + ahead + run[:-1] + bytes([run[-1] ^ 0x80])
+            assert not needles.find_in([shorter])[f"secret: {name}"], (name, begin)
     assert needles.find_in([secret[:10], b"", secret[10:16]]) == Counter()
     assert needles.find_in([os.urandom(1 << 20)]) == Counter()

@@ -60,5 +60,8 @@ class GivenValues:
         self.asked.add(key)
         return self._values.get(key)
 
+    def needs_store(self, keys: frozenset[str]) -> bool:
+        return True
+
     async def prepare(self, keys: frozenset[str]) -> None:
         self.prepared |= keys

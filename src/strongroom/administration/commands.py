@@ -15,7 +15,10 @@ from strongroom.administration.messages import (
     Accounts,
     Command,
     CreateAccount,
+    CreateProxyCredential,
+    DeleteProxyCredential,
     ListAccounts,
+    ListProxyCredentials,
     ListServices,
     NewAccessKey,
     RegisterService,
@@ -23,6 +26,12 @@ from strongroom.administration.messages import (
     Reply,
     ServiceLine,
     Services,
+)
+from strongroom.administration.proxy_credentials import (
+    CredentialRefused,
+    create_proxy_credential,
+    delete_proxy_credential,
+    list_proxy_credentials,
 )
 from strongroom.identity.principal import PrincipalType
 from strongroom.operations.context import Rooms
@@ -64,6 +73,23 @@ async def carry_out(rooms: Rooms, command: Command) -> Reply:
             return await _register_service(rooms, command)
         case ListServices():
             return await _list_services(rooms)
+        case CreateProxyCredential() | ListProxyCredentials() | DeleteProxyCredential():
+            return await _with_proxy_credentials(rooms, command)
+
+
+async def _with_proxy_credentials(
+    rooms: Rooms, command: CreateProxyCredential | ListProxyCredentials | DeleteProxyCredential
+) -> Reply:
+    try:
+        match command:
+            case CreateProxyCredential():
+                return await create_proxy_credential(rooms)
+            case ListProxyCredentials():
+                return await list_proxy_credentials(rooms)
+            case DeleteProxyCredential():
+                return await delete_proxy_credential(rooms, command)
+    except CredentialRefused as refused:
+        raise CommandRefused(str(refused)) from None
 
 
 async def _create_account(rooms: Rooms, command: CreateAccount) -> Reply:

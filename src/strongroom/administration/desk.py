@@ -26,6 +26,7 @@ from strongroom.administration.messages import (
     Command,
     CreateAccount,
     ListAccounts,
+    ListProxyCredentials,
     ListServices,
     Refused,
     Reply,
@@ -40,7 +41,7 @@ logger = logging.getLogger("strongroom.administration")
 SECONDS_MAX: Final = 10.0
 EVENT_SOURCE: Final = "strongroom"
 _PEER = struct.Struct("3i")
-_READ_ONLY = (ListAccounts, ListServices)
+_READ_ONLY = (ListAccounts, ListServices, ListProxyCredentials)
 _decoder = msgspec.json.Decoder(Command)
 
 

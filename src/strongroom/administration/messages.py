@@ -39,7 +39,30 @@ class ListServices(msgspec.Struct, tag="ListServices", frozen=True):
     """All integrated services."""
 
 
-Command: TypeAlias = CreateAccount | ListAccounts | ReplaceRootAccessKey | RegisterService | ListServices
+class CreateProxyCredential(msgspec.Struct, tag="CreateProxyCredential", frozen=True):
+    """Make a credential for callers of the external key store proxy."""
+
+
+class ListProxyCredentials(msgspec.Struct, tag="ListProxyCredentials", frozen=True):
+    """All credentials of the proxy's callers."""
+
+
+class DeleteProxyCredential(msgspec.Struct, tag="DeleteProxyCredential", frozen=True):
+    """Take one away: from then on its signatures are refused."""
+
+    access_key_id: str
+
+
+Command: TypeAlias = (
+    CreateAccount
+    | ListAccounts
+    | ReplaceRootAccessKey
+    | RegisterService
+    | ListServices
+    | CreateProxyCredential
+    | ListProxyCredentials
+    | DeleteProxyCredential
+)
 
 
 class NewAccessKey(msgspec.Struct, tag="NewAccessKey", frozen=True):
@@ -85,10 +108,23 @@ class Services(msgspec.Struct, tag="Services", frozen=True):
     services: list[ServiceLine]
 
 
+class ProxyCredentialLine(msgspec.Struct, frozen=True):
+    """A credential, as listed and as deleted."""
+
+    access_key_id: str
+    created_at: str
+
+
+class ProxyCredentials(msgspec.Struct, tag="ProxyCredentials", frozen=True):
+    """Credentials of the proxy's callers, the oldest first."""
+
+    credentials: list[ProxyCredentialLine]
+
+
 class Refused(msgspec.Struct, tag="Refused", frozen=True):
     """The command was not carried out; one sentence says why."""
 
     sentence: str
 
 
-Reply: TypeAlias = NewAccessKey | Accounts | Services | Refused
+Reply: TypeAlias = NewAccessKey | Accounts | Services | ProxyCredentials | Refused

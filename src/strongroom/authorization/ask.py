@@ -42,6 +42,10 @@ class ConditionValues(Protocol):
         """
         ...
 
+    def needs_store(self, keys: frozenset[str]) -> bool:
+        """Whether `prepare` has anything to look up for these keys."""
+        ...
+
     async def prepare(self, keys: frozenset[str]) -> None:
         """Look up what the values of these keys need of the store (kms:ResourceAliases), before
         `values_of` is asked. `keys` are all that the policies name, in their variables too. May raise
@@ -54,6 +58,10 @@ class NoValues:
 
     def values_of(self, key: str) -> None:
         """None has a value."""
+
+    def needs_store(self, keys: frozenset[str]) -> bool:
+        """Never."""
+        return False
 
     async def prepare(self, keys: frozenset[str]) -> None:
         """Nothing to look up."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from strongroom.authorization.ask import AmbiguousCondition, Ask, PolicyFacts
 from strongroom.authorization.decision import A_GRANT_MAY_STILL_ALLOW, Decision, PolicyType, Reason
@@ -44,6 +44,18 @@ _NO_POLICY: ResourcePolicy = (None, PolicyKind.KEY, "", NO_BINDINGS)
 _WITH_IDENTITY = (PrincipalType.IAM_USER, PrincipalType.ASSUMED_ROLE)
 
 
+LATEST_MAX = 8192
+
+
+class _Latest(NamedTuple):
+    """Where a caller without a session stood before a key when last asked: found without comparing texts."""
+
+    policy: str
+    policy_principals: Mapping[str, str]
+    type: PrincipalType
+    standing: Standing
+
+
 class Authorizer:
     """Decides who may do what, and remembers its decisions.
 
@@ -52,29 +64,48 @@ class Authorizer:
     time. Concurrency: one event loop; each worker has its own.
     """
 
-    __slots__ = ("_facts", "_grants", "_policies", "_standings")
+    __slots__ = ("_facts", "_grants", "_latest", "_policies", "_standings")
 
     def __init__(self, facts: PolicyFacts) -> None:
         self._facts = facts
         self._policies = PolicyMemory()
         self._standings = StandingMemory()
         self._grants = GrantMemory(facts)
+        self._latest: dict[tuple[str, str, str], _Latest] = {}
 
     async def authorize_key(self, ask: Ask) -> Decision:
         """By the key policy, the caller's policies, and the key's grants."""
         key, principal = ask.key, ask.principal
         assert key is not None  # noqa: S101
-        bindings = frozenset(key.policy_principals.items()) if key.policy_principals else NO_BINDINGS
-        resource = (PolicyType.KEY, PolicyKind.KEY, key.policy, bindings)
         # A root needs nothing of the store, and a policy without conditions nothing of the request.
-        if _has_identity(principal):
-            standing = await self._stand(principal, resource)
+        identity: Identity | None = None
+        if principal.type in _WITH_IDENTITY and principal.unique_id:
+            identity = await self._facts.find_identity(principal.account_id, principal.unique_id)
+        place = (key.arn, principal.arn, principal.unique_id)
+        latest = self._latest.get(place)
+        # INVARIANT Z5: of this very key record, identity and kind of caller, and still in the memory.
+        if (
+            latest is not None
+            and latest.policy is key.policy
+            and latest.policy_principals is key.policy_principals
+            and latest.standing.identity is identity
+            and latest.type is principal.type
+            and principal.session is None
+            and latest.standing.is_kept
+        ):
+            standing = latest.standing
         else:
-            standing = self._standing(principal, resource, None, _NO_SESSION_POLICIES)
+            standing = await self._stand_before_key(place, key, principal, identity)
+        values: tuple[tuple[str, ...] | None, ...] = ()
         if standing.key_order:
-            decision = await self._decide(ask, standing)
-        else:
-            decision = self._decide_by(ask, standing, ())
+            asked = ask.values
+            try:
+                if asked.needs_store(standing.condition_keys):
+                    await asked.prepare(standing.condition_keys)
+                values = tuple(map(asked.values_of, standing.key_order))
+            except AmbiguousCondition:
+                return _AMBIGUOUS
+        decision = self._decide_by(ask, standing, values)
         if decision.allowed or decision.reason not in A_GRANT_MAY_STILL_ALLOW:
             return decision
         return await allow_by_grant(self._grants, ask, key, standing.identity) or decision
@@ -153,6 +184,24 @@ class Authorizer:
             )
         await ask.values.prepare(standing.every_condition_key | EXPLAINED_KEYS)
         return explain(ask, decision, _question(ask, standing), standing.policy, standing.own, grants)
+
+    async def _stand_before_key(
+        self,
+        place: tuple[str, str, str],
+        key: Key,
+        principal: AuthenticatedPrincipal,
+        identity: Identity | None,
+    ) -> Standing:
+        session = _NO_SESSION_POLICIES
+        if principal.session is not None and _has_identity(principal):
+            session = await self._session_sources(principal)
+        standing = self._standing(principal, _policy_of(key), identity, session)
+        if principal.session is None:
+            latest = _Latest(key.policy, key.policy_principals, principal.type, standing)
+            self._latest[place] = latest
+            if len(self._latest) > LATEST_MAX:
+                del self._latest[next(iter(self._latest))]
+        return standing
 
     async def _stand(self, principal: AuthenticatedPrincipal, resource: ResourcePolicy) -> Standing:
         """The caller before a resource's policy, with what the store knows of the caller now."""
@@ -239,7 +288,8 @@ def trust_policy_of(trust_policy: str, trust_principals: Mapping[str, str]) -> R
 
 
 def _policy_of(key: Key) -> ResourcePolicy:
-    return PolicyType.KEY, PolicyKind.KEY, key.policy, frozenset(key.policy_principals.items())
+    bindings = frozenset(key.policy_principals.items()) if key.policy_principals else NO_BINDINGS
+    return PolicyType.KEY, PolicyKind.KEY, key.policy, bindings
 
 
 def _evaluate(question: Question, standing: Standing) -> Decision:

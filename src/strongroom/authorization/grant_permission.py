@@ -31,6 +31,11 @@ GRANTEES_MAX = 4096
 GRANTS_MAX = 200_000
 """How many are kept arranged; more are arranged anew when they are asked for."""
 
+DECISIONS_MAX = 256
+"""Remembered for one grantee on one key."""
+CONTEXT_CHARACTERS_MAX = 1024
+"""Of an encryption context whose decision is remembered."""
+
 SOURCE_ARN = "aws:sourcearn"
 _SOURCE_KEYS = frozenset({SOURCE_ARN})
 
@@ -117,11 +122,33 @@ async def allow_by_grant(
             await ask.values.prepare(_SOURCE_KEYS)
             given = ask.values.values_of(SOURCE_ARN)
             source_arn = given[0] if given is not None and len(given) == 1 else None
-        use = GrantUse(ask.grant_operation, ask.encryption_context, source_arn, ask.child_grant)
-        grant = index.find(use, grantee.unique_id)
-        if grant is not None:
-            return Decision(True, Reason.GRANT_ALLOWS, (grant_reference(grant),))
+        decision = _decide(index, ask, source_arn, grantee.unique_id)
+        if decision is not None:
+            return decision
     return None
+
+
+def _decide(index: GrantIndex, ask: Ask, source_arn: str | None, unique_id: str | None) -> Decision | None:
+    """INVARIANT Z5: remembered under all that is looked at, with grants that are never changed."""
+    operation, context = ask.grant_operation, ask.encryption_context
+    assert operation is not None  # noqa: S101
+    use = GrantUse(operation, context, source_arn, ask.child_grant)
+    if ask.child_grant is not None:
+        return _allowed_by(index.find(use, unique_id))
+    made_from = (operation, source_arn, unique_id, None if context is None else tuple(context.items()))
+    try:
+        return index.decisions[made_from]
+    except KeyError:
+        decision = _allowed_by(index.find(use, unique_id))
+    if sum(map(len, context or ())) + sum(map(len, (context or {}).values())) <= CONTEXT_CHARACTERS_MAX:
+        if len(index.decisions) >= DECISIONS_MAX:
+            index.decisions.clear()
+        index.decisions[made_from] = decision
+    return decision
+
+
+def _allowed_by(grant: Grant | None) -> Decision | None:
+    return None if grant is None else Decision(True, Reason.GRANT_ALLOWS, (grant_reference(grant),))
 
 
 def grant_reference(grant: Grant) -> StatementReference:

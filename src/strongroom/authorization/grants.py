@@ -8,9 +8,11 @@ KMS Developer Guide, "Grants in AWS KMS".
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from strongroom.authorization.decision import Decision
 from strongroom.authorization.letters import lower_ascii
 from strongroom.aws.generated.enums import GrantOperation
 from strongroom.resources.grant import Grant, GrantConstraints, GrantTerms
@@ -19,8 +21,7 @@ from strongroom.resources.grant_operations import SYMMETRIC_ENCRYPTION
 Pair = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class GrantUse:
+class GrantUse(NamedTuple):
     """What a grant is asked to permit."""
 
     operation: GrantOperation
@@ -44,7 +45,7 @@ def unambiguous(pairs: list[Pair]) -> frozenset[Pair]:
     Whichever counted, a grant for one could be used for the other. Policies deny such a request.
     """
     whole = frozenset(pairs)
-    if len(dict(whole)) == len(whole):
+    if len(whole) < 2 or len(dict(whole)) == len(whole):
         return whole
     times = Counter(name for name, _ in whole)
     return frozenset(pair for pair in whole if times[pair[0]] == 1)
@@ -130,11 +131,13 @@ _WITHOUT_CONTEXT = frozenset({GrantOperation.DESCRIBE_KEY, GrantOperation.RETIRE
 class GrantIndex:
     """A grantee's grants on one key, arranged for finding. Not changed once made."""
 
-    __slots__ = ("_alike", "_creating", "has_sources", "size")
+    __slots__ = ("_alike", "_creating", "decisions", "has_sources", "size")
 
     def __init__(self, grants: Iterable[Grant]) -> None:
         self._alike: dict[tuple[GrantOperation, str | None, str | None], _Alike] = {}
         self._creating: list[Grant] = []
+        self.decisions: dict[Hashable, Decision | None] = {}
+        """What was decided by these grants, kept for whoever asks (grant_permission.py)."""
         self.has_sources = False
         """Whether any permits only on behalf of some AWS resource: then aws:SourceArn is looked at."""
         self.size = 0

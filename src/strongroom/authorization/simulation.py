@@ -48,6 +48,10 @@ class GivenValues:
         """What the caller gave for the key."""
         return self._values.get(key)
 
+    def needs_store(self, keys: frozenset[str]) -> bool:
+        """Never."""
+        return False
+
     async def prepare(self, keys: frozenset[str]) -> None:
         """Nothing to look up."""
 

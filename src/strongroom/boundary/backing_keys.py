@@ -48,6 +48,25 @@ class SigningKey(AsymmetricKey):
         ...
 
 
+class ProxiedKey(BackingKey):
+    """Symmetric keys as external keys of other services' external key stores.
+
+    What is sealed has the form of strongroom.boundary.external_key_format, under a derivation of its own.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def encrypt_external(self, plaintext: bytes, aad: bytes) -> bytes:
+        """Seal 1 to 4300 bytes; `aad` has at most 8192. Raises BoundaryRefused."""
+        ...
+
+    @abstractmethod
+    def decrypt_external(self, sealed: bytes, aad: bytes) -> bytes:
+        """Raises CiphertextRefused, always the same."""
+        ...
+
+
 class MacKey(BackingKey):
     """HMAC keys; the spec says the algorithm."""
 

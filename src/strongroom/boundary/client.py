@@ -43,6 +43,7 @@ from strongroom.boundary.messages import (
     render_instant,
     render_number,
 )
+from strongroom.boundary.proxy_calls import ProxyCalls
 from strongroom.boundary.recipient_calls import RecipientCalls
 from strongroom.boundary.shared_secret_calls import SharedSecretCalls
 from strongroom.reply import Reply
@@ -95,7 +96,7 @@ class BoundaryStatus:
         }
 
 
-class BoundaryClient(RecipientCalls, SharedSecretCalls):
+class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
     """The boundary, called over a socket; satisfies `interface.Boundary`.
 
     Concurrency: one event loop, its own thread. Secrets: holds tokens, plaintexts and blobs of the calls

@@ -37,6 +37,7 @@ from strongroom.boundary.messages import (
     parse_number,
     render_fields,
 )
+from strongroom.boundary.proxy_requests import ProxyModule, ProxyRequests
 from strongroom.boundary.recipient_requests import RecipientModule, RecipientRequests
 from strongroom.boundary.shared_secret_requests import SharedSecretRequests
 from strongroom.boundary.slow_work import Deferred
@@ -60,7 +61,7 @@ class NoActiveDomainKey(Exception):
         self.region = region
 
 
-class CryptographicModule(RecipientModule, Protocol):
+class CryptographicModule(RecipientModule, ProxyModule, Protocol):
     """What does the cryptography: the software module, later a PKCS #11 token.
 
     Every call may raise TokenRefused, BoundaryRefused, DomainKeyUnknown, NoActiveDomainKey, and with a key's
@@ -194,6 +195,7 @@ class Dispatcher:
             **AsymmetricRequests(module).handlers,
             **RecipientRequests(module).handlers,
             **SharedSecretRequests(module).handlers,
+            **ProxyRequests(module).handlers,
             Opcode.MAKE_TICKET: self._make_ticket,
             Opcode.READ_TICKET: self._read_ticket,
             Opcode.GET_IMPORT_PARAMETERS: self._get_import_parameters,

@@ -346,6 +346,31 @@ class Boundary(Protocol):
         """
         ...
 
+    def create_proxy_secret(self, access_key_id: str) -> Awaitable[tuple[str, bytes]]:
+        """A new secret of 44 characters with which callers of the external key store proxy sign, told this
+        once, and its token to keep, bound to the access key id.
+
+        Secrets: as `create_access_key_secret`.
+        """
+        ...
+
+    def derive_proxy_signing_key(
+        self, token: bytes, access_key_id: str, date: str, region: str
+    ) -> Awaitable[bytes]:
+        """The 32-byte SigV4 signing key of one day and Region for `kms-xks-proxy`, and no other service."""
+        ...
+
+    def xks_encrypt(self, token: bytes, key_id: str, plaintext: bytes, aad: bytes) -> Awaitable[bytes]:
+        """Seal 1 to 4300 bytes as an external key: metadata, IV, tag, ciphertext (external_key_format.py).
+
+        No ciphertext blob: `decrypt` does not open it. Raises BoundaryRefused.
+        """
+        ...
+
+    def xks_decrypt(self, token: bytes, key_id: str, sealed: bytes, aad: bytes) -> Awaitable[bytes]:
+        """Open what `xks_encrypt` sealed. Raises CiphertextRefused."""
+        ...
+
     def make_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
         """A ticket for a text of 1 to 6144 bytes: opaque, unforgeable, different each time.
 

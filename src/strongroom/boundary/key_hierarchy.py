@@ -30,6 +30,7 @@ LABEL_MATERIAL_ID: Final = b"strongroom material id"
 LABEL_ROOT_KEY_ID: Final = b"strongroom root key id"
 LABEL_KEY_FILE_SLOT: Final = b"strongroom key file slot"
 LABEL_TICKET: Final = b"strongroom ticket"
+LABEL_EXTERNAL_MESSAGE_KEY: Final = b"strongroom external key message key"
 LABEL_REPLICATION_SOURCE: Final = b"strongroom replication source"
 
 _START = struct.Struct(">BB16s32s5B")
@@ -51,8 +52,14 @@ class TokenKind(IntEnum):
     """Under the Region's domain key: an import token, which its caller keeps."""
     STORE_SECRET = 10
     """A secret of a custom key store; under the domain key of the store's Region."""
+    PROXY_CREDENTIAL = 11
+    """A secret with which callers of the external key store proxy sign; under the domain key of
+    GLOBAL_REGION."""
     REPLICATION_KEY = 9
     """A Region's key pair that key material is sealed to; under the Region's domain key."""
+
+
+_WITHOUT_ACCOUNT: Final = (TokenKind.DOMAIN_KEY, TokenKind.REPLICATION_KEY, TokenKind.PROXY_CREDENTIAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ def parse_token(token: bytes) -> Token:
 def _require_fields(header: TokenHeader) -> None:
     if len(header.wrapping_key_id) != WRAPPING_KEY_ID_BYTES or len(header.material_id) != MATERIAL_ID_BYTES:
         raise ValueError("not a token: ids")
-    has_account = header.kind not in (TokenKind.DOMAIN_KEY, TokenKind.REPLICATION_KEY)
+    has_account = header.kind not in _WITHOUT_ACCOUNT
     has_spec = header.kind in (TokenKind.BACKING_KEY, TokenKind.IMPORT_KEY)
     require_region(header.region)
     if has_account:

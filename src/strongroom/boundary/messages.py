@@ -85,8 +85,11 @@ class Opcode(IntEnum):
     MAKE_TICKET = 60
     READ_TICKET = 61
     WRAP_STORE_SECRET = 62
-    # 63 and 64: tickets and secrets kept for others
+    CREATE_PROXY_SECRET = 63
+    DERIVE_PROXY_SIGNING_KEY = 64
     DERIVE_STORE_SIGNING_KEY = 65
+    XKS_ENCRYPT = 68
+    XKS_DECRYPT = 69
 
 
 class Status(IntEnum):
@@ -143,7 +146,11 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.MAKE_TICKET: 3,
     Opcode.READ_TICKET: 3,
     Opcode.WRAP_STORE_SECRET: 4,
+    Opcode.CREATE_PROXY_SECRET: 1,
+    Opcode.DERIVE_PROXY_SIGNING_KEY: 4,
     Opcode.DERIVE_STORE_SIGNING_KEY: 5,
+    Opcode.XKS_ENCRYPT: 4,
+    Opcode.XKS_DECRYPT: 4,
     Opcode.GET_IMPORT_PARAMETERS: 6,
     Opcode.IMPORT_KEY_MATERIAL: 8,
     Opcode.GENERATE_MAC: 3,

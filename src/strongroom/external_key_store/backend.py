@@ -54,6 +54,15 @@ def build_tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
+def show_certificate(context: ssl.SSLContext, certificate_file: Path, key_file: Path) -> None:
+    """Have proxies that ask for a client's certificate shown this one (PEM).
+
+    Raises: OSError, ssl.SSLError (one of it).
+    """
+    # A key with a passphrase would have OpenSSL ask for it at the terminal.
+    context.load_cert_chain(certificate_file, key_file, password=lambda: "")
+
+
 class ExternalKeyStores:
     """A KeyStoreBackend. Concurrency: one event loop.
 

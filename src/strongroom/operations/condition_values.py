@@ -62,6 +62,10 @@ class RequestConditions(Circumstances):
 
     __slots__ = ()
 
+    def needs_store(self, keys: frozenset[str]) -> bool:
+        """As ConditionValues."""
+        return _looked_up(keys) != ()
+
     async def prepare(self, keys: frozenset[str]) -> None:
         """Look up what stands in the store. Raises StoreUnavailable, AmbiguousCondition."""
         for key in _looked_up(keys):

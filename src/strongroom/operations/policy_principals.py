@@ -73,6 +73,16 @@ async def _exists(store: Store, unique_id: str) -> bool:
     return await store.find_entity_by_id(kind, unique_id) is not None
 
 
+async def _is_foreign(call: Call, arn: str) -> bool:
+    """Whether it is of an account that is not here, and may come through the external key store proxy."""
+    if not call.rooms.rules.foreign_principals:
+        return False
+    matched = _BINDABLE.fullmatch(arn)
+    assert matched is not None  # noqa: S101
+    account_id = AccountId(matched["account"] or matched["session_account"])
+    return await call.rooms.store.find_account(account_id) is None
+
+
 async def bind_principals(call: Call, names: tuple[str, ...]) -> dict[str, UniqueId]:
     """What each ARN among the names means now.
 
@@ -86,7 +96,7 @@ async def bind_principals(call: Call, names: tuple[str, ...]) -> dict[str, Uniqu
             unique_id = await bind_principal(store, name)
             if unique_id is not None:
                 bound[name] = unique_id
-            elif required:
+            elif required and not await _is_foreign(call, name):
                 raise refusals.invalid_policy_principals()
         elif (
             required and not name.startswith("arn:") and not name.isdigit() and not await _exists(store, name)

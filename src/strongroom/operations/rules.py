@@ -18,3 +18,6 @@ class Rules:
     require_policy_principals: bool = True
     """The users and roles that key policies and grants name must exist, as on AWS. Where nobody signs
     (development), they need not, and a name that means nobody gives nobody anything."""
+    foreign_principals: bool = False
+    """Key policies may name users and roles of accounts that this server does not have: they come through
+    the external key store proxy, if at all. A name stays unbound, and means nobody who calls here."""

@@ -40,6 +40,16 @@ class JobsContext:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyContext:
+    """The external key store proxy answers other services; only where the settings have one."""
+
+    settings: Settings
+    control: socket.socket
+    listening: socket.socket
+    shared_words: memoryview
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareContext:
     """Runs once, before any worker: brings the stored data to the form this version reads."""
 
@@ -59,6 +69,7 @@ class Children:
     run_prepare: Callable[[PrepareContext], None]
     run_worker: Callable[[WorkerContext], None]
     run_jobs: Callable[[JobsContext], None]
+    run_proxy: Callable[[ProxyContext], None]
 
 
 def service_command(module: str) -> tuple[str, ...]:

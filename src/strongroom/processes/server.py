@@ -6,6 +6,7 @@ import contextlib
 import mmap
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -46,10 +47,18 @@ def run_server(
         listening = open_listening_sockets(settings.host, settings.port, settings.workers)
         for one in listening:
             held.enter_context(one)
+        proxy_listening = _open_proxy_socket(settings)
+        if proxy_listening is not None:
+            held.enter_context(proxy_listening)
         holdings = Holdings(
-            data_directory, BoundaryFiles(seal_key_fd, root_secret_fd), listening, make_shared_words()
+            data_directory,
+            BoundaryFiles(seal_key_fd, root_secret_fd),
+            listening,
+            make_shared_words(),
+            proxy_listening,
         )
-        block = render_ready_block(settings, render_url(listening[0], settings.secure))
+        proxy_url = None if proxy_listening is None else render_url(proxy_listening, True)
+        block = render_ready_block(settings, render_url(listening[0], settings.secure), proxy_url)
         _name_process()
         if keeps_spare is None:
             keeps_spare = settings.mode == "serve"
@@ -64,7 +73,13 @@ def make_shared_words() -> memoryview:
     return words
 
 
-def render_ready_block(settings: Settings, url: str) -> str:
+def _open_proxy_socket(settings: Settings) -> socket.socket | None:
+    """Raises StartRefused."""
+    proxy = settings.xks_proxy
+    return None if proxy is None else open_listening_sockets(proxy.host, proxy.port, 1)[0]
+
+
+def render_ready_block(settings: Settings, url: str, proxy_url: str | None = None) -> str:
     """What the operator sees when requests are answered: lines to copy, and `Ready.` as the last."""
     lines = [f"strongroom {__version__} {settings.mode}: data in {settings.data_directory}"]
     if settings.mode == "dev" and settings.auth == "open" and not is_loopback(settings.host):
@@ -74,6 +89,8 @@ def render_ready_block(settings: Settings, url: str) -> str:
     if settings.auth == "open":
         lines.append("export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test")
         lines.append("export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1")
+    if proxy_url is not None and settings.xks_proxy is not None:
+        lines.append(f"XKS proxy: {proxy_url}{settings.xks_proxy.uri_path}")
     lines.append("Ready.")
     return "\n".join(lines) + "\n"
 

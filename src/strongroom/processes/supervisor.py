@@ -5,7 +5,8 @@
                 ├─ audit      (exec)  writes the record
                 ├─ prepare    (fork)  once, at start
                 ├─ worker 1…N (fork)  answer requests
-                └─ jobs       (fork)  does what falls due
+                ├─ jobs       (fork)  does what falls due
+                └─ xks proxy  (fork)  offers keys to other services, if the settings say so
 
 It speaks to no network and has no secret in its memory: it passes open files on, and never reads them.
 """
@@ -30,6 +31,7 @@ from strongroom.processes.contexts import (
     Children,
     JobsContext,
     PrepareContext,
+    ProxyContext,
     ServiceCommands,
     WorkerContext,
 )
@@ -53,6 +55,7 @@ class Holdings:
     boundary_files: BoundaryFiles
     listening: Sequence[socket.socket]
     shared_words: memoryview
+    proxy_listening: socket.socket | None = None
 
 
 class _StopRequested(Exception):
@@ -86,7 +89,7 @@ class Supervisor:
         self._services = (self._boundary, self._audit)
         self._prepare = Child("prepare", self._fork_prepare)
         workers = [self._worker(index) for index in range(1, settings.workers + 1)]
-        self._clients = (*workers, Child("jobs", self._fork_jobs))
+        self._clients = (*workers, Child("jobs", self._fork_jobs), *self._proxies())
         self._all = (*self._services, self._spare, self._prepare, *self._clients)
         self._prepared = self._started = self._stopping = False
         self._stop_failure: str | None = None
@@ -136,6 +139,8 @@ class Supervisor:
         self._stopping = True
         for listening in self._holdings.listening:
             listening.close()
+        if self._holdings.proxy_listening is not None:
+            self._holdings.proxy_listening.close()
         self._drop_control(self._spare)
         for client in (*self._clients, self._prepare):
             client.send_signal(signal.SIGTERM)
@@ -278,6 +283,17 @@ class Supervisor:
             )
 
         return Child(f"worker {index}", spawn)
+
+    def _proxies(self) -> list[Child]:
+        listening = self._holdings.proxy_listening
+        if listening is None:
+            return []
+
+        def spawn(control: socket.socket) -> int:
+            context = ProxyContext(self._settings, control, listening, self._holdings.shared_words)
+            return self._fork("xks proxy", lambda: self._children.run_proxy(context), control, listening)
+
+        return [Child("xks proxy", spawn)]
 
     def _fork_jobs(self, control: socket.socket) -> int:
         context = JobsContext(self._settings, control, self._holdings.shared_words)

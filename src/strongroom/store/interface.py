@@ -9,9 +9,10 @@ from typing import Protocol
 from strongroom.aws.generated.enums import ConnectionStateType, KeyState
 from strongroom.resources.custom_key_store import CustomKeyStore
 from strongroom.resources.grant import Grant, GrantFilter, GrantId
-from strongroom.resources.identifiers import AccountId, AliasName, KeyId, Region
+from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
 from strongroom.resources.key_usage_record import KeyUsageRecord
+from strongroom.resources.proxy_credential import ProxyCredential
 from strongroom.store.iam_interface import IamStore
 
 
@@ -263,6 +264,23 @@ class Store(IamStore, Protocol):
     ) -> None:
         """`insert_key` into a custom key store. Raises ConcurrentChange when the store is not at
         `store.version`; AlreadyExists when the external key has a KMS key in it; LimitReached."""
+        ...
+
+    # credentials of the external key store proxy's callers
+    async def find_proxy_credential(self, access_key_id: AccessKeyId) -> ProxyCredential | None:
+        """From memory, S2 permitting."""
+        ...
+
+    async def list_proxy_credentials(self) -> Sequence[ProxyCredential]:
+        """All of them, the oldest first."""
+        ...
+
+    async def insert_proxy_credential(self, credential: ProxyCredential, *, of_proxy_max: int) -> None:
+        """Raises AlreadyExists; LimitReached when there are `of_proxy_max`."""
+        ...
+
+    async def delete_proxy_credential(self, access_key_id: AccessKeyId) -> None:
+        """Nothing of it stays on disk. Raises ConcurrentChange when it is gone."""
         ...
 
     # the boundary's own records: opaque tokens kept for it

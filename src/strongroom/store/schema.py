@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0005"
 """The migration that makes these tables. Four digits, growing, so that older and newer can be told."""
 
 METADATA = MetaData(
@@ -286,6 +286,15 @@ DOMAIN_KEYS = Table(
     Column("created_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("region", "generation"),
     UniqueConstraint("domain_key_id"),
+)
+
+PROXY_CREDENTIALS = Table(
+    "proxy_credentials",
+    METADATA,
+    Column("access_key_id", NAME, nullable=False),
+    Column("secret_token", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("access_key_id"),
 )
 
 SETTINGS = Table(

@@ -33,6 +33,11 @@ from strongroom.store.iam_store import (
     KnownPolicyTexts,
 )
 from strongroom.store.interface import AlreadyExists
+from strongroom.store.proxy_credentials import (
+    PROXY_CREDENTIALS_REMEMBERED_MAX,
+    KnownProxyCredentials,
+    ProxyCredentialStore,
+)
 from strongroom.store.reader import Reader
 from strongroom.store.stamped_cache import StampedCache
 from strongroom.store.stamps import Stamps
@@ -54,7 +59,7 @@ def _aliases_of_identity(region: str, key_id: str) -> str:
     return f"aliases-of/{region}/{key_id}"
 
 
-class SqlStore(GrantStore, CustomKeyStoreStore, IamStore):
+class SqlStore(GrantStore, CustomKeyStoreStore, ProxyCredentialStore, IamStore):
     """Keys, aliases, grants and credentials in a SQL database. Implements interface.Store.
 
     Concurrency: opened in the process that uses it (never before a fork) and used by one event loop:
@@ -86,6 +91,9 @@ class SqlStore(GrantStore, CustomKeyStoreStore, IamStore):
         self._policy_texts: KnownPolicyTexts = StampedCache(stamps, records_remembered_max)
         self._known_grants: KnownGrants = OrderedDict()
         self._custom_key_stores: KnownStores = StampedCache(stamps, STORES_REMEMBERED_MAX)
+        self._proxy_credentials: KnownProxyCredentials = StampedCache(
+            stamps, PROXY_CREDENTIALS_REMEMBERED_MAX
+        )
         self._grants_to = StampedCache(stamps, min(records_remembered_max, GRANT_LISTS_REMEMBERED_MAX))
 
     def close(self) -> None:
@@ -99,6 +107,7 @@ class SqlStore(GrantStore, CustomKeyStoreStore, IamStore):
         self._identities.clear()
         self._policy_texts.clear()
         self._custom_key_stores.clear()
+        self._proxy_credentials.clear()
 
     # keys
     async def find_key(self, region: Region, key_id: KeyId) -> Key | None:

@@ -84,8 +84,14 @@ class FastLane(RequestGatherer):
         if len(self.connections) > self._limits.connections_max:
             self._desk.turned_away += 1
             self._input_over = True
-            transport.write(self._render(http_response.too_busy(), keep_alive=False))
+            too_busy = self._desk.in_protocol(http_response.too_busy())
+            transport.write(self._render(too_busy, keep_alive=False))
             self._close()
+        elif self._desk.admits is not None and not self._desk.admits(
+            transport.get_extra_info("peercert") or {}
+        ):
+            self._input_over = True
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._unparsed or len(data) > self._slice_bytes:
@@ -153,7 +159,9 @@ class FastLane(RequestGatherer):
         target = request.target
         if not target.startswith(b"/"):
             target = request.target = origin_form(target)
-        if request.method == "POST" and (target == b"/" or target.startswith(b"/?")):
+        if request.method == "POST" and (
+            target == b"/" or target.startswith(b"/?") or self._desk.takes_every_path
+        ):
             try:
                 coroutine = self._desk.service(request)
             except Exception as error:
@@ -189,14 +197,16 @@ class FastLane(RequestGatherer):
                 return http_response.render_response(answer, date_line, keep_alive)
             except Exception as error:
                 logger.error("An answer could not be rendered: %s", type(error).__name__)
-        return http_response.render_response(http_response.internal_failure(), date_line, keep_alive)
+        failure = self._desk.in_protocol(http_response.internal_failure())
+        return http_response.render_response(failure, date_line, keep_alive)
 
     def _start_asgi(self, request: HttpRequest, keep_alive: bool) -> None:
         try:
             scope = asgi_scope(request, self.client, self.server, self.app_state)
         except (httptools.HttpParserError, UnicodeError):
             self._answer_keeps_alive = False
-            self._finish(http_response.malformed("The request target is malformed."), None)
+            malformed = http_response.malformed("The request target is malformed.")
+            self._finish(self._desk.in_protocol(malformed), None)
             return
         self.cycle = cycle = RequestResponseCycle(
             scope=scope,
@@ -249,7 +259,7 @@ class FastLane(RequestGatherer):
 
     def _linger(self, answer: Answer) -> None:
         self._lingering = True
-        self.transport.write(self._render(answer, keep_alive=False))
+        self.transport.write(self._render(self._desk.in_protocol(answer), keep_alive=False))
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()

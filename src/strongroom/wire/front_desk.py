@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, TypeAlias
 
@@ -15,17 +16,44 @@ Service: TypeAlias = Callable[[HttpRequest], Coroutine[Any, Any, Answer]]
 """Answers one request. Run without a task (strongroom.reply): no asyncio.timeout or locks inside."""
 
 
+@dataclass(frozen=True, slots=True)
+class Special:
+    """How a front differs from that of KMS, STS and IAM."""
+
+    takes_every_path: bool = False
+    """Whether the service answers every POST, not only `POST /`."""
+    in_protocol: Callable[[Answer], Answer] = lambda answer: answer
+    """Puts a refusal of the front itself into the words of the service's protocol."""
+    admits: Callable[[Mapping[str, Any]], bool] | None = None
+    """Whether a client is served, by the certificate that was verified (as SSLSocket.getpeercert has it).
+    None: whoever comes."""
+
+
 class FrontDesk:
     """The shared side of every connection.
 
     Concurrency: one event loop.
     """
 
-    __slots__ = ("buffered_bytes", "date_line", "limits", "now", "service", "turned_away")
+    __slots__ = (
+        "admits",
+        "buffered_bytes",
+        "date_line",
+        "in_protocol",
+        "limits",
+        "now",
+        "service",
+        "takes_every_path",
+        "turned_away",
+    )
 
-    def __init__(self, service: Service, limits: Limits) -> None:
+    def __init__(self, service: Service, limits: Limits, special: Special | None = None) -> None:
+        special = special or Special()
         self.service = service
         self.limits = limits
+        self.takes_every_path = special.takes_every_path
+        self.in_protocol = special.in_protocol
+        self.admits = special.admits
         self.buffered_bytes = 0
         """Bytes of unfinished requests, over all connections."""
         self.turned_away = 0

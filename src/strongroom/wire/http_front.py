@@ -17,7 +17,7 @@ from typing import Any, cast
 import uvicorn
 
 from strongroom.wire.fast_lane import FastLane, connections_of
-from strongroom.wire.front_desk import FrontDesk, Service
+from strongroom.wire.front_desk import FrontDesk, Service, Special
 from strongroom.wire.limits import Limits
 
 logger = logging.getLogger("strongroom.wire")
@@ -32,6 +32,8 @@ class TlsFiles:
 
     certificate_file: Path
     key_file: Path
+    client_ca_file: Path | None = None
+    """Whose certificates clients must have (PEM). None: they need none."""
 
 
 def build_tls_context(files: TlsFiles) -> ssl.SSLContext:
@@ -41,6 +43,9 @@ def build_tls_context(files: TlsFiles) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(files.certificate_file, files.key_file)
+    if files.client_ca_file is not None:
+        context.load_verify_locations(files.client_ca_file)
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
@@ -61,9 +66,10 @@ class HttpFront(uvicorn.Server):
         *,
         tls: TlsFiles | None = None,
         on_ready: Callable[[], None] | None = None,
+        special: Special | None = None,
     ) -> None:
         self._limits = limits
-        self._desk = FrontDesk(service, limits)
+        self._desk = FrontDesk(service, limits, special)
         self._tls = tls
         self._on_ready = on_ready
         self._stopped = asyncio.Event()

@@ -29,6 +29,9 @@ class Values:
         assert key == lower_ascii(key)
         return self._given.get(key)
 
+    def needs_store(self, keys: frozenset[str]) -> bool:
+        return False
+
     async def prepare(self, keys: frozenset[str]) -> None:
         pass
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from strongroom.config import (
+    ALL_PARSERS,
     ConfigurationError,
     FlagError,
     Settings,
     is_loopback,
     load_settings,
 )
-from strongroom.setting_values import PARSERS
 
 
 def _load(
@@ -41,7 +41,7 @@ def _file(tmp_path: Path, text: str) -> Path:
 
 
 def test_every_setting_has_a_parser_and_every_parser_a_setting() -> None:
-    assert {field.name for field in dataclasses.fields(Settings)} == {"mode", *PARSERS}
+    assert {field.name for field in dataclasses.fields(Settings)} == {"mode", *ALL_PARSERS}
 
 
 def test_dev_without_anything_listens_on_loopback_and_is_open() -> None:

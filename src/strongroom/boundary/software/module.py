@@ -249,6 +249,23 @@ class SoftwareModule:
         secret = self._domain_keys.unwrap(parsed)
         return secret_access_keys.derive_signing_key(secret, date, region.encode("ascii"), PROXY_SERVICE)
 
+    def create_proxy_secret(self, access_key_id: str) -> tuple[bytes, bytes]:
+        secret = secret_access_keys.generate_proxy_secret()
+        header = TokenHeader(
+            TokenKind.PROXY_CREDENTIAL, b"", NO_MATERIAL, "", GLOBAL_REGION, access_key_id, "", ""
+        )
+        try:
+            return secret, self._domain_keys.wrap(header, secret)
+        except ValueError:
+            raise BoundaryRefused from None
+
+    def derive_proxy_signing_key(self, token: bytes, access_key_id: str, date: bytes, region: bytes) -> bytes:
+        parsed = require_token(token, TokenKind.PROXY_CREDENTIAL)
+        if parsed.header.key_id != access_key_id:
+            raise TokenRefused
+        secret = self._domain_keys.unwrap(parsed)
+        return secret_access_keys.derive_signing_key(secret, date, region, PROXY_SERVICE)
+
     def derive_signing_key(
         self, token: bytes, access_key_id: str, date: bytes, region: bytes, service: bytes
     ) -> bytes:

@@ -13,11 +13,21 @@ from strongroom.boundary.interface import BoundaryRefused
 _SECRET = re.compile(rb"[\x21-\x7e]{1,128}")
 _SCOPE_BYTES_MAX: Final = 255
 _RANDOM_BYTES: Final = 30
+_PROXY_RANDOM_BYTES: Final = 32
 
 
 def generate_secret() -> bytes:
     """A new secret access key: 40 characters of the base64 alphabet, 240 random bits."""
     return base64.b64encode(os.urandom(_RANDOM_BYTES))
+
+
+def generate_proxy_secret() -> bytes:
+    """A new secret for callers of the external key store proxy: 44 characters of the base64 alphabet.
+
+    Source: External Key Store Proxy API Specification, Appendix A (256 bits); CreateCustomKeyStore,
+    RawSecretAccessKey (43 to 64 characters).
+    """
+    return base64.b64encode(os.urandom(_PROXY_RANDOM_BYTES))
 
 
 def require_secret(secret: bytes) -> None:

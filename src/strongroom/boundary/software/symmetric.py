@@ -12,7 +12,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from strongroom.boundary.backing_keys import BackingKey
+from strongroom.boundary.backing_keys import ProxiedKey
 from strongroom.boundary.ciphertext_format import (
     BLOB_BYTES_MAX,
     BLOB_BYTES_MIN,
@@ -27,6 +27,7 @@ from strongroom.boundary.ciphertext_format import (
 )
 from strongroom.boundary.interface import BoundaryRefused, CiphertextRefused
 from strongroom.boundary.key_hierarchy import LABEL_MESSAGE_KEY, TokenHeader
+from strongroom.boundary.software.external_keys import ExternalHalf
 from strongroom.boundary.software.key_derivation import finish_derivation, start_derivation
 
 KEY_SPEC: Final = "SYMMETRIC_DEFAULT"
@@ -41,13 +42,13 @@ def generate_material() -> bytes:
     return os.urandom(BACKING_KEY_BYTES)
 
 
-class SymmetricBackingKey(BackingKey):
+class SymmetricBackingKey(ProxiedKey):
     """An unwrapped backing key, able to encrypt and decrypt but not to be read.
 
     Secrets: only a keyed HMAC is kept; no attribute or repr shows the key.
     """
 
-    __slots__ = ("_derivation", "_prefix", "key_id", "region")
+    __slots__ = ("_derivation", "_external", "_prefix", "key_id", "region")
 
     def __init__(self, header: TokenHeader, material: bytes) -> None:
         if len(material) != BACKING_KEY_BYTES:
@@ -56,6 +57,7 @@ class SymmetricBackingKey(BackingKey):
         self.region = header.region
         self._prefix = render_prefix(header.key_id, header.material_id)
         self._derivation = start_derivation(material, LABEL_MESSAGE_KEY, render_key_id(header.key_id))
+        self._external = ExternalHalf(header, material)
 
     def __repr__(self) -> str:
         return f"<SymmetricBackingKey of {self.key_id.decode('ascii')}>"
@@ -86,3 +88,9 @@ class SymmetricBackingKey(BackingKey):
             )
         except InvalidTag:
             raise CiphertextRefused from None
+
+    def encrypt_external(self, plaintext: bytes, aad: bytes) -> bytes:
+        return self._external.encrypt(plaintext, aad)
+
+    def decrypt_external(self, sealed: bytes, aad: bytes) -> bytes:
+        return self._external.decrypt(sealed, aad)

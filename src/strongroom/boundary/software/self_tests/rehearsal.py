@@ -109,6 +109,17 @@ def _secret_access_keys(stage: _Stage) -> None:
     )
 
 
+def _keys_in_external_place(stage: _Stage) -> None:
+    key = stage.module.generate_key(_BINDING).exported_token, _KEY_ID.encode()
+    sealed = stage.answered(Opcode.XKS_ENCRYPT, *key, _SECRET, b"")
+    if stage.answered(Opcode.XKS_DECRYPT, *key, sealed, b"") != _SECRET:
+        raise ValueError("another plaintext")
+    for refused in (_altered(sealed), b""):
+        stage.require_refused(Opcode.XKS_DECRYPT, *key, refused, b"")
+    _, token = stage.module.create_proxy_secret("REHEARSAL")
+    stage.module.derive_proxy_signing_key(token, "REHEARSAL", b"20200101", b"rehearsal")
+
+
 def _tickets(stage: _Stage) -> None:
     ticket = stage.module.make_ticket(b"rehearsal", b"", _SECRET)
     if stage.answered(Opcode.READ_TICKET, b"rehearsal", b"", ticket) != _SECRET:
@@ -165,6 +176,7 @@ def _peers(stage: _Stage) -> None:
 _ACTS: Final[Mapping[str, Callable[[_Stage], None]]] = {
     "exported key tokens": _tokens,
     "the wrapping of secret access keys": _secret_access_keys,
+    "keys in an external key's place": _keys_in_external_place,
     "tickets": _tickets,
     "RSA_AES_KEY_WRAP": _imports,
     "replication messages": _replication,

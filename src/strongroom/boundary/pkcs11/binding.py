@@ -1,0 +1,185 @@
+"""A PKCS#11 module: a shared library, loaded into this process and initialised once.
+
+A module is code of its maker that runs with all that this process holds: the operator chooses it, and nobody
+but its owner may be able to write it. The process must not fork while a module is initialised: the child
+would share its logins.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from strongroom.boundary.pkcs11.errors import (
+    Ckr,
+    ModuleUnusable,
+    ModuleWouldNotStart,
+    ReturnedError,
+    error_of,
+    name_of,
+)
+from strongroom.boundary.pkcs11.numbers import OS_LOCKING_OK
+from strongroom.boundary.pkcs11.structures import (
+    FUNCTIONS,
+    FunctionList,
+    Info,
+    InitializeArguments,
+    MechanismInfo,
+    TokenInfo,
+    Ulong,
+)
+
+_SLOTS_MAX: Final = 1024
+_MECHANISMS_MAX: Final = 4096
+_OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDescription:
+    """What a token says of itself."""
+
+    slot: int
+    label: str
+    manufacturer: str
+    model: str
+    serial_number: str
+    flags: int
+
+
+class Module:
+    """An initialised PKCS#11 module. Concurrency: any thread, as the module was told (CKF_OS_LOCKING_OK)."""
+
+    def __init__(self, path: str, init_arguments: str) -> None:
+        """Use `load_module`. Raises ModuleUnusable."""
+        self.path = path
+        self.init_arguments = init_arguments
+        self.tokens_open = 0
+        self._functions = _load_functions(path)
+        reserved = init_arguments.encode("utf-8") or None
+        code = self._functions["Initialize"](
+            ctypes.byref(InitializeArguments(None, None, None, None, OS_LOCKING_OK, reserved, None))
+        )
+        if code != Ckr.OK:
+            raise ModuleWouldNotStart(f"{path} would not start: C_Initialize returned {name_of(code)}.")
+
+    def call(self, function: str, *arguments: object) -> None:
+        """Call C_<function>. Raises ReturnedError unless it returns CKR_OK."""
+        code = self._functions[function](*arguments)
+        if code:
+            raise error_of(f"C_{function}", code)
+
+    def describe(self) -> str:
+        """Who made the library, and its version."""
+        info = Info()
+        self.call("GetInfo", ctypes.byref(info))
+        version = f"{info.library_version.major}.{info.library_version.minor}"
+        return f"{_text(info.description)} {version} ({_text(info.manufacturer)})"
+
+    def tokens(self) -> list[TokenDescription]:
+        """All tokens that are present."""
+        # Asked without room first: some modules look for new tokens only then.
+        count = Ulong()
+        self.call("GetSlotList", 1, None, ctypes.byref(count))
+        slots = (Ulong * min(count.value + 8, _SLOTS_MAX))()
+        count = Ulong(len(slots))
+        self.call("GetSlotList", 1, slots, ctypes.byref(count))
+        return [self._describe_token(slot) for slot in slots[: count.value]]
+
+    def _describe_token(self, slot: int) -> TokenDescription:
+        info = TokenInfo()
+        self.call("GetTokenInfo", slot, ctypes.byref(info))
+        return TokenDescription(
+            slot,
+            _text(info.label),
+            _text(info.manufacturer),
+            _text(info.model),
+            _text(info.serial_number),
+            info.flags,
+        )
+
+    def mechanisms(self, slot: int) -> Mapping[int, int]:
+        """The flags of each mechanism that the slot's token lists."""
+        count = Ulong()
+        self.call("GetMechanismList", slot, None, ctypes.byref(count))
+        kinds = (Ulong * min(count.value, _MECHANISMS_MAX))()
+        count = Ulong(len(kinds))
+        self.call("GetMechanismList", slot, kinds, ctypes.byref(count))
+        flags: dict[int, int] = {}
+        for kind in kinds[: count.value]:
+            info = MechanismInfo()
+            self.call("GetMechanismInfo", slot, kind, ctypes.byref(info))
+            flags[kind] = info.flags
+        return flags
+
+    def finalize_unless_used(self) -> None:
+        """End the module if no token of it is open: it can be loaded again afterwards, and starts anew."""
+        if self.tokens_open:
+            return
+        _loaded.pop(self.path, None)
+        try:
+            self.call("Finalize", None)
+        except ReturnedError:
+            return  # it is of no use any more either way
+
+
+_loaded: dict[str, Module] = {}
+
+
+def load_module(path: str, init_arguments: str = "") -> Module:
+    """The module at an absolute path; one that is loaded already is given again.
+
+    `init_arguments` go to C_Initialize as its reserved argument; most modules want none, NSS's softokn does.
+    Raises ModuleUnusable, ModuleWouldNotStart.
+    """
+    module = _loaded.get(path)
+    if module is None:
+        module = _loaded[path] = Module(path, init_arguments)
+    elif module.init_arguments != init_arguments:
+        raise ModuleUnusable(f"{path} runs in this process already, with other initialisation arguments.")
+    return module
+
+
+def _load_functions(path: str) -> dict[str, Any]:
+    _require_safe_file(path)
+    try:
+        library = ctypes.CDLL(path)
+        get_function_list = library.C_GetFunctionList
+    except (OSError, AttributeError):
+        raise ModuleUnusable(
+            f"{path} is not a PKCS#11 module: it cannot be loaded, or has no C_GetFunctionList."
+        ) from None
+    get_function_list.restype = Ulong
+    functions = ctypes.POINTER(FunctionList)()
+    code = get_function_list(ctypes.byref(functions))
+    if code != Ckr.OK or not functions:
+        raise ModuleUnusable(
+            f"{path} gives no list of its functions: C_GetFunctionList returned {name_of(code)}."
+        )
+    found = {name: getattr(functions.contents, name) for name in FUNCTIONS}
+    missing = [name for name, function in found.items() if not function]
+    if missing:
+        raise ModuleUnusable(f"{path} lacks C_{missing[0]}.")
+    return found
+
+
+def _require_safe_file(path: str) -> None:
+    if not os.path.isabs(path):
+        raise ModuleUnusable(f"The PKCS#11 module {path!r} must be named by its absolute path.")
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise ModuleUnusable(f"The PKCS#11 module {path} cannot be used: {error.strerror}.") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ModuleUnusable(f"The PKCS#11 module {path} is not a file.")
+    if status.st_mode & _OTHERS_MAY_WRITE:
+        raise ModuleUnusable(
+            f"The PKCS#11 module {path} can be written by others than its owner: chmod go-w it first."
+        )
+
+
+def _text(padded: bytes) -> str:
+    return padded.decode("utf-8", "replace").rstrip(" ")

@@ -1,0 +1,95 @@
+"""The files that settings name beside the data: read at the start, and refused with a sentence."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+from strongroom.attestation.verification import AttestationVerifier
+from strongroom.config import Settings
+from strongroom.external_key_store.backend import build_tls_context, show_certificate
+from strongroom.federation.key_sets import KeySets, KeySetUnavailable
+from strongroom.processes.errors import StartRefused
+from strongroom.proxy_settings import ProxySettings
+
+if TYPE_CHECKING:
+    from strongroom.wire.http_front import TlsFiles
+
+ROOT_CERTIFICATE_BYTES_MAX = 1 << 16
+
+
+def load_attestation_roots(settings: Settings) -> AttestationVerifier:
+    """Raises: StartRefused."""
+    roots: dict[str, bytes] = {}
+    for label, file in settings.attestation_roots:
+        try:
+            with file.open("rb") as stream:
+                roots[label] = stream.read(ROOT_CERTIFICATE_BYTES_MAX + 1)
+            AttestationVerifier({label: roots[label]})
+        except OSError as error:
+            raise StartRefused(f"Cannot read the attestation root {file}: {error.strerror}.") from None
+        except ValueError:
+            raise StartRefused(
+                f"The attestation root {file} must be one certificate in PEM, of an elliptic curve key."
+            ) from None
+    return AttestationVerifier(roots)
+
+
+def build_proxy_tls(settings: Settings) -> ssl.SSLContext:
+    """Raises: StartRefused."""
+    file = settings.xks_ca_file
+    try:
+        context = build_tls_context(file)
+    except ssl.SSLError:
+        raise StartRefused(
+            f"The certificate authorities in {file} cannot be used: xks_ca_file must be certificates in PEM."
+        ) from None
+    except OSError as error:
+        raise StartRefused(f"Cannot read xks_ca_file {file}: {error.strerror}.") from None
+    certificate, key = settings.xks_client_certificate_file, settings.xks_client_key_file
+    if certificate is None or key is None:
+        return context
+    try:
+        show_certificate(context, certificate, key)
+    except ssl.SSLError:
+        raise StartRefused(
+            f"xks_client_certificate_file {certificate} and xks_client_key_file {key} cannot be used: they "
+            "must be a certificate with its chain and its private key without a passphrase, in PEM."
+        ) from None
+    except OSError as error:
+        raise StartRefused(
+            f"Cannot read xks_client_certificate_file {certificate} or xks_client_key_file {key}: "
+            f"{error.strerror}."
+        ) from None
+    return context
+
+
+def require_proxy_files(settings: Settings) -> None:
+    """Raises: StartRefused."""
+    proxy = settings.xks_proxy
+    if proxy is None:
+        return
+    from strongroom.wire.http_front import build_tls_context as build_server_tls
+
+    try:
+        build_server_tls(proxy_tls_files(proxy))
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror if not isinstance(error, ssl.SSLError) else "not what it should be, in PEM"
+        raise StartRefused(
+            "The XKS proxy cannot use its tls_certificate_file, tls_key_file or client_ca_file: "
+            f"{reason or type(error).__name__}."
+        ) from None
+
+
+def proxy_tls_files(proxy: ProxySettings) -> TlsFiles:
+    from strongroom.wire.http_front import TlsFiles
+
+    return TlsFiles(proxy.tls_certificate_file, proxy.tls_key_file, proxy.client_ca_file)
+
+
+def require_oidc_keys(settings: Settings) -> None:
+    """Raises: StartRefused."""
+    try:
+        KeySets(dict(settings.oidc_issuers)).require_all()
+    except KeySetUnavailable as error:
+        raise StartRefused(str(error)) from None
