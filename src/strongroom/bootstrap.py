@@ -11,6 +11,9 @@ import gc
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from strongroom.administration.desk import Desk
 from strongroom.audit.client import AuditClient
@@ -69,15 +72,9 @@ from strongroom.trust_files import (
     load_cluster_places,
     proxy_tls_files,
 )
-from strongroom.wire.app import build_app
-from strongroom.wire.aws_json import AwsJson11
-from strongroom.wire.aws_query import AwsQuery
-from strongroom.wire.dispatch import Dispatcher
-from strongroom.wire.http_front import HttpFront
-from strongroom.xks_proxy.authentication import Authenticator as ProxyAuthenticator
-from strongroom.xks_proxy.front import build_proxy_front
-from strongroom.xks_proxy.health import DeepHealth
-from strongroom.xks_proxy.service import ProxyService
+
+if TYPE_CHECKING:
+    from strongroom.wire.http_front import HttpFront
 
 CHANNEL_SECONDS_MAX = 10.0
 
@@ -88,7 +85,7 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
         require_no_half_restore(settings.data_directory)
         require_seal_record(settings.data_directory)
     children = Children(
-        preload=_preload,
+        preload=partial(_preload, settings),
         run_prepare=run_prepare,
         run_worker=_run_worker,
         run_jobs=_run_jobs,
@@ -98,8 +95,12 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     run_processes(settings, children, root_secret_fd=root_secret_fd)
 
 
-def _preload() -> None:
-    """This module's imports are what the children need; importing it was the work."""
+def _preload(settings: Settings) -> None:
+    """This module's imports are what all children need, and were the work; here is what some servers need."""
+    if settings.attestation_roots:
+        import_module("strongroom.attestation.proof")
+    if settings.oidc_issuers:
+        import_module("jwt")
 
 
 def _run_worker(context: WorkerContext) -> None:
@@ -142,7 +143,7 @@ class House:
             self.boundary,
             HostClock(),
             HttpsClient(
-                build_proxy_client_tls(settings),
+                partial(build_proxy_client_tls, settings),
                 timeout_seconds=settings.xks_timeout_milliseconds / 1000,
                 private_addresses=settings.xks_private_addresses,
             ),
@@ -278,6 +279,13 @@ async def _put_root_access_key(house: House) -> None:
 
 
 def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
+    # Late: 5 MB that only workers need, and every child would share with the supervisor.
+    from strongroom.wire.app import build_app
+    from strongroom.wire.aws_json import AwsJson11
+    from strongroom.wire.aws_query import AwsQuery
+    from strongroom.wire.dispatch import Dispatcher
+    from strongroom.wire.http_front import HttpFront
+
     settings = house.settings
     pipeline = Pipeline(
         authenticator=_build_authenticator(house),
@@ -331,6 +339,11 @@ async def _serve_requests(context: WorkerContext) -> None:
 
 
 async def _serve_proxy(context: ProxyContext) -> None:
+    from strongroom.xks_proxy.authentication import Authenticator as ProxyAuthenticator
+    from strongroom.xks_proxy.front import build_proxy_front
+    from strongroom.xks_proxy.health import DeepHealth
+    from strongroom.xks_proxy.service import ProxyService
+
     proxy = context.settings.xks_proxy
     assert proxy is not None  # noqa: S101
     house = House(context.settings, context.shared_words)

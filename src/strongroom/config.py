@@ -119,6 +119,13 @@ class Settings:
     """The TCP port of external key store proxies; XksProxyUriEndpoint has none."""
     xks_timeout_milliseconds: int = 250
     """For one request to an external key store proxy in all: name, connection, TLS, answer. AWS's is 250."""
+    boundary_user: str | None = None
+    """The user that the boundary runs as, when the server is started as root; it must be had. None: a user id
+    that nobody else has, if it can be had."""
+    require_mlock: bool = False
+    """Refuse to start unless the boundary's memory can be kept out of swap."""
+    approved_only: bool = False
+    """Refuse key specs whose algorithms are not FIPS-approved. That does not make a validated module."""
     xks_client_certificate_file: Path | None = None
     """Shown to external key store proxies that ask for a certificate (PEM, with its chain)."""
     xks_client_key_file: Path | None = None

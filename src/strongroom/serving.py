@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -15,9 +15,12 @@ from strongroom.config import Settings
 from strongroom.processes.channel import ControlChannel
 from strongroom.processes.contexts import SealedContext
 from strongroom.processes.operator_log import OperatorLog
-from strongroom.wire.http_front import TlsFiles
-from strongroom.wire.limits import Limits
-from strongroom.wire.sealed_front import build_sealed_front
+
+if TYPE_CHECKING:
+    from strongroom.wire.http_front import TlsFiles
+    from strongroom.wire.limits import Limits
+
+# The wire is imported late: only processes that answer requests carry it.
 
 
 def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
@@ -39,6 +42,8 @@ def on_stop_signals(stop: Callable[[], None]) -> None:
 
 def tls_files_of(settings: Settings) -> TlsFiles | None:
     """None: plain HTTP."""
+    from strongroom.wire.http_front import TlsFiles
+
     if settings.tls_certificate_file is None or settings.tls_key_file is None:
         return None
     return TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
@@ -46,6 +51,8 @@ def tls_files_of(settings: Settings) -> TlsFiles | None:
 
 def limits_of(settings: Settings) -> Limits:
     """What one connection, and all together, may take."""
+    from strongroom.wire.limits import Limits
+
     return Limits(
         body_bytes_max=settings.body_bytes_max,
         header_bytes_max=settings.header_bytes_max,
@@ -57,6 +64,8 @@ def limits_of(settings: Settings) -> Limits:
 
 async def refuse_while_sealed(context: SealedContext) -> None:
     """Answer that the server lives and is sealed, until it is told to stop."""
+    from strongroom.wire.sealed_front import build_sealed_front
+
     control = ControlChannel(context.control, lambda _, stream: stream.close())
     control.start()
     settings = context.settings

@@ -187,6 +187,11 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "xks_health_check_seconds": _whole_number(1, 86_400),
     "xks_port": _whole_number(1, 65_535),
     "xks_timeout_milliseconds": _whole_number(50, 10_000),
+    "boundary_user": _matching(
+        re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII), "the name of a user of this host"
+    ),
+    "require_mlock": _truth,
+    "approved_only": _truth,
     "body_bytes_max": _whole_number(16_384, 16_777_216),
     "header_bytes_max": _whole_number(4_096, 1_048_576),
     "connections_max": _whole_number(1, 65_536),

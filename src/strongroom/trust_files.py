@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from typing import TYPE_CHECKING
 
 from strongroom.attestation.verification import AttestationVerifier
 from strongroom.config import Settings
@@ -11,8 +12,9 @@ from strongroom.federation.key_sets import KeySets, KeySetUnavailable
 from strongroom.hsm.backend import ClusterPlace, load_trust_anchor
 from strongroom.processes.errors import StartRefused
 from strongroom.proxy_settings import ProxySettings
-from strongroom.wire.http_front import TlsFiles
-from strongroom.wire.http_front import build_tls_context as build_server_tls
+
+if TYPE_CHECKING:
+    from strongroom.wire.http_front import TlsFiles
 
 ROOT_CERTIFICATE_BYTES_MAX = 1 << 16
 
@@ -83,6 +85,8 @@ def require_proxy_files(settings: Settings) -> None:
     proxy = settings.xks_proxy
     if proxy is None:
         return
+    from strongroom.wire.http_front import build_tls_context as build_server_tls  # late: as in serving.py
+
     try:
         build_server_tls(proxy_tls_files(proxy))
     except (OSError, ssl.SSLError) as error:
@@ -95,6 +99,8 @@ def require_proxy_files(settings: Settings) -> None:
 
 def proxy_tls_files(proxy: ProxySettings) -> TlsFiles:
     """What its front speaks TLS with."""
+    from strongroom.wire.http_front import TlsFiles
+
     return TlsFiles(proxy.tls_certificate_file, proxy.tls_key_file, proxy.client_ca_file)
 
 

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,9 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Run]:
         yield lambda test: asyncio.run(_awaited(test(KeyStoreDouble(), STORE)))
         return
     with XksProxy(tmp_path) as proxy, Road(tmp_path) as road:
-        client = HttpsClient(build_tls_context(proxy.ca_file), timeout_seconds=5, private_addresses=True)
+        client = HttpsClient(
+            partial(build_tls_context, proxy.ca_file), timeout_seconds=5, private_addresses=True
+        )
         real = ExternalKeyStores(road.boundary, HostClock(), client, proxy.port)
 
         async def wrapped() -> CustomKeyStore:

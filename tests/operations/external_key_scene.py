@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class ExternalScene:
     ) -> None:
         """Another client, as after a start with other settings."""
         client = HttpsClient(
-            build_tls_context(ca_file or self.proxy.ca_file),
+            partial(build_tls_context, ca_file or self.proxy.ca_file),
             timeout_seconds=timeout_seconds,
             private_addresses=private_addresses,
         )

@@ -18,6 +18,7 @@ from tests.support.softhsm import TestToken
 import strongroom
 from strongroom.boundary.client import BoundaryClient
 from strongroom.boundary.interface import KeyBinding
+from strongroom.boundary.messages import HEAD, HEAD_BYTES, Opcode, render_frame
 from strongroom.processes.boundary_start import render_boundary_start, render_token_options
 from strongroom.token_settings import parse_pkcs11
 
@@ -69,12 +70,18 @@ class RunningBoundary:
         environment: Mapping[str, str] | None = None,
         token: TestToken | None = None,
         pin: bytes | None = None,
+        options: Mapping[str, str] | None = None,
+        program: str = _START,
     ) -> None:
-        """`environment` instead of this process's own. `token` holds the keys; `pin` instead of its own."""
+        """`environment` instead of this process's own; `options`: more of them; `program` instead of ours.
+
+        `token` holds the keys; `pin` instead of its own.
+        """
+        self.options = {"mode": "dev", **(options or {})}
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _START, _SOURCE, "--control-fd", str(theirs.fileno())],
+                [sys.executable, "-I", "-c", program, _SOURCE, "--control-fd", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -95,7 +102,6 @@ class RunningBoundary:
         token: TestToken | None,
         pin: bytes | None,
     ) -> bytes:
-        options: dict[str, str] = {"mode": "dev"}
         files: dict[str, int] = {}
         if key_file is not None:
             files["key_file"] = os.open(key_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -105,12 +111,12 @@ class RunningBoundary:
             os.close(writer)
             files["root_secret"] = reader
         if token is not None:
-            options.update(token_options(token))
+            self.options.update(token_options(token))
             pin_file = token.directory.parent / "pin"
             pin_file.touch(0o600)
             pin_file.write_bytes((pin or token.pin) + b"\n")
             files["pkcs11_pin"] = os.open(pin_file, os.O_RDONLY)
-        payload, fds = render_boundary_start(options, files, seal_record)
+        payload, fds = render_boundary_start(self.options, files, seal_record)
         socket.send_fds(self.control, [b"I" + payload], fds)
         for fd in fds:
             os.close(fd)
@@ -128,6 +134,15 @@ class RunningBoundary:
             socket.send_fds(self.control, [b"C" + name.encode()], [theirs.fileno()])
         ours.settimeout(10)
         return ours
+
+    def facts(self) -> dict[str, str]:
+        """What the process says in its status."""
+        with self.new_channel() as stream:
+            stream.sendall(render_frame(1, Opcode.STATUS, b""))
+            received = b""
+            while len(received) < HEAD_BYTES or len(received) < 4 + HEAD.unpack_from(received)[0]:
+                received += stream.recv(65536)
+        return dict(line.split("\t") for line in received[HEAD_BYTES:].decode().splitlines())
 
     def kill(self) -> None:
         """SIGKILL, as the out-of-memory killer would."""

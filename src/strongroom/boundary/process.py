@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, NoReturn
@@ -34,11 +34,14 @@ from strongroom.boundary.messages import (
     Status,
     render_frame,
 )
+from strongroom.boundary.own_user import MEMORY_LOCKED, OWN_USER, become_own_user
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
 from strongroom.boundary.seal.opening import OpenSeal, Sealed, open_seal
 from strongroom.boundary.seal.refusal import SealRefused
 from strongroom.boundary.seal.root_key_handing import hand_over, take_brought_key
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
+from strongroom.boundary.software.approved_algorithms import approved_families
+from strongroom.boundary.software.families import FAMILIES
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.self_tests.known_answer import KnownAnswer, run_self_tests
 from strongroom.boundary.software.self_tests.rehearsal import rehearse
@@ -50,6 +53,7 @@ READ_BYTES: Final = 65536
 STALLED_SECONDS: Final = 10.0
 """A client that takes none of its replies for so long loses its channel."""
 _ROOT_SECRET_BYTES_MAX: Final = 4096
+_APPROVED_ONLY: Final = "yes: key specs of FIPS-approved algorithms only. This is not a validated module"
 
 
 def log(line: str) -> None:
@@ -251,29 +255,45 @@ def hand_transport_key(fd: int, handed: bytes) -> None:
         stream.send(handed, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
-def initialise(
-    control: socket.socket, packet: bytes, fds: list[int], handed_over: socket.socket | None
-) -> tuple[CryptographicModule, OpenSeal] | None:
-    """The module with its root key; None when the supervisor went while the seal was closed.
-
-    Raises: SealRefused with a sentence.
-    """
+def parse_start(packet: bytes, fds: list[int]) -> StartPacket:
+    """Raises SealRefused with a sentence."""
     try:
-        start = parse_start_packet(packet, fds)
+        return parse_start_packet(packet, fds)
     except ValueError:
         raise SealRefused(
             "The boundary was started with a packet that is none; this is a fault of the supervisor."
         ) from None
+
+
+def require_demanded(protections: Sequence[Protection], options: Mapping[str, str]) -> None:
+    """What the operator cannot do without is held. Raises SealRefused with a sentence."""
+    for option, name in (("require_mlock", MEMORY_LOCKED), ("boundary_user", OWN_USER)):
+        for protection in protections:
+            if protection.name == name and not protection.held and options.get(option) == "required":
+                raise SealRefused(
+                    f"The setting {option} demands it, but this host does not allow it: {name} is"
+                    f" {protection}. Nothing was changed."
+                )
+
+
+def initialise(
+    control: socket.socket, start: StartPacket, handed_over: socket.socket | None, owner_uid: int
+) -> tuple[CryptographicModule, OpenSeal] | None:
+    """The module with its root key; None when the supervisor went while the seal was closed.
+
+    `owner_uid` is whose the key file must be. Raises: SealRefused with a sentence.
+    """
     root_secret = _read_root_secret(start.files["root_secret"]) if "root_secret" in start.files else None
     try:
-        seal = open_seal(start, handed_over)
+        seal = open_seal(start, handed_over, owner_uid)
     except Sealed as sealed:
         root_key = wait_for_root_key(control, sealed)
         if root_key is None:
             return None
         seal = OpenSeal(root_key, start.seal_record, is_to_hand_over=True)
+    families = approved_families(FAMILIES) if _is_approved_only(start.options) else FAMILIES
     try:
-        module = SoftwareModule(seal.root_key, root_secret)
+        module = SoftwareModule(seal.root_key, root_secret, families)
     except ValueError:
         raise SealRefused(
             "The root user's secret access key must be 1 to 128 printable ASCII characters without blanks:"
@@ -317,6 +337,10 @@ def wait_for_root_key(control: socket.socket, sealed: Sealed) -> bytes | None:
             close_all(fds)
 
 
+def _is_approved_only(options: Mapping[str, str]) -> bool:
+    return options.get("approved_only") == "true"
+
+
 def _read_root_secret(fd: int) -> bytes:
     secret = b""
     while chunk := os.read(fd, _ROOT_SECRET_BYTES_MAX):
@@ -340,7 +364,7 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     setproctitle("strongroom: spare boundary")  # until it is given something to guard
     end_with_parent()
     control = socket.socket(fileno=control_fd)
-    protections: list[Protection] = list(protect_memory())
+    protections = protect_memory()
     try:
         run_self_tests(known_answers)
         rehearse()
@@ -357,8 +381,12 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     if not packet:
         return 0
     setproctitle("strongroom: boundary")
+    owner_uid = os.geteuid()
     try:
-        initialised = initialise(control, packet, fds, handed_over)
+        start = parse_start(packet, fds)
+        protections = become_own_user(start.options.get("user", ""), protections)
+        require_demanded(protections, start.options)
+        initialised = initialise(control, start, handed_over, owner_uid)
     except SealRefused as refused:
         control.send(b"E" + str(refused).encode("utf-8"))
         return 1
@@ -370,7 +398,10 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     del packet, initialised
     gc.collect()
     gc.freeze()
-    facts = {"self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal"}
+    facts = {
+        "self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal",
+        "approved_only": _APPROVED_ONLY if _is_approved_only(start.options) else "no",
+    }
     slow_work = SlowWork(log)
     record, root_key = seal.record, seal.root_key if seal.is_to_hand_over else None
     del seal

@@ -27,6 +27,7 @@ FILES_MAX: Final = 256
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
+_PR_SET_KEEPCAPS: Final = 8
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _SIGKILL: Final = 9
 
@@ -95,10 +96,10 @@ def end_with_parent() -> None:
 def protect_memory() -> tuple[Protection, ...]:
     """Keep secrets that will come out of dumps, debuggers and swap. Call before any secret is read."""
     return (
-        _attempt("no new privileges", lambda: _prctl(_PR_SET_NO_NEW_PRIVS, 1)),
-        _attempt("no debugger", lambda: _prctl(_PR_SET_DUMPABLE, 0)),
-        _attempt("no core dumps", lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0))),
-        _attempt("memory locked", _lock_memory),
+        attempt("no new privileges", lambda: _prctl(_PR_SET_NO_NEW_PRIVS, 1)),
+        attempt("no debugger", forbid_debuggers),
+        attempt("no core dumps", lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0))),
+        attempt("memory locked", _lock_memory),
     )
 
 
@@ -112,24 +113,35 @@ def close_doors(
     descendants, is in force, and before seccomp, which binds all threads and forbids new ones.
     `doors` stay open: the files that they name, and nothing else.
     """
-    few_files = _attempt(
+    few_files = attempt(
         "few open files", lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MAX,) * 2)
     )
     name = "no file system (Landlock)" if doors is None else "no files but the token's (Landlock)"
-    no_files = _attempt(name, lambda: _forbid_files(doors))
+    no_files = attempt(name, lambda: _forbid_files(doors))
     start_threads()
-    no_calls = _attempt("no other system calls (seccomp)", lambda: _forbid_calls(doors))
+    no_calls = attempt("no other system calls (seccomp)", lambda: _forbid_calls(doors))
     return (few_files, no_files, no_calls)
 
 
-class _NotAllowed(Exception):
+def forbid_debuggers() -> None:
+    """Nobody traces this process or dumps its memory, root excepted."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def keep_capabilities() -> None:
+    """Have the next change of user leave the permitted capabilities."""
+    _prctl(_PR_SET_KEEPCAPS, 1)
+
+
+class NotAllowed(Exception):
     """The host does not allow a protection; the text says what would help."""
 
 
-def _attempt(name: str, protect: Callable[[], object]) -> Protection:
+def attempt(name: str, protect: Callable[[], object]) -> Protection:
+    """Try one protection, and say how that went."""
     try:
         protect()
-    except _NotAllowed as reason:
+    except NotAllowed as reason:
         return Protection(name, False, str(reason))
     except (OSError, ValueError, AttributeError) as error:
         return Protection(name, False, getattr(error, "strerror", None) or type(error).__name__)
@@ -153,7 +165,7 @@ def _syscall(number: int, *arguments: object) -> int:
 def _architecture() -> Architecture:
     architecture = ARCHITECTURES.get(os.uname().machine)
     if architecture is None or sys.maxsize < 2**32:
-        raise _NotAllowed("no list of system calls for this machine type")
+        raise NotAllowed("no list of system calls for this machine type")
     return architecture
 
 
@@ -161,13 +173,24 @@ def _lock_memory() -> None:
     # MCL_FUTURE under a limit would make malloc fail later, so find out first whether the limit counts:
     # CAP_IPC_LOCK as /proc shows it means nothing inside a user namespace.
     limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    if limit != resource.RLIM_INFINITY and not _can_lock_beyond(limit):
-        raise _NotAllowed(
+    if not can_lock_memory():
+        raise NotAllowed(
             f"memory may be swapped, for RLIMIT_MEMLOCK is {limit // 1024} KiB: set it to unlimited"
             " (LimitMEMLOCK=infinity), or turn swap off"
         )
     if _libc.mlockall(ctypes.c_int(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def can_lock_memory() -> bool:
+    """Whether this process, as it is now, may lock all its memory."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    return limit == resource.RLIM_INFINITY or _can_lock_beyond(limit)
+
+
+def unlock_memory() -> None:
+    """Have memory swapped again, that which comes as well."""
+    _libc.munlockall()
 
 
 def _can_lock_beyond(limit_bytes: int) -> bool:
@@ -180,7 +203,7 @@ def _can_lock_beyond(limit_bytes: int) -> bool:
     try:
         address = ctypes.c_void_p(ctypes.addressof(first_byte))
         _syscall(_architecture().mlock2, address, ctypes.c_size_t(size), ctypes.c_uint(_MLOCK_ONFAULT))
-    except (OSError, _NotAllowed):
+    except (OSError, NotAllowed):
         return False
     finally:
         del first_byte
@@ -197,7 +220,7 @@ def _forbid_files(doors: OpenDoors | None = None) -> None:
             ctypes.c_uint(_LANDLOCK_CREATE_RULESET_VERSION),
         )
     except OSError:
-        raise _NotAllowed("the kernel has no Landlock: Linux 5.13 or later with landlock in lsm=") from None
+        raise NotAllowed("the kernel has no Landlock: Linux 5.13 or later with landlock in lsm=") from None
     # Every right this kernel knows is handled, and no rule grants one but those for `doors`.
     rights = {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)
     files, network, scope = (1 << rights) - 1, 0b11 if abi >= 4 else 0, 0b11 if abi >= 6 else 0
@@ -249,7 +272,7 @@ def _forbid_calls(doors: OpenDoors | None = None) -> None:
         program,
     )
     if refused:
-        raise _NotAllowed("a thread could not be put under the filter")
+        raise NotAllowed("a thread could not be put under the filter")
 
 
 def _render_filter(architecture: Architecture, groups: Sequence[CallTable] = ()) -> bytes:

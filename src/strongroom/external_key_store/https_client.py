@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import httptools
@@ -82,9 +84,14 @@ class HttpsClient:
     Callers need no asyncio task of their own (strongroom.reply): each request runs in one made here.
     """
 
-    def __init__(self, tls: ssl.SSLContext, *, timeout_seconds: float, private_addresses: bool) -> None:
-        """`timeout_seconds` is for all of a request: name, connection, handshake, answer."""
-        self._tls = tls
+    def __init__(
+        self, build_tls: Callable[[], ssl.SSLContext], *, timeout_seconds: float, private_addresses: bool
+    ) -> None:
+        """`timeout_seconds` is for all of a request: name, connection, handshake, answer.
+
+        `build_tls` is called once, before the first: certificates take memory, and few servers have proxies.
+        """
+        self._build_tls = cache(build_tls)
         self._timeout_seconds = timeout_seconds
         self._private_addresses = private_addresses
         self._idle: dict[Endpoint, list[_Connection]] = {}
@@ -154,7 +161,7 @@ class HttpsClient:
         for address in addresses:
             try:
                 reader, writer = await asyncio.open_connection(
-                    address, endpoint.port, ssl=self._tls, server_hostname=endpoint.host
+                    address, endpoint.port, ssl=self._build_tls(), server_hostname=endpoint.host
                 )
             except (ssl.SSLError, ConnectionResetError, ConnectionAbortedError):
                 raise ProxyFailed(ProxyFailure.TLS) from None

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
-from jwt.exceptions import InvalidKeyError
 
 logger = logging.getLogger("strongroom.federation")
 
@@ -99,6 +97,9 @@ def parse_key_set(data: bytes) -> KeySet:
 
 
 def _parse_key(jwk: _Jwk) -> VerificationKey | None:
+    from jwt.algorithms import ECAlgorithm  # late: few servers have issuers, and it brings in a lot
+    from jwt.exceptions import InvalidKeyError
+
     if jwk.use not in (None, "sig") or (jwk.key_ops is not None and "verify" not in jwk.key_ops):
         return None
     try:
@@ -113,6 +114,8 @@ def _parse_key(jwk: _Jwk) -> VerificationKey | None:
 
 
 def _parse_rsa_key(jwk: _Jwk) -> PublicKey:
+    from jwt.algorithms import RSAAlgorithm
+
     public_key = RSAAlgorithm.from_jwk({"kty": "RSA", "n": jwk.n, "e": jwk.e})
     numbers = public_key.public_numbers()  # type: ignore[union-attr]  # without d it is a public one
     exponent = numbers.e

@@ -13,8 +13,6 @@ from enum import Enum, auto
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
-from jwt import PyJWS
-from jwt.exceptions import PyJWTError
 
 from strongroom.federation.key_sets import ALGORITHMS, KeySet
 
@@ -84,8 +82,6 @@ class _Claims(
 
 _decode_header = msgspec.json.Decoder(_Header).decode
 _decode_claims = msgspec.json.Decoder(_Claims).decode
-# INVARIANT W3: neither `none` nor any HMAC is among the algorithms, whatever a token's header says.
-_JWS: Final = PyJWS(algorithms=list(ALGORITHMS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +147,12 @@ def verify_token(claimed: ClaimedIdentity, keys: KeySet, now: float) -> WebIdent
     key = keys.get(claimed.key_id)
     if key is None or claimed.algorithm not in key.algorithms:
         raise TokenRefused(TokenProblem.NO_KEY)
+    from jwt import PyJWS  # late, as in key_sets.py
+    from jwt.exceptions import PyJWTError
+
     try:
-        payload = _JWS.decode(
+        # INVARIANT W3: neither `none` nor any HMAC is among the algorithms, whatever a token's header says.
+        payload = PyJWS(algorithms=list(ALGORITHMS)).decode(
             claimed.token,
             key.public_key,  # type: ignore[arg-type]
             algorithms=list(key.algorithms),

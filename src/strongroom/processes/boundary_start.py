@@ -5,11 +5,17 @@ Every option and file that the boundary knows is gathered here; strongroom.bound
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from strongroom.config import Settings
+from strongroom.processes.errors import StartRefused
 from strongroom.token_settings import TokenSettings
+
+OWN_USER_ID: Final = 61_100
+"""Of no user: outside the ranges that Debian and systemd give ids from (systemd.io/UIDS-GIDS)."""
 
 
 class BoundaryFiles(NamedTuple):
@@ -23,9 +29,17 @@ class BoundaryFiles(NamedTuple):
 
 
 def boundary_options(settings: Settings) -> Mapping[str, str]:
-    """What the settings say of the boundary. Shape: text without tabs and line ends."""
+    """What the settings say of the boundary. Shape: text without tabs and line ends. Raises: StartRefused."""
     token = {} if settings.pkcs11 is None else render_token_options(settings.pkcs11)
-    return {"mode": settings.mode, "key_file_path": str(settings.seal_key_file), **token}
+    return {
+        "mode": settings.mode,
+        "key_file_path": str(settings.seal_key_file),
+        "user": "" if token and settings.boundary_user is None else _user_of_boundary(settings.boundary_user),
+        "boundary_user": "wished" if settings.boundary_user is None else "required",
+        "require_mlock": "required" if settings.require_mlock else "wished",
+        "approved_only": "true" if settings.approved_only else "false",
+        **token,
+    }
 
 
 def render_token_options(token: TokenSettings) -> Mapping[str, str]:
@@ -42,6 +56,21 @@ def render_token_options(token: TokenSettings) -> Mapping[str, str]:
         "pkcs11_network": "true" if token.network else "false",
         **{name: "\x1f".join(parts) for name, parts in lists.items()},
     }
+
+
+def _user_of_boundary(name: str | None) -> str:
+    """Shape: UID:GID. Raises: StartRefused."""
+    if name is None:
+        return f"{OWN_USER_ID}:{OWN_USER_ID}"
+    try:
+        user = pwd.getpwnam(name)
+    except KeyError:
+        raise StartRefused(f"Setting boundary_user: there is no user {name} on this host.") from None
+    if user.pw_uid in (0, os.geteuid()):
+        raise StartRefused(
+            f"Setting boundary_user: {name} is whom the server runs as; the boundary needs a user of its own."
+        )
+    return f"{user.pw_uid}:{user.pw_gid}"
 
 
 def render_boundary_start(

@@ -118,7 +118,7 @@ def test_status_reports_every_protection(tmp_path: Path) -> None:
         facts = dict(line.split("\t") for line in body.decode().splitlines())
         assert facts["module"] == "software"
         assert facts["protection: no core dumps"] == "held"
-        assert len([name for name in facts if name.startswith("protection: ")]) == 7
+        assert len([name for name in facts if name.startswith("protection: ")]) == 8
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from strongroom.boundary.seal.refusal import SealRefused
 KEY_FILE_BYTES: Final = 32
 
 
-def load_key_file(fd: int, may_fill: bool) -> bytes:
+def load_key_file(fd: int, may_fill: bool, owner_uid: int | None = None) -> bytes:
     """The key file's 32 bytes; an empty file is filled with new random bytes when `may_fill`.
 
+    `owner_uid` is whose it must be: this process's user, if not given.
     `may_fill` is whether there is no seal record yet: a new key file could not open an existing one.
     Raises: SealRefused with a sentence when the file is not fit to hold a key.
     Secrets: the bytes are the seal key; they must not leave the boundary process.
@@ -21,9 +22,10 @@ def load_key_file(fd: int, may_fill: bool) -> bytes:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         raise SealRefused("The key file is not a regular file: name a file that holds nothing else.")
-    if status.st_uid != os.geteuid():
+    owner_uid = os.geteuid() if owner_uid is None else owner_uid
+    if status.st_uid != owner_uid:
         raise SealRefused(
-            f"The key file belongs to user {status.st_uid}, but the server runs as user {os.geteuid()}:"
+            f"The key file belongs to user {status.st_uid}, but the server runs as user {owner_uid}:"
             " change the file's owner."
         )
     if status.st_mode & 0o077:

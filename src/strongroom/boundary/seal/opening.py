@@ -37,9 +37,12 @@ class Sealed(Exception):
         self.slots = slots
 
 
-def open_seal(start: StartPacket, handed_over: socket.socket | None = None) -> OpenSeal:
+def open_seal(
+    start: StartPacket, handed_over: socket.socket | None = None, owner_uid: int | None = None
+) -> OpenSeal:
     """Open the seal with what came with the start packet, or make it where there is none.
 
+    `owner_uid`: whose the key file must be; this process's user, if not given.
     `handed_over`: where the boundary before left the root key. Raises: SealRefused; Sealed.
     """
     record = start.seal_record
@@ -49,7 +52,7 @@ def open_seal(start: StartPacket, handed_over: socket.socket | None = None) -> O
             raise SealRefused(
                 "There is no seal, and no key file to make one with: call strongroom init first."
             )
-        return OpenSeal(*open_or_create_seal(b"", load_key_file(key_file_fd, may_fill=True)), False)
+        return OpenSeal(*open_or_create_seal(b"", load_key_file(key_file_fd, True, owner_uid)), False)
     slots = load_slots(record)
     if handed_over is not None:
         root_key = take_handed_over(handed_over, slots)
@@ -58,7 +61,7 @@ def open_seal(start: StartPacket, handed_over: socket.socket | None = None) -> O
     has_key_file_slot = any(map(is_key_file_slot, slots))
     if key_file_fd is not None and has_key_file_slot:
         try:
-            key_file = load_key_file(key_file_fd, may_fill=False)
+            key_file = load_key_file(key_file_fd, False, owner_uid)
             return OpenSeal(unwrap_with_key_file(slots, key_file), record, False)
         except SealRefused as refused:
             if all(map(is_key_file_slot, slots)):

@@ -12,6 +12,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
+import cryptography
+from cryptography.hazmat.backends.openssl.backend import backend as openssl
+
 from strongroom.boundary.backing_keys import AsymmetricKey, BackingKey
 from strongroom.boundary.interface import (
     BoundaryRefused,
@@ -38,7 +41,7 @@ from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
 from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.secret_transport import TransportKeys, TransportKeyUnknown
 from strongroom.boundary.software import imported_material, pair_consistency, recipient, secret_access_keys
-from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, Families, Family
+from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, LIBCRYPTO, Families, Family
 from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
 from strongroom.boundary.software.random_source import NoncePool
@@ -374,10 +377,18 @@ class SoftwareModule:
     def describe(self) -> Mapping[str, str]:
         return {
             "module": "software",
-            "SM2": "offered" if self._offers("SM2") else "not offered: the system's libcrypto lacks it",
+            "SM2": self._describe_sm2(),
+            "libraries": f"cryptography {cryptography.__version__}, {openssl.openssl_version_text()}",
             "domain keys in memory": str(len(self._domain_keys)),
             "backing keys in memory": str(len(self._backing_keys)),
         }
+
+    def _describe_sm2(self) -> str:
+        if self._offers("SM2"):
+            return "offered"
+        return "not offered: " + (
+            "the system's libcrypto lacks it" if LIBCRYPTO is None else "it is not FIPS-approved"
+        )
 
     def _symmetric_key(self, token: bytes, key_id: bytes) -> SymmetricBackingKey:
         key = self._backing_key(token, key_id)

@@ -31,7 +31,7 @@ from strongroom.boundary.software import imported_material
 from strongroom.boundary.software.module import SoftwareModule
 from strongroom.boundary.software.private_keys import parse_public_key
 from strongroom.boundary.software.self_tests import rsa_examples
-from strongroom.boundary.software.self_tests.askers import rsa_material
+from strongroom.boundary.software.self_tests.askers import forget_published_keys, rsa_material
 from strongroom.boundary.soundness import SelfTestFailed
 
 _REGION: Final = "rehearsal"
@@ -76,6 +76,8 @@ def rehearse() -> None:
             f"The self-test of {name} failed: the boundary serves nothing. The machine or a library is"
             " broken. Nothing was changed."
         ) from None
+    finally:
+        forget_published_keys()
 
 
 def _altered(sealed: bytes) -> bytes:

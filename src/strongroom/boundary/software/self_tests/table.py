@@ -1,7 +1,8 @@
 """Every algorithm and usage that the boundary offers, each with a published example.
 
 `strongroom.boundary.process` asks all of them before it serves. tests/unit/boundary/test_self_tests.py holds
-that none is missing. What has no published example is rehearsed (rehearsal.py).
+that none is missing. SM2's are asked when the system's library is looked for (sm2_self_test.py): one that
+answers otherwise is as none. What has no published example is rehearsed (rehearsal.py).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from strongroom.boundary.backing_keys import SigningKey
 from strongroom.boundary.software import imported_material, ml_kem
 from strongroom.boundary.software.edwards_curve import sign_ph
-from strongroom.boundary.software.families import ENCRYPT_DECRYPT, LIBCRYPTO, SIGN_VERIFY
+from strongroom.boundary.software.families import ENCRYPT_DECRYPT, SIGN_VERIFY
 from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.private_keys import render_private_key
 from strongroom.boundary.software.secret_access_keys import derive_signing_key
@@ -38,19 +39,6 @@ from strongroom.boundary.software.self_tests.askers import (
 )
 from strongroom.boundary.software.self_tests.known_answer import KnownAnswer
 from strongroom.boundary.software.signature_verification import verify_signature
-from strongroom.boundary.software.sm2 import SM2DSA, SM2PKE
-from strongroom.boundary.software.sm2_format import render_private_key as render_sm2_private_key
-from strongroom.boundary.software.sm2_format import render_public_key as render_sm2_public_key
-from strongroom.boundary.software.sm2_self_test import (
-    C1,
-    CIPHERTEXT,
-    ENCRYPTED,
-    POINT,
-    SCALAR,
-    SIGNATURE,
-    SIGNED,
-    X2,
-)
 from strongroom.boundary.software.symmetric import SymmetricBackingKey
 
 _ZEROS: Final = bytes(20)
@@ -382,16 +370,5 @@ _LATTICES: Final = (
 )  # fmt: skip
 
 
-def _sm2() -> tuple[KnownAnswer, ...]:
-    if LIBCRYPTO is None:
-        return ()
-    material = render_sm2_private_key(SCALAR, POINT)
-    return (
-        signs("SM2", SM2DSA, "GB/T 32918.5, A.2", lambda: material, SIGNED, SIGNATURE),
-        decrypts("SM2", SM2PKE, "GB/T 32918.5, C.2", lambda: material, CIPHERTEXT, ENCRYPTED),
-        agrees("SM2", "GB/T 32918.5, C.2", material, render_sm2_public_key(C1), X2),
-    )
-
-
-KNOWN_ANSWERS: Final = (*_WRAPPED_KEYS, *_MACS, *_RSA, *_CURVES, *_LATTICES, *_sm2())
+KNOWN_ANSWERS: Final = (*_WRAPPED_KEYS, *_MACS, *_RSA, *_CURVES, *_LATTICES)
 """All of them."""
