@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from strongroom.administration.desk import Desk
+from strongroom.administration.server_status import StatusSource
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
@@ -212,6 +214,10 @@ class House:
         await self.store.ping()
         return self.audit.is_accepting() and await self.boundary.is_ready()
 
+    async def boundary_facts(self) -> Mapping[str, str]:
+        """What the boundary says of itself."""
+        return (await self.boundary.status()).facts
+
     async def close(self) -> None:
         """Write what is still to be recorded, and give everything back."""
         try:
@@ -387,7 +393,10 @@ async def _run_job_runner(context: JobsContext) -> None:
     stopped = asyncio.Event()
     on_stop_signals(stopped.set)
     assert context.settings.data_directory is not None  # noqa: S101
-    desk = await Desk(house.rooms, house.audit, house.request_ids).open(context.settings.data_directory)
+    source = StatusSource(house.settings.mode, house.boundary_facts, supervisor_pid=os.getppid())
+    desk = await Desk(house.rooms, house.audit, house.request_ids, status_source=source).open(
+        context.settings.data_directory
+    )
     control.send_ready()
     health = KeyStoreHealth(
         house.rooms,

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from strongroom import __version__
-from strongroom.cli import backup_commands, commands, inquiries, key_commands, operator, proxy_commands
+from strongroom.cli import (
+    backup_commands,
+    commands,
+    inquiries,
+    key_commands,
+    operator,
+    proxy_commands,
+    status_command,
+)
 from strongroom.cli.seal_arguments import add_seal_commands
 
 DATA_DIRECTORY = "/var/lib/strongroom"
@@ -57,6 +65,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_who_can(commands_of)
     _add_policy(commands_of)
     proxy_commands.add_to(commands_of, _add_settings, _add_data_directory)
+    status_command.add_to(commands_of, _add_data_directory)
     return parser
 
 

@@ -33,16 +33,14 @@ from strongroom.boundary.key_hierarchy import (
     TokenHeader,
     TokenKind,
     parse_token,
-    require_account_id,
-    require_region,
     wrapping_key_id_of,
 )
 from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
 from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.secret_transport import TransportKeys, TransportKeyUnknown
 from strongroom.boundary.software import imported_material, pair_consistency, recipient, secret_access_keys
+from strongroom.boundary.software.bindings import backing_key_header, require_place
 from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, LIBCRYPTO, Families, Family
-from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
 from strongroom.boundary.software.random_source import NoncePool
 from strongroom.boundary.software.replication import Replication, require_multi_region
@@ -116,13 +114,13 @@ class SoftwareModule:
         family = self._families.get((binding.key_spec, binding.key_usage))
         if family is None or binding.origin == IMPORTED:
             raise BoundaryRefused
-        _require_place(binding)
+        require_place(binding)
         self._domain_keys.require_active(binding.region)
         return partial(_new_material, binding.key_spec, binding.key_usage, family)
 
     def export_key(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
         """The exported key token of new material. Raises BoundaryRefused, NoActiveDomainKey."""
-        header = _backing_key_header(binding, material)
+        header = backing_key_header(binding, material)
         return GeneratedKey(self._domain_keys.wrap(header, material), header.material_id.hex())
 
     def get_import_parameters(self, binding: ImportBinding, ends_at_microseconds: int) -> ImportParameters:
@@ -181,7 +179,7 @@ class SoftwareModule:
         if family is None or not material:
             raise MaterialRefused
         try:
-            family.load(_backing_key_header(binding, material), material)
+            family.load(backing_key_header(binding, material), material)
         except ValueError:
             raise MaterialRefused from None
         return self.export_key(binding, material)
@@ -472,33 +470,3 @@ def _new_material(key_spec: str, key_usage: str, family: Family) -> bytes:
     except (ValueError, pair_consistency.Inconsistent):
         raise pair_consistency.failed(key_spec) from None
     return material
-
-
-def _require_place(binding: KeyBinding) -> None:
-    """Raises BoundaryRefused."""
-    try:
-        require_region(binding.region)
-        require_account_id(binding.account_id)
-    except ValueError:
-        raise BoundaryRefused from None
-
-
-def _backing_key_header(binding: KeyBinding, material: bytes) -> TokenHeader:
-    """What the token of `material` will be bound to. Raises BoundaryRefused."""
-    try:
-        require_region(binding.region)
-        require_account_id(binding.account_id)
-        material_id = material_id_of(material, binding.key_id)
-    except ValueError:
-        raise BoundaryRefused from None
-    return TokenHeader(
-        TokenKind.BACKING_KEY,
-        b"",
-        material_id,
-        binding.account_id,
-        binding.region,
-        binding.key_id,
-        binding.key_spec,
-        binding.key_usage,
-        binding.origin,
-    )
