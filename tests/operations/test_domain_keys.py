@@ -154,3 +154,15 @@ def test_tokens_swapped_between_keys_in_the_database_are_refused(road: Road) -> 
         with pytest.raises(Refusal) as refused:
             road.call("Encrypt", KeyId=key, Plaintext=json.dumps("x"))
         assert refused.value.status in (400, 500)
+
+
+def test_key_of_a_key_store_made_one_of_ours_in_the_database_is_not_used(road: Road) -> None:
+    """Who can write the database could else have ciphertexts made that need no key outside."""
+    key = road.create_key()["KeyId"]
+    with contextlib.closing(sqlite3.connect(road.directory / "strongroom.db")) as database, database:
+        database.execute("UPDATE keys SET origin = 'EXTERNAL' WHERE key_id = ?", (key,))
+    road.wait(road.store.put_setting("anything", "else"))
+    road.store.close()
+    with Road(road.directory) as later, pytest.raises(Refusal) as refused:
+        later.call("Encrypt", KeyId=key, Plaintext=TEXT)
+    assert refused.value.status == 500

@@ -8,6 +8,7 @@ manager). Neither side alone opens a ciphertext; what a lying proxy gives back, 
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 from hashlib import sha256
 
 from strongroom.aws import key_store_refusals, proxy_refusals, refusals
@@ -15,6 +16,7 @@ from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.enums import ConnectionStateType, OriginType
 from strongroom.aws.proxy_refusals import ProxyFailure
 from strongroom.boundary.ciphertext_format import EXTERNAL_HEADER_BYTES, render_external_header
+from strongroom.boundary.key_hierarchy import parse_token
 from strongroom.operations.context import Call
 from strongroom.operations.key_availability import store_of_key
 from strongroom.operations.key_store_backend import (
@@ -29,8 +31,25 @@ from strongroom.resources.key import Key
 
 
 def is_external(key: Key) -> bool:
-    """Whether a key outside takes part in its cryptography."""
+    """Whether a key outside takes part in its cryptography.
+
+    The exported key token, which the boundary made, must say so too: who can write the database does not make
+    a key of a key store one that needs no key outside. Raises: ApiError.
+    """
+    current_id = key.current_material_id
+    token = None if current_id is None else key.materials[current_id].exported_token
+    if token is not None and _origin_named(token) not in ("", key.origin):
+        raise refusals.internal()
     return key.origin in (OriginType.EXTERNAL_KEY_STORE, OriginType.AWS_CLOUDHSM)
+
+
+@lru_cache(8192)
+def _origin_named(token: bytes) -> str:
+    """The origin that a token is bound to; of one that is none, and of the first version, nothing."""
+    try:
+        return parse_token(token).header.origin
+    except ValueError:
+        return ""
 
 
 def on_behalf_of(call: Call, key_arn: str | None = None) -> OnBehalf:
