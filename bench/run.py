@@ -323,7 +323,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument(
-        "--only", choices=("requests", "decisions", "start", "keys", "asymmetric", "token-keys")
+        "--only", choices=("requests", "decisions", "start", "keys", "asymmetric", "token-keys", "custody")
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="strongroom-bench-") as name:
@@ -343,6 +343,10 @@ def main() -> None:
             from bench.asymmetric import bench_asymmetric
 
             bench_asymmetric(options.rounds, options.seconds, directory)
+        if options.only in (None, "custody"):
+            from bench.custody import bench_custody
+
+            bench_custody(directory)
         if options.only == "token-keys":  # it needs softhsm2
             from bench.token_keys import bench_token_keys
 

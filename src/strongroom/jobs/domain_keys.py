@@ -8,6 +8,7 @@ it and no backup that may be restored does: docs/decisions/0014-domain-keys.md.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -23,8 +24,10 @@ from strongroom.store.interface import StoreUnavailable
 
 logger = logging.getLogger("strongroom.jobs")
 
-BATCH_TOKENS = 100
+BATCH_TOKENS = 50
 """Few enough that the boundary and the database serve others in between."""
+REST_PER_WORK = 2.0
+"""How long a pass rests after each batch, for each second that it took: callers have the machine then."""
 REWRAPPED_SETTING = "domain_keys_rewrapped/"
 """With a Region: the domain key under which a whole pass has brought all tokens, in hex."""
 
@@ -76,7 +79,9 @@ async def _rewrap_place(rooms: Rooms, region: str, place: TokenPlace, active_id:
     """Re-wrap all tokens of a place; returns the domain keys of those that could not be."""
     left: set[bytes] = set()
     after: tuple[str, ...] | None = None
+    clock = asyncio.get_running_loop().time
     while held := await rooms.store.list_held_tokens(region, place, after, BATCH_TOKENS):
+        began = clock()
         after = held[-1].row
         replacing: list[tuple[HeldToken, bytes]] = []
         for one in held:
@@ -91,6 +96,7 @@ async def _rewrap_place(rooms: Rooms, region: str, place: TokenPlace, active_id:
                 logger.warning("a token of %s in place %s does not open", region, place.name)
         if replacing:
             await rooms.store.replace_held_tokens(replacing)
+            await asyncio.sleep((clock() - began) * REST_PER_WORK)
     return left
 
 
