@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from strongroom.administration.desk import Desk
+from strongroom.administration.server_status import StatusSource
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
@@ -249,6 +251,10 @@ class House:
         await self.store.ping()
         return self.audit.is_accepting() and await self.boundary.is_ready()
 
+    async def boundary_facts(self) -> Mapping[str, str]:
+        """What the boundary says of itself."""
+        return (await self.boundary.status()).facts
+
     async def close(self) -> None:
         """Write what is still to be recorded, and give everything back."""
         try:
@@ -433,7 +439,10 @@ async def _run_job_runner(context: JobsContext) -> None:
     stopped = asyncio.Event()
     _on_stop_signals(stopped.set)
     assert context.settings.data_directory is not None  # noqa: S101
-    desk = await Desk(house.rooms, house.audit, house.request_ids).open(context.settings.data_directory)
+    source = StatusSource(house.settings.mode, house.boundary_facts, supervisor_pid=os.getppid())
+    desk = await Desk(house.rooms, house.audit, house.request_ids, status_source=source).open(
+        context.settings.data_directory
+    )
     control.send_ready()
     await house.jobs.run_until(stopped)
     desk.close()

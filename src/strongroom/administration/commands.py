@@ -13,7 +13,6 @@ import msgspec
 from strongroom.administration.messages import (
     AccountLine,
     Accounts,
-    Command,
     CreateAccount,
     CreateProxyCredential,
     DeleteProxyCredential,
@@ -24,6 +23,7 @@ from strongroom.administration.messages import (
     RegisterService,
     ReplaceRootAccessKey,
     Reply,
+    RoomsCommand,
     ServiceLine,
     Services,
 )
@@ -60,7 +60,7 @@ class CommandRefused(Exception):
     """The command asks for what cannot be; its text is one sentence for the operator."""
 
 
-async def carry_out(rooms: Rooms, command: Command) -> Reply:
+async def carry_out(rooms: Rooms, command: RoomsCommand) -> Reply:
     """Do what the operator asked. Raises CommandRefused; StoreUnavailable, BoundaryUnavailable."""
     match command:
         case CreateAccount():

@@ -30,7 +30,10 @@ from strongroom.administration.messages import (
     ListServices,
     Refused,
     Reply,
+    RoomsCommand,
+    ShowStatus,
 )
+from strongroom.administration.server_status import StatusSource, describe_server
 from strongroom.audit.cloudtrail import render_envelope, render_event, render_user_identity
 from strongroom.audit.interface import AuditTrail
 from strongroom.operations.context import Rooms
@@ -52,8 +55,15 @@ class Desk:
     """
 
     def __init__(
-        self, rooms: Rooms, audit: AuditTrail, request_ids: RequestIds, seconds_max: float = SECONDS_MAX
+        self,
+        rooms: Rooms,
+        audit: AuditTrail,
+        request_ids: RequestIds,
+        seconds_max: float = SECONDS_MAX,
+        status_source: StatusSource | None = None,
     ) -> None:
+        """`status_source`: what ShowStatus is answered from; a desk without one refuses it."""
+        self._status_source = status_source
         self._seconds_max = seconds_max
         self._rooms = rooms
         self._audit = audit
@@ -98,6 +108,8 @@ class Desk:
             command = _decoder.decode(line)
         except (msgspec.DecodeError, ValueError):
             return Refused("This is no command of this version of the server.")
+        if isinstance(command, ShowStatus):
+            return await self._show_status()
         if isinstance(command, _READ_ONLY):
             return await self._carry_out(command)
         if not self._audit.is_accepting():
@@ -110,7 +122,12 @@ class Desk:
             return Refused("The audit record could not be written; look whether it was done.")
         return answer
 
-    async def _carry_out(self, command: Command) -> Reply:
+    async def _show_status(self) -> Reply:
+        if self._status_source is None:
+            return Refused("This server has nothing to say of itself.")
+        return await describe_server(self._status_source, self._audit.is_accepting())
+
+    async def _carry_out(self, command: RoomsCommand) -> Reply:
         try:
             return await carry_out(self._rooms, command)
         except CommandRefused as refused:
@@ -119,7 +136,7 @@ class Desk:
             logger.error("an operator's command failed with %s", type(error).__name__)
             return Refused("The server could not do that now; its log says more.")
 
-    def _render_record(self, command: Command, answer: Reply, user: str) -> bytes:
+    def _render_record(self, command: RoomsCommand, answer: Reply, user: str) -> bytes:
         """As an API call's, by the operator. Secrets: of the answer only the access key id."""
         parameters = {name: value for name, value in msgspec.to_builtins(command).items() if name != "type"}
         elements: dict[str, object] | None = None

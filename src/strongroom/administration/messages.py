@@ -53,7 +53,11 @@ class DeleteProxyCredential(msgspec.Struct, tag="DeleteProxyCredential", frozen=
     access_key_id: str
 
 
-Command: TypeAlias = (
+class ShowStatus(msgspec.Struct, tag="ShowStatus", frozen=True):
+    """What the server is, and what of its protections holds."""
+
+
+RoomsCommand: TypeAlias = (
     CreateAccount
     | ListAccounts
     | ReplaceRootAccessKey
@@ -63,6 +67,8 @@ Command: TypeAlias = (
     | ListProxyCredentials
     | DeleteProxyCredential
 )
+"""What is done with the rooms of the service."""
+Command: TypeAlias = RoomsCommand | ShowStatus
 
 
 class NewAccessKey(msgspec.Struct, tag="NewAccessKey", frozen=True):
@@ -121,10 +127,32 @@ class ProxyCredentials(msgspec.Struct, tag="ProxyCredentials", frozen=True):
     credentials: list[ProxyCredentialLine]
 
 
+class ProcessLine(msgspec.Struct, frozen=True):
+    """One process of the server, as the kernel tells of it."""
+
+    name: str
+    process_id: int
+    user_id: int
+    resident_kilobytes: int
+
+
+class ServerStatus(msgspec.Struct, tag="ServerStatus", frozen=True):
+    """What a server is, and what holds."""
+
+    version: str
+    python: str
+    mode: str
+    processes: list[ProcessLine]
+    boundary: dict[str, str]
+    """What the boundary says of itself, by name; empty when it does not answer."""
+    is_recording: bool
+    """Whether the audit trail takes records."""
+
+
 class Refused(msgspec.Struct, tag="Refused", frozen=True):
     """The command was not carried out; one sentence says why."""
 
     sentence: str
 
 
-Reply: TypeAlias = NewAccessKey | Accounts | Services | ProxyCredentials | Refused
+Reply: TypeAlias = NewAccessKey | Accounts | Services | ProxyCredentials | ServerStatus | Refused

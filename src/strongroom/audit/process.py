@@ -41,6 +41,7 @@ _TAKE_BYTES = 1 << 20
 _RECEIVE_BYTES = 1 << 18
 _UNSENT_BYTES_MAX = 1 << 16
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 16 << 20
 
@@ -317,6 +318,7 @@ def main(arguments: list[str]) -> int:
         return EXIT_REFUSED
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(_PR_SET_DUMPABLE, 0)  # records are about callers: nobody but root reads this process's memory
     with contextlib.suppress(AttributeError):  # musl has no mallopt
         # Keep the memory of one batch for the next instead of giving it back: a fifth less CPU.
         libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)

@@ -37,6 +37,7 @@ from strongroom.boundary.messages import (
 )
 from strongroom.boundary.own_user import MEMORY_LOCKED, OWN_USER, become_own_user
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
+from strongroom.boundary.seal_format import SlotType, parse_seal
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
 from strongroom.boundary.software.approved_algorithms import approved_families
 from strongroom.boundary.software.families import FAMILIES
@@ -307,6 +308,12 @@ def _is_approved_only(options: Mapping[str, str]) -> bool:
     return options.get("approved_only") == "true"
 
 
+def _describe_seal(record: bytes) -> str:
+    names = {kind.value: kind.name.lower().replace("_", " ") for kind in SlotType}
+    slots = [names.get(slot.slot_type, f"of type {slot.slot_type}") for slot in parse_seal(record)]
+    return f"open; slots: {', '.join(slots)}"
+
+
 def _read_root_secret(fd: int) -> bytes:
     secret = b""
     while chunk := os.read(fd, _ROOT_SECRET_BYTES_MAX):
@@ -357,6 +364,7 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     gc.freeze()
     facts = {
         "self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal",
+        "seal": _describe_seal(record),
         "approved_only": _APPROVED_ONLY if _is_approved_only(start.options) else "no",
     }
     slow_work = SlowWork(log)

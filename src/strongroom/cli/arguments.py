@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from strongroom import __version__
-from strongroom.cli import commands, inquiries, key_commands, operator, proxy_commands
+from strongroom.cli import commands, inquiries, key_commands, operator, proxy_commands, status_command
 
 DATA_DIRECTORY = "/var/lib/strongroom"
 """Where `serve` keeps its data unless told otherwise."""
@@ -54,6 +54,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_who_can(commands_of)
     _add_policy(commands_of)
     proxy_commands.add_to(commands_of, _add_settings, _add_data_directory)
+    status_command.add_to(commands_of, _add_data_directory)
     return parser
 
 

@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 EXIT_FAULT: Final = 70
 """A child ended by an exception that was not meant for the operator."""
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_DUMPABLE: Final = 4
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _SERVICE_ENVIRONMENT: Final = {"PATH": os.defpath, "LANG": "C.UTF-8"}
 
@@ -24,7 +25,8 @@ _SERVICE_ENVIRONMENT: Final = {"PATH": os.defpath, "LANG": "C.UTF-8"}
 def fork_child(title: str, run: Callable[[], None], keep_fds: Iterable[int]) -> int:
     """Run a function in a process of its own; returns its process id.
 
-    SIGTERM ends the child unless it says otherwise. INVARIANT P3: it holds only `keep_fds`.
+    SIGTERM ends the child unless it says otherwise. INVARIANT P3: it holds only `keep_fds`. Nobody but root
+    can trace it or read its memory.
     """
     keep = sorted(keep_fds)
 
@@ -33,6 +35,8 @@ def fork_child(title: str, run: Callable[[], None], keep_fds: Iterable[int]) -> 
 
         _close_other_files(keep)
         setproctitle(title)
+        if _LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:  # callers' plaintext is in here, and no key
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE)")
         run()
 
     return _fork(body)
