@@ -71,6 +71,7 @@ system-packages:
 torture: setup-dev system-packages
 	$(BIN)/pytest -v tests/faults tests/secrets $(ARGS)
 	POLICY_WORLDS=100000 $(BIN)/pytest -n 2 -v tests/properties/test_engine_against_slow_evaluator.py
+	DAMAGES=100000 $(BIN)/pytest -v tests/properties/test_damaged_tokens_and_blobs.py
 
 bench: setup-bench
 	$(BIN)/python bench/run.py $(ARGS)

@@ -31,9 +31,9 @@ from tests.support.store_records import new_key
 from strongroom.authorization.ask import Ask, ConditionValues
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.aws.generated.enums import GrantOperation
-from strongroom.bootstrap import DATABASE_FILE
 from strongroom.clock import HostClock
 from strongroom.identity.principal import AuthenticatedPrincipal, PrincipalType
+from strongroom.preparation import DATABASE_FILE
 from strongroom.resources.grant import Grant, GrantConstraints, new_grant_id
 from strongroom.resources.iam import EntityKind, Identity, IdPrefix, PolicySource, new_unique_id
 from strongroom.resources.identifiers import AccessKeyId, AccountId, KeyId, Region

@@ -8,7 +8,7 @@ from tests.support.server import ACCOUNT, REGION
 from tests.support.store_records import new_key
 
 from strongroom.authorization.key_policy import default_key_policy
-from strongroom.bootstrap import DATABASE_FILE
+from strongroom.preparation import DATABASE_FILE
 from strongroom.resources.identifiers import AccountId, Region
 from strongroom.store.bulk import bulk_insert_keys
 

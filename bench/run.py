@@ -322,7 +322,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--only", choices=("requests", "decisions", "start", "keys", "asymmetric"))
+    parser.add_argument(
+        "--only", choices=("requests", "decisions", "start", "keys", "asymmetric", "token-keys")
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="strongroom-bench-") as name:
         directory = Path(name)
@@ -341,6 +343,10 @@ def main() -> None:
             from bench.asymmetric import bench_asymmetric
 
             bench_asymmetric(options.rounds, options.seconds, directory)
+        if options.only == "token-keys":  # it needs softhsm2
+            from bench.token_keys import bench_token_keys
+
+            bench_token_keys(options.rounds, options.seconds, directory)
 
 
 if __name__ == "__main__":

@@ -7,20 +7,14 @@ them); the boundary and the audit writer are programs of their own.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import logging
 import os
-import signal
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import uvloop
+from typing import TYPE_CHECKING
 
 from strongroom.administration.desk import Desk
 from strongroom.administration.server_status import StatusSource
@@ -29,88 +23,78 @@ from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.aws.query_services import QUERY_SERVICES
+from strongroom.backup.restoring import require_no_half_restore
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
-from strongroom.configured_files import (
-    build_proxy_tls,
-    load_attestation_roots,
-    proxy_tls_files,
-    require_oidc_keys,
-    require_proxy_files,
-)
-from strongroom.external_key_store.backend import (
-    ExternalKeyStores,
-)
+from strongroom.external_key_store.backend import ExternalKeyStores
 from strongroom.external_key_store.https_client import HttpsClient
 from strongroom.federation.key_sets import KeySets
+from strongroom.hsm.backend import HsmKeyStores
+from strongroom.hsm.client import ClusterClients
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
+from strongroom.jobs.key_store_health import KeyStoreHealth
+from strongroom.jobs.restored_data import finish_restore, wait_for_restore
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
-from strongroom.operations.last_usage import TRACKING_STARTED_SETTING
+from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger
+from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT
 from strongroom.pipeline import Authenticator, Pipeline
+from strongroom.preparation import (
+    DATABASE_FILE,
+    ROOT_ACCESS_KEY_SETTING,
+    require_seal_record,
+    run_prepare,
+)
 from strongroom.processes.channel import ControlChannel
 from strongroom.processes.contexts import (
     CLOCK_WORD,
     Children,
     JobsContext,
-    PrepareContext,
     ProxyContext,
     WorkerContext,
 )
-from strongroom.processes.data_directory import SEAL_RECORD_FILE
-from strongroom.processes.errors import ServerFailed, StartRefused
-from strongroom.processes.operator_log import OperatorLog
+from strongroom.processes.errors import ServerFailed
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccessKeyId, Region
+from strongroom.serving import limits_of, on_stop_signals, refuse_while_sealed, run_in_loop, tls_files_of
 from strongroom.store.iam_interface import AccessKey
-from strongroom.store.interface import StoreUnavailable
-from strongroom.store.opening import has_domain_keys, open_store, prepare_database
-from strongroom.store.stamps import Stamps, new_stamp_words
+from strongroom.store.opening import open_store
+from strongroom.store.stamps import Stamps
+from strongroom.trust_files import (
+    build_proxy_client_tls,
+    load_attestation_roots,
+    load_cluster_places,
+    proxy_tls_files,
+)
 
 if TYPE_CHECKING:
     from strongroom.wire.http_front import HttpFront
 
-DATABASE_FILE = "strongroom.db"
-ROOT_ACCESS_KEY_SETTING = "root_access_key_id"
 CHANNEL_SECONDS_MAX = 10.0
-ROOT_CERTIFICATE_BYTES_MAX = 1 << 16
 
 
 def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     """Run a whole server until it is told to stop."""
     if settings.data_directory is not None:
-        _require_seal_record(settings.data_directory)
+        require_no_half_restore(settings.data_directory)
+        require_seal_record(settings.data_directory)
     children = Children(
         preload=partial(_preload, settings),
-        run_prepare=_run_prepare,
+        run_prepare=run_prepare,
         run_worker=_run_worker,
         run_jobs=_run_jobs,
+        run_sealed=lambda context: run_in_loop(refuse_while_sealed(context)),
         run_proxy=_run_proxy,
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)
-
-
-def _require_seal_record(data_directory: Path) -> None:
-    """Where there are keys, a lost seal record must come back from a backup: a new root key opens none."""
-    record = data_directory / SEAL_RECORD_FILE
-    path = data_directory / DATABASE_FILE
-    try:
-        is_lost = not (record.exists() and record.stat().st_size) and has_domain_keys(path)
-    except (OSError, StoreUnavailable):
-        return  # the start itself says what is wrong with the directory or the database
-    if is_lost:
-        raise StartRefused(
-            f"The seal record {record} is missing, and without it the keys in {path} cannot be opened: "
-            "bring it back from a backup. Nothing was changed."
-        )
 
 
 def _preload(settings: Settings) -> None:
@@ -121,63 +105,16 @@ def _preload(settings: Settings) -> None:
         import_module("jwt")
 
 
-def _run_prepare(context: PrepareContext) -> None:
-    settings = context.settings
-    assert settings.data_directory is not None  # noqa: S101  (a running server has one)
-    path = settings.data_directory / DATABASE_FILE
-    load_attestation_roots(settings)  # before anything is written
-    build_proxy_tls(settings)
-    require_proxy_files(settings)
-    require_oidc_keys(settings)
-    try:
-        prepare_database(path)
-        asyncio.run(_begin_tracking_usage(path))
-        if settings.auth == "strict" and settings.root_access_key_id is None:
-            asyncio.run(_require_a_root_access_key(path))
-    except StoreUnavailable as error:
-        raise StartRefused(f"The database {path} cannot be used: {error}.") from None
-
-
-async def _begin_tracking_usage(path: Path) -> None:
-    """Keys that are older than this database's tracking may have been used before it began."""
-    store = open_store(path, Stamps(new_stamp_words()), HostClock())
-    try:
-        if await store.find_setting(TRACKING_STARTED_SETTING) is None:
-            await store.put_setting(TRACKING_STARTED_SETTING, repr(HostClock().epoch_seconds()))
-    finally:
-        store.close()
-
-
-async def _require_a_root_access_key(path: Path) -> None:
-    store = open_store(path, Stamps(new_stamp_words()), HostClock())
-    try:
-        if await store.find_setting(ROOT_ACCESS_KEY_SETTING) is None:
-            raise StartRefused(
-                "Nobody could sign a request: for the first start, set STRONGROOM_ROOT_ACCESS_KEY_ID and "
-                "STRONGROOM_ROOT_SECRET_ACCESS_KEY in the environment."
-            )
-    finally:
-        store.close()
-
-
 def _run_worker(context: WorkerContext) -> None:
-    _run(_serve_requests(context))
+    run_in_loop(_serve_requests(context))
 
 
 def _run_jobs(context: JobsContext) -> None:
-    _run(_run_job_runner(context))
+    run_in_loop(_run_job_runner(context))
 
 
 def _run_proxy(context: ProxyContext) -> None:
-    _run(_serve_proxy(context))
-
-
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    log = OperatorLog()
-    log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[log])
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    uvloop.run(main)
+    run_in_loop(_serve_proxy(context))
 
 
 class House:
@@ -197,6 +134,8 @@ class House:
         self.request_ids = RequestIds()
         rules = Rules(
             rotate_new_keys=settings.rotate_new_keys,
+            domain_key_rotation_hours=settings.domain_key_rotation_hours,
+            backup_retention_days=settings.backup_retention_days,
             keys_max=settings.keys_max,
             regions=None if settings.regions is None else frozenset(settings.regions),
             require_policy_principals=settings.auth == "strict",
@@ -206,12 +145,19 @@ class House:
             self.boundary,
             HostClock(),
             HttpsClient(
-                partial(build_proxy_tls, settings),
+                partial(build_proxy_client_tls, settings),
                 timeout_seconds=settings.xks_timeout_milliseconds / 1000,
                 private_addresses=settings.xks_private_addresses,
             ),
             settings.xks_port,
         )
+        self.clusters = ClusterClients(loop, settings.cloudhsm_clusters)
+        key_stores: dict[CustomKeyStoreType, KeyStoreBackend] = {
+            CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores
+        }
+        if settings.cloudhsm_clusters:
+            places = load_cluster_places(settings)
+            key_stores[CustomKeyStoreType.AWS_CLOUDHSM] = HsmKeyStores(self.boundary, self.clusters, places)
         self.rooms = Rooms(
             self.store,
             self.boundary,
@@ -219,8 +165,13 @@ class House:
             clock,
             rules,
             load_attestation_roots(settings),
-            key_stores={CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores},
+            key_stores=key_stores,
             oidc_keys=KeySets(dict(settings.oidc_issuers)),
+            deletion_ledger=DeletionLedger(
+                settings.deletion_ledger_file or settings.data_directory / LEDGER_FILE,
+                self.store,
+                self.boundary,
+            ),
         )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()
@@ -233,15 +184,27 @@ class House:
         elif name == "audit":
             self.audit.attach(stream)
         else:
-            stream.close()
+            if not self.clusters.attach(name, stream):
+                stream.close()
             return
         self._attached.add(name)
         if len(self._attached) == 2:
             self._all_attached.set()
 
-    async def open(self) -> None:
-        """Wait for both channels, and take the clock that was kept with the data."""
+    async def open(self, *, finishes_restore: bool = False) -> None:
+        """Wait for both channels and for restored data, and take the clock that was kept with the data.
+
+        Raises LedgerUnavailable where the job runner `finishes_restore` and cannot.
+        """
         await asyncio.wait_for(self._all_attached.wait(), CHANNEL_SECONDS_MAX)
+        directory = self.settings.data_directory
+        assert directory is not None and self.rooms.deletion_ledger is not None  # noqa: S101, PT018
+        if finishes_restore:
+            account_id = self.settings.account_id
+            await finish_restore(self.rooms, self.audit, self.request_ids, directory, account_id)
+            await self.rooms.deletion_ledger.require_in_step()
+        else:
+            await wait_for_restore(directory)
         if self.movable_clock is not None:
             kept = int(await self.store.find_setting(CLOCK_SETTING) or "0")
             self.movable_clock.set_offset(max(kept, self.movable_clock.offset_milliseconds))
@@ -263,6 +226,7 @@ class House:
             raise ServerFailed(f"Some audit records were not written: {error}.") from None
         finally:
             self.external_key_stores.close()
+            self.clusters.close()
             self.boundary.close()
             self.store.close()
 
@@ -326,8 +290,7 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
     from strongroom.wire.aws_json import AwsJson11
     from strongroom.wire.aws_query import AwsQuery
     from strongroom.wire.dispatch import Dispatcher
-    from strongroom.wire.http_front import HttpFront, TlsFiles
-    from strongroom.wire.limits import Limits
+    from strongroom.wire.http_front import HttpFront
 
     settings = house.settings
     pipeline = Pipeline(
@@ -354,16 +317,7 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
     app = build_app(
         is_ready=house.is_ready, other=dispatcher.refuse, presigned=dispatcher.answer_url, controls=controls
     )
-    tls = None
-    if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
-        tls = TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
-    limits = Limits(
-        body_bytes_max=settings.body_bytes_max,
-        header_bytes_max=settings.header_bytes_max,
-        connections_max=settings.connections_max,
-        request_seconds_max=settings.request_timeout_seconds,
-        keep_alive_seconds=settings.keep_alive_seconds,
-    )
+    tls, limits = tls_files_of(settings), limits_of(settings)
     return HttpFront(dispatcher, app, limits, tls=tls, on_ready=on_ready)
 
 
@@ -378,7 +332,7 @@ async def _serve_requests(context: WorkerContext) -> None:
     # What is built now lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    _on_stop_signals(front.stop)
+    on_stop_signals(front.stop)
     stopped = asyncio.Event()
     flushing = asyncio.gather(
         house.rooms.usage_notes.flush_until(house.store, stopped),
@@ -422,7 +376,7 @@ async def _serve_proxy(context: ProxyContext) -> None:
         connections_max=context.settings.connections_max,
         on_ready=control.send_ready,
     )
-    _on_stop_signals(front.stop)
+    on_stop_signals(front.stop)
     stopped = asyncio.Event()
     flushing = asyncio.create_task(rooms.usage_notes.flush_until(house.store, stopped))
     await front.serve(sockets=[context.listening])
@@ -435,23 +389,23 @@ async def _run_job_runner(context: JobsContext) -> None:
     house = House(context.settings, context.shared_words)
     control = ControlChannel(context.control, house.on_channel)
     control.start()
-    await house.open()
+    await house.open(finishes_restore=True)
     stopped = asyncio.Event()
-    _on_stop_signals(stopped.set)
+    on_stop_signals(stopped.set)
     assert context.settings.data_directory is not None  # noqa: S101
     source = StatusSource(house.settings.mode, house.boundary_facts, supervisor_pid=os.getppid())
     desk = await Desk(house.rooms, house.audit, house.request_ids, status_source=source).open(
         context.settings.data_directory
     )
     control.send_ready()
-    await house.jobs.run_until(stopped)
+    health = KeyStoreHealth(
+        house.rooms,
+        house.audit,
+        house.request_ids,
+        house.external_key_stores,
+        context.settings.xks_health_check_seconds,
+    )
+    await asyncio.gather(house.jobs.run_until(stopped), health.run_until(stopped))
     desk.close()
     await desk.wait_closed()
     await house.close()
-
-
-def _on_stop_signals(stop: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(ValueError):
-            loop.add_signal_handler(number, stop)

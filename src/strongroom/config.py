@@ -13,13 +13,15 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeAlias
 
+from strongroom.cluster_settings import ClusterSettings, parse_clusters
 from strongroom.proxy_settings import ProxySettings, parse_xks_proxy
 from strongroom.resources.identifiers import AccessKeyId, AccountId, Region
 from strongroom.setting_values import PARSERS, RequestQuotaSetting, quoted
+from strongroom.token_settings import TokenSettings, parse_pkcs11
 
 Mode: TypeAlias = Literal["dev", "serve"]
 Auth: TypeAlias = Literal["open", "strict"]
@@ -30,7 +32,12 @@ ROOT_SECRET_FD_VARIABLE = "STRONGROOM_ROOT_SECRET_FD"  # noqa: S105
 ENVIRONMENT_PREFIX = "STRONGROOM_"
 FILE_BYTES_MAX = 1 << 20
 DEFAULT_ACCOUNT_ID = AccountId("000000000000")
-ALL_PARSERS: Mapping[str, Callable[[object], Any]] = {**PARSERS, "xks_proxy": parse_xks_proxy}
+ALL_PARSERS: Mapping[str, Callable[[object], Any]] = {
+    **PARSERS,
+    "xks_proxy": parse_xks_proxy,
+    "cloudhsm_clusters": parse_clusters,
+    "pkcs11": parse_pkcs11,
+}
 """Every setting but `mode`, with what turns text or a TOML value into it."""
 
 
@@ -58,6 +65,24 @@ class Settings:
     """None: a temporary directory that is removed at exit (development only)."""
     seal_key_file: Path | None
     """Opens the root key. None only while `data_directory` is None: it will be inside."""
+    seal_passphrase_file: Path | None = None
+    """A passphrase that opens the seal at the start: a file for the server's user alone, or /dev/fd/N."""
+    seal_pkcs11_module: Path | None = None
+    """The library of the PKCS #11 token that opens the seal at the start."""
+    seal_pkcs11_pin_file: Path | None = None
+    """The token's PIN, in a file for the server's user alone."""
+    seal_pkcs11_arguments: str | None = None
+    """What the library needs to start (NSS)."""
+    seal_pkcs11_environment: tuple[tuple[str, str], ...] = ()
+    """What the library reads from its environment, such as SOFTHSM2_CONF."""
+    seal_kms_endpoint: str | None = None
+    """Another KMS that opens the seal at the start, such as https://kms.eu-central-1.amazonaws.com."""
+    seal_kms_credentials_file: Path | None = None
+    """Whom that KMS is called as: the section [default], as AWS's tools have it."""
+    seal_kms_ca_file: Path | None = None
+    """Certificate authorities (PEM) of that KMS, instead of the system's."""
+    deletion_ledger_file: Path | None = None
+    """What was deleted, for a restore; None: in the data directory. Better on another disk."""
     auth: Auth
     """`open` takes every signature for that of the account's root user (development only)."""
     account_id: AccountId = DEFAULT_ACCOUNT_ID
@@ -75,6 +100,10 @@ class Settings:
     """
     oidc_issuers: tuple[tuple[str, Path], ...] = ()
     """The issuers whose web identity tokens can be verified: URL, and the file with its JSON Web Key Set."""
+    domain_key_rotation_hours: int = 24
+    """How long a domain key wraps exported key tokens before another one follows; 0: none does."""
+    backup_retention_days: int = 35
+    """How long backups may be restored: retired domain keys are kept so long."""
     rotate_new_keys: bool = True
     """New customer managed symmetric keys rotate every year; AWS's own default is that they do not."""
     keys_max: int = 100_000
@@ -104,6 +133,10 @@ class Settings:
     """How often connected external key stores are asked for their health."""
     xks_proxy: ProxySettings | None = None
     """Some keys of this server offered as external keys to other services; None: none are."""
+    cloudhsm_clusters: Mapping[str, ClusterSettings] = field(default_factory=dict)
+    """PKCS#11 tokens that custom key stores of type AWS_CLOUDHSM can have, by cluster id."""
+    pkcs11: TokenSettings | None = None
+    """The PKCS#11 token that holds all keys; None: they are in the boundary's memory."""
     body_bytes_max: int = 524_288
     """The largest legal request carries an attestation document of 349,528 bytes in base64."""
     header_bytes_max: int = 65_536
@@ -240,6 +273,14 @@ def _require_consistent(settings: Settings, root_secret_given: bool) -> None:
     if (settings.tls_certificate_file is None) != (settings.tls_key_file is None):
         raise ConfigurationError(
             "Settings tls_certificate_file and tls_key_file go together: give both or none."
+        )
+    if (settings.seal_pkcs11_module is None) != (settings.seal_pkcs11_pin_file is None):
+        raise ConfigurationError(
+            "Settings seal_pkcs11_module and seal_pkcs11_pin_file go together: give both or none."
+        )
+    if (settings.seal_kms_endpoint is None) != (settings.seal_kms_credentials_file is None):
+        raise ConfigurationError(
+            "Settings seal_kms_endpoint and seal_kms_credentials_file go together: give both or none."
         )
     if (settings.xks_client_certificate_file is None) != (settings.xks_client_key_file is None):
         raise ConfigurationError(

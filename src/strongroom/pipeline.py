@@ -46,7 +46,7 @@ from strongroom.operations.entity_arns import entity_arn_of
 from strongroom.operations.error_translation import in_words_of, translate
 from strongroom.operations.grant_lookup import resolve_grant
 from strongroom.operations.grant_tokens import read_grant_tokens
-from strongroom.operations.key_availability import as_judged, require_own_material
+from strongroom.operations.key_availability import as_judged
 from strongroom.operations.key_lookup import (
     require_primary,
     resolve_further_key,
@@ -82,7 +82,7 @@ from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant
 from strongroom.resources.identifiers import Region, global_region_of
 from strongroom.resources.key import Key
-from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule
+from strongroom.resources.key_state import StateRule
 from strongroom.store.interface import ConcurrentChange
 
 logger = logging.getLogger("strongroom.pipeline")
@@ -356,8 +356,6 @@ class Pipeline:
     async def _judge_states_in_stores(self, plan: Plan, rule: StateRule, keys: tuple[Key, ...]) -> None:
         """The states of keys of which some are in a custom key store."""
         require_states(rule, plan, await as_judged(self._rooms.store, keys), self._rooms.clock)
-        if rule is USABLE_FOR_CRYPTOGRAPHY:
-            require_own_material(keys)
 
     async def _rehearse(self, plan: Plan, call: Call, request: Any) -> None:
         """What a dry run still checks: a read-only operation runs and its result is thrown away; of a

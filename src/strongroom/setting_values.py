@@ -131,6 +131,19 @@ def _parse_oidc_issuers(value: object) -> tuple[tuple[str, Path], ...]:
     return tuple(issuers.items())
 
 
+def _parse_environment(value: object) -> tuple[tuple[str, str], ...]:
+    """A table, or text: NAME=VALUE,NAME=VALUE."""
+    if isinstance(value, str):
+        value = {name: text for name, _, text in (part.strip().partition("=") for part in value.split(","))}
+    if not isinstance(value, dict) or not all(
+        _VARIABLE.fullmatch(name) and isinstance(text, str) and text.isprintable() and "," not in text
+        for name, text in value.items()
+    ):
+        raise ValueError('must be a table of names and values, or text such as "NAME=VALUE,NAME=VALUE"')
+    return tuple(value.items())
+
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
 _ISSUER = re.compile(r"https://(?:(?![?#])[!-~]){1,247}", re.ASCII)
 """OpenID Connect Discovery: https, no query, no fragment; IAM's limit for a provider's URL is 255."""
 _ROOT_LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -140,6 +153,17 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "port": _whole_number(0, 65_535),
     "data_directory": _parse_path,
     "seal_key_file": _parse_path,
+    "seal_passphrase_file": _parse_path,
+    "seal_pkcs11_module": _parse_path,
+    "seal_pkcs11_pin_file": _parse_path,
+    "seal_pkcs11_arguments": _parse_text,
+    "seal_pkcs11_environment": _parse_environment,
+    "seal_kms_endpoint": _matching(
+        re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/?", re.ASCII), "such as https://kms.example.com"
+    ),
+    "seal_kms_credentials_file": _parse_path,
+    "seal_kms_ca_file": _parse_path,
+    "deletion_ledger_file": _parse_path,
     "auth": _one_of("open", "strict"),
     "account_id": _matching(CUSTOMER_ACCOUNT_ID, "12 decimal digits that do not begin with 000099"),
     "workers": _whole_number(1, 64),
@@ -150,6 +174,8 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     ),
     "attestation_roots": _parse_attestation_roots,
     "oidc_issuers": _parse_oidc_issuers,
+    "domain_key_rotation_hours": _whole_number(0, 8_760),
+    "backup_retention_days": _whole_number(2, 3_650),
     "rotate_new_keys": _truth,
     "keys_max": _whole_number(1, 10_000_000),
     "request_quotas": _parse_request_quotas,

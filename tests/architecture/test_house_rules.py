@@ -133,6 +133,7 @@ def test_c_functions_are_called_where_the_house_says() -> None:
         "boundary/pkcs11/mechanisms.py",
         "boundary/pkcs11/structures.py",
         "boundary/pkcs11/token.py",
+        "boundary/own_user.py",
         "boundary/sandbox.py",
         "boundary/software/libcrypto.py",
         "processes/spawn.py",

@@ -1,25 +1,71 @@
-"""Each implementation of the boundary is one row of BOUNDARIES."""
+"""The implementations of the boundary: in software, and with a PKCS#11 token."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 from tests.support.boundary_contract import Run, Test
 from tests.support.running_boundary import MemoryDomainKeyStore, RunningBoundary, attached_client
+from tests.support.softhsm import TestToken, make_softhsm
 
-Start = Callable[[Path], AbstractContextManager[RunningBoundary]]
+from strongroom.boundary.interface import BoundaryRefused, KeySpecNotOffered
 
-BOUNDARIES = [pytest.param(lambda tmp_path: RunningBoundary(tmp_path / "key"), id="software")]
+ON_A_TOKEN = frozenset(
+    (
+        "test_generate_key_of_a_symmetric_key_gives_a_token_and_a_material_id",
+        "test_decrypt_of_a_blob_gives_the_plaintext_and_its_header_the_key",
+        "test_decrypt_of_a_blob_with_any_bit_flipped_is_refused",
+        "test_operations_with_the_token_of_another_key_are_refused",
+        "test_encrypt_with_any_bit_of_the_token_flipped_is_refused",
+        "test_encrypt_with_garbage_for_a_token_is_refused",
+        "test_re_encrypt_moves_a_plaintext_to_another_key_and_context",
+        "test_forget_key_leaves_its_token_and_all_others_working",
+        "test_derive_store_signing_key_is_of_the_secret_and_for_proxies_only",
+        "test_sign_and_verify_agree_and_the_public_key_stays_the_same",
+        "test_mac_verifies_and_no_other_does",
+        "test_two_keys_agree_on_a_secret_and_on_none_with_another_curve",
+        "test_answers_for_a_recipient_open_with_its_key_and_hold_no_plaintext",
+    )
+)
+"""What a boundary with a PKCS#11 token does as every other. All else is the software module's there, too."""
+
+REFUSED_BY_SOFTHSM = frozenset(
+    (
+        "test_asymmetric_ciphertext_opens_and_anything_else_is_refused",
+        "test_imported_material_encrypts_and_keeps_its_id",
+        "test_encapsulated_secret_is_decapsulated_and_a_wrong_one_rejected_implicitly",
+    )
+)
+"""What this token cannot do: there the test ends where it is refused by name."""
 
 
-@pytest.fixture(params=BOUNDARIES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each implementation of the boundary runs its tests."""
+    is_about_boundary = Path(str(metafunc.module.__file__)).name.startswith("test_boundary_")
+    if is_about_boundary and "run" in metafunc.fixturenames:
+        name = metafunc.function.__name__
+        has_token = name in ON_A_TOKEN | REFUSED_BY_SOFTHSM
+        metafunc.parametrize("run", ["software", "pkcs11"] if has_token else ["software"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def shared_softhsm(tmp_path_factory: pytest.TempPathFactory) -> TestToken:
+    """One token for all boundaries: each makes domain keys of its own there."""
+    return make_softhsm(tmp_path_factory.mktemp("softhsm"))
+
+
+@pytest.fixture
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """Runs a test against a boundary of its own."""
-    start: Start = request.param
+    token: TestToken | None = None
+    refusal: AbstractContextManager[object] = nullcontext()
+    if request.param == "pkcs11":
+        token = request.getfixturevalue("shared_softhsm")
+        if request.node.originalname in REFUSED_BY_SOFTHSM or "SM2" in request.node.callspec.id:
+            refusal = pytest.raises((BoundaryRefused, KeySpecNotOffered))
 
     def run_test(test: Test) -> None:
         async def body(running: RunningBoundary) -> None:
@@ -29,7 +75,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
             finally:
                 client.close()
 
-        with start(tmp_path) as running:
+        with RunningBoundary(tmp_path / "key", token=token) as running, refusal:
             asyncio.run(body(running))
 
     return run_test

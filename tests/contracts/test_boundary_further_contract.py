@@ -40,6 +40,7 @@ from strongroom.boundary.interface import (
 )
 
 SIGNING = replace(binding(), key_spec="ECC_NIST_P256", key_usage="SIGN_VERIFY")
+IMPORTED = replace(binding(), origin="EXTERNAL")
 ENCRYPTION = replace(binding(), key_spec="RSA_2048", key_usage="ENCRYPT_DECRYPT")
 ECDSA = "ECDSA_SHA_256"
 OAEP = "RSAES_OAEP_SHA_256"
@@ -119,7 +120,7 @@ def test_imported_material_encrypts_and_keeps_its_id(run: Run) -> None:
             made = await boundary.get_import_parameters(IMPORT, ENDS_AT)
             encrypted = wrap(made.public_key, IMPORT.wrapping_algorithm, material)
             keys.append(
-                await boundary.import_key_material(made.import_token, ENDS_AT - 1, encrypted, binding())
+                await boundary.import_key_material(made.import_token, ENDS_AT - 1, encrypted, IMPORTED)
             )
         assert keys[0].material_id == keys[1].material_id
         blob = await boundary.encrypt(keys[0].exported_token, KEY_ID, b"text", AAD)
@@ -187,19 +188,20 @@ def test_import_key_material_refuses_each_fault_by_its_name(run: Run) -> None:
         unknown_domain_key = token[:2] + os.urandom(16) + token[18:]
         now = ENDS_AT - 1
         faults: list[tuple[type[BoundaryError], tuple[bytes, int, bytes, KeyBinding]]] = [
-            (TokenRefused, (token[:-1], now, good, binding())),
-            (TokenRefused, (unknown_domain_key, now, good, binding())),
-            (TokenRefused, (token, now, good, binding(OTHER_KEY_ID))),
-            (ImportTokenExpired, (token, ENDS_AT, good, binding())),
-            (CiphertextRefused, (token, now, good[:-1], binding())),
-            (MaterialRefused, (token, now, short, binding())),
-            (BoundaryRefused, (token, now, good, replace(binding(), key_spec="SM4"))),
+            (TokenRefused, (token[:-1], now, good, IMPORTED)),
+            (TokenRefused, (unknown_domain_key, now, good, IMPORTED)),
+            (TokenRefused, (token, now, good, replace(IMPORTED, key_id=OTHER_KEY_ID))),
+            (ImportTokenExpired, (token, ENDS_AT, good, IMPORTED)),
+            (CiphertextRefused, (token, now, good[:-1], IMPORTED)),
+            (MaterialRefused, (token, now, short, IMPORTED)),
+            (BoundaryRefused, (token, now, good, replace(IMPORTED, key_spec="SM4"))),
+            (BoundaryRefused, (token, now, good, binding())),
         ]
         for error, arguments in faults:
             with pytest.raises(error) as caught:
                 await boundary.import_key_material(*arguments)
             assert type(caught.value) is error
-        await boundary.import_key_material(token, now, good, binding())
+        await boundary.import_key_material(token, now, good, IMPORTED)
 
     run(test)
 

@@ -141,7 +141,7 @@ def test_what_is_sealed_opens_by_its_page_of_formats(run: Run) -> None:
 
 
 async def _imported(boundary: Boundary, material: bytes) -> bytes:
-    bound = binding()
+    bound = replace(binding(), origin="EXTERNAL")
     wrapping = ImportBinding(bound.account_id, REGION, KEY_ID, "RSA_2048", "RSAES_OAEP_SHA_256")
     made = await boundary.get_import_parameters(wrapping, 10)
     public_key = load_der_public_key(made.public_key)

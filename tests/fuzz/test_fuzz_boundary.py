@@ -19,6 +19,7 @@ from strongroom.boundary.messages import (
     Opcode,
     Status,
     parse_fields,
+    render_count,
     render_fields,
     render_frame,
     render_instant,
@@ -42,10 +43,10 @@ class Target:
         self.boundary = boundary
         self.good = boundary.new_channel("good")
         for region in (REGION, "aws-global"):
-            created = self.ask(Opcode.CREATE_DOMAIN_KEY, region.encode())
+            created = self.ask(Opcode.CREATE_DOMAIN_KEY, region.encode(), render_count(1))
             self.domain_token = created[16:]
             self.ask(Opcode.LOAD_DOMAIN_KEY, self.domain_token, render_number(1))
-        names = (ACCOUNT.encode(), REGION.encode(), K, b"SYMMETRIC_DEFAULT", b"ENCRYPT_DECRYPT")
+        names = (ACCOUNT.encode(), REGION.encode(), K, b"SYMMETRIC_DEFAULT", b"ENCRYPT_DECRYPT", b"AWS_KMS")
         self.token = self.ask(Opcode.GENERATE_KEY, *names)[32:]
         self.blob = self.ask(Opcode.ENCRYPT, self.token, K, b"plaintext", b"\x80")
         self.secret_token = self.ask(Opcode.WRAP_ROOT_SECRET, b"AKIAIOSFODNN7EXAMPLE", ACCOUNT.encode())
@@ -152,7 +153,7 @@ def test_random_fields_get_a_known_status_and_keep_the_channel(target: Target, d
     if opcode in numbered:
         number = data.draw(st.integers(0, 65535), label="number")
         fields[numbered[Opcode(opcode)]] = render_number(number)
-    dated = {Opcode.GET_IMPORT_PARAMETERS: 5, Opcode.IMPORT_KEY_MATERIAL: 1}
+    dated = {Opcode.GET_IMPORT_PARAMETERS: 5, Opcode.IMPORT_KEY_MATERIAL: 1, Opcode.CREATE_DOMAIN_KEY: 1}
     if opcode in dated:
         instant = data.draw(st.integers(0, 2**64 - 1), label="instant")
         fields[dated[Opcode(opcode)]] = render_instant(instant)
@@ -199,7 +200,7 @@ def shared_secrets(target: Target) -> dict[Opcode, list[bytes]]:
     """For each of the three, the fields of a request that succeeds; the last is what a stranger sends."""
     requests: dict[Opcode, list[bytes]] = {}
     for opcode, (spec, usage) in SHARED_SECRET_KEYS.items():
-        names = (ACCOUNT, REGION, K.decode(), spec, usage)
+        names = (ACCOUNT, REGION, K.decode(), spec, usage, "AWS_KMS")
         token = target.ask(Opcode.GENERATE_KEY, *map(str.encode, names))[32:]
         if opcode is Opcode.VERIFY_MAC:
             requests[opcode] = [token, K, b"message", target.ask(Opcode.GENERATE_MAC, token, K, b"message")]

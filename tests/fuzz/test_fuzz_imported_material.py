@@ -19,6 +19,7 @@ from strongroom.boundary.messages import (
     Opcode,
     Status,
     parse_fields,
+    render_count,
     render_fields,
     render_frame,
     render_instant,
@@ -27,7 +28,7 @@ from strongroom.boundary.messages import (
 from strongroom.boundary.software.imported_material import canonical_material
 
 PLACE = (ACCOUNT.encode(), REGION.encode(), KEY_ID.encode())
-SYMMETRIC = (b"SYMMETRIC_DEFAULT", b"ENCRYPT_DECRYPT")
+SYMMETRIC = (b"SYMMETRIC_DEFAULT", b"ENCRYPT_DECRYPT", b"EXTERNAL")
 ENDS_AT = 2_000_000
 FUZZ = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PKCS8 = (Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
@@ -44,7 +45,7 @@ class Target:
     def __init__(self, boundary: RunningBoundary) -> None:
         self.boundary = boundary
         self.stream = boundary.new_channel("good")
-        domain_token = self.ask(Opcode.CREATE_DOMAIN_KEY, REGION.encode())[1][16:]
+        domain_token = self.ask(Opcode.CREATE_DOMAIN_KEY, REGION.encode(), render_count(1))[1][16:]
         self.ask(Opcode.LOAD_DOMAIN_KEY, domain_token, render_number(1))
         self.imports: list[tuple[bytes, bytes]] = []
         self.public_keys: list[bytes] = []

@@ -11,11 +11,19 @@ from tests.fuzz.test_fuzz_imported_material import mutated, read_reply
 from tests.support.running_boundary import ACCOUNT, KEY_ID, REGION, RunningBoundary
 from tests.support.sm2 import needs_sm2
 
-from strongroom.boundary.messages import Opcode, Status, render_fields, render_frame, render_number
+from strongroom.boundary.messages import (
+    Opcode,
+    Status,
+    render_count,
+    render_fields,
+    render_frame,
+    render_number,
+)
 
 pytestmark = needs_sm2
 FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 K = KEY_ID.encode()
+PLACE = (ACCOUNT.encode(), REGION.encode())
 
 
 class Target:
@@ -23,10 +31,10 @@ class Target:
 
     def __init__(self, boundary: RunningBoundary) -> None:
         self.stream = boundary.new_channel("good")
-        domain_token = self.ask(Opcode.CREATE_DOMAIN_KEY, REGION.encode())[1][16:]
+        domain_token = self.ask(Opcode.CREATE_DOMAIN_KEY, REGION.encode(), render_count(1))[1][16:]
         self.ask(Opcode.LOAD_DOMAIN_KEY, domain_token, render_number(1))
         self.signing, self.encryption, self.agreement = (
-            self.ask(Opcode.GENERATE_KEY, ACCOUNT.encode(), REGION.encode(), K, b"SM2", usage)[1][32:]
+            self.ask(Opcode.GENERATE_KEY, *PLACE, K, b"SM2", usage, b"AWS_KMS")[1][32:]
             for usage in (b"SIGN_VERIFY", b"ENCRYPT_DECRYPT", b"KEY_AGREEMENT")
         )
         self.signature = self.ask(Opcode.SIGN, self.signing, K, b"x", b"RAW", b"SM2DSA")[1]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.operations.external_key_scene import ExternalScene
 from tests.operations.key_store_scene import Scene
+from tests.support.proxy_scene import ProxyScene
 from tests.support.road import Road
 from tests.support.xks_proxy import XksProxy
 
@@ -41,3 +42,14 @@ def external(tmp_path: Path) -> Iterator[ExternalScene]:
         with scene.road:
             yield scene
             scene.backend.close()
+
+
+@pytest.fixture
+def proxied(road: Road) -> ProxyScene:
+    return ProxyScene(road)
+
+
+@pytest.fixture
+def own_proxied(own_road: Road) -> ProxyScene:
+    """On a road that may be broken."""
+    return ProxyScene(own_road)

@@ -24,7 +24,12 @@ from tests.support.road import Road
 
 from strongroom.aws.generated.enums import ConnectionErrorCodeType
 from strongroom.operations import key_store_backend as backend_errors
-from strongroom.operations.key_store_backend import ConnectionFailed, KeyStoreError
+from strongroom.operations.key_store_backend import (
+    CiphertextNotOpened,
+    ClusterKeyNotFound,
+    ConnectionFailed,
+    KeyStoreError,
+)
 
 # ---------------------------------------------------------------- without a backend
 
@@ -163,13 +168,16 @@ def test_an_account_has_ten_custom_key_stores_in_a_region(scene: Scene) -> None:
 _ERRORS = [
     kind
     for kind in vars(backend_errors).values()
-    if isinstance(kind, type) and issubclass(kind, KeyStoreError) and kind.code != KeyStoreError.code
+    if isinstance(kind, type)
+    and issubclass(kind, KeyStoreError)
+    and kind.code != KeyStoreError.code
+    and kind not in (CiphertextNotOpened, ClusterKeyNotFound)  # of the use of a key
 ]
 
 
 @pytest.mark.parametrize("kind", _ERRORS)
 def test_create_custom_key_store_says_what_its_backend_says(scene: Scene, kind: type[KeyStoreError]) -> None:
-    assert len(_ERRORS) == 14
+    assert len(_ERRORS) == 16
     scene.double.failures["check_configuration"] = kind()
     code, sentence = refused(scene.road, "CreateCustomKeyStore", **cluster())
     assert code == kind.code
@@ -282,6 +290,29 @@ def test_operation_on_a_custom_key_store_of_another_account_finds_none(scene: Sc
     members = {"NewCustomKeyStoreName": "mine"} if operation == "UpdateCustomKeyStore" else {}
     answer = refused(scene.road, operation, account=STRANGER, CustomKeyStoreId=store_id, **members)
     assert answer[0] == "CustomKeyStoreNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("change", "may_be_connected"),
+    [
+        ({"XksProxyAuthenticationCredential": CREDENTIAL}, True),
+        ({"XksProxyUriPath": "/b/kms/xks/v1", "NewCustomKeyStoreName": "another one"}, True),
+        ({"XksProxyUriEndpoint": "https://b.example.com"}, False),
+        ({"XksProxyUriEndpoint": "https://b.example.com", "XksProxyUriPath": "/b/kms/xks/v1"}, False),
+    ],
+)
+def test_update_of_a_connected_external_key_store_changes_credential_and_path_only(
+    scene: Scene, change: dict[str, Any], may_be_connected: bool
+) -> None:
+    """Source: UpdateCustomKeyStore, "when the external key store is connected or disconnected"."""
+    store_id = scene.connected(**proxy())
+    members = {"CustomKeyStoreId": store_id, **change}
+    if may_be_connected:
+        assert scene.road.call("UpdateCustomKeyStore", **members) == {}
+    else:
+        code = refused(scene.road, "UpdateCustomKeyStore", **members)[0]
+        assert code == "CustomKeyStoreInvalidStateException"
+    assert scene.entry(store_id)["ConnectionState"] == "CONNECTED"
 
 
 def test_update_custom_key_store_changes_what_is_given_and_checks_it(scene: Scene) -> None:

@@ -95,7 +95,7 @@ def test_error_of_the_proxy_is_told_as_the_operation_names_it(
     assert external.entry(store_id)["ConnectionErrorCode"] == of_connect
 
 
-@pytest.mark.parametrize("mode", ["slow", "hangs"])
+@pytest.mark.parametrize("mode", ["slow", "hangs", "drips"])
 def test_proxy_that_does_not_answer_in_time_is_given_up_in_time(external: ExternalScene, mode: str) -> None:
     store_id = external.create()
     external.rebuild(timeout_seconds=0.25)

@@ -124,17 +124,47 @@ def test_random_bytes_come_from_the_cluster_and_from_no_proxy(scene: Scene) -> N
     assert refusal[0] == "UnsupportedOperationException"
 
 
+def test_cryptography_with_a_key_in_a_cluster_takes_the_key_of_its_own_name(scene: Scene) -> None:
+    key = cluster_key(scene, scene.connected(**cluster()))
+    key_id = key["KeyId"]
+    blob = scene.road.call("Encrypt", KeyId=key_id, Plaintext=TEXT)["CiphertextBlob"]
+    answer = scene.road.call("Decrypt", CiphertextBlob=blob)
+    assert answer == {"KeyId": key["Arn"], "Plaintext": TEXT, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}
+    assert scene.double.calls[-2:] == ["wrap", "unwrap"]
+    assert scene.double.asked[-1].key_arn == key["Arn"]
+
+
 @pytest.mark.parametrize(
-    ("operation", "members"),
+    ("error", "code"),
     [
-        ("Encrypt", {"Plaintext": TEXT}),
-        ("Decrypt", {"CiphertextBlob": TEXT}),
-        ("GenerateDataKey", {"KeySpec": "AES_256"}),
-        ("GenerateDataKeyWithoutPlaintext", {"KeySpec": "AES_256"}),
+        (backend_errors.ClusterUnreachable(), "KMSInvalidStateException"),
+        (backend_errors.ClusterUnusable(), "KMSInvalidStateException"),
+        (backend_errors.ClusterKeyNotFound(), "KMSInvalidStateException"),
+        (backend_errors.CiphertextNotOpened(), "InvalidCiphertextException"),
     ],
 )
-def test_cryptography_with_a_key_in_a_custom_key_store_is_not_built_and_says_so(
-    scene: Scene, operation: str, members: dict[str, Any]
+def test_failures_of_a_cluster_are_told_as_aws_tells_them(
+    scene: Scene, error: backend_errors.KeyStoreError, code: str
 ) -> None:
     key = cluster_key(scene, scene.connected(**cluster()))
-    assert refused(scene.road, operation, KeyId=key["KeyId"], **members)[0] == "UnsupportedOperationException"
+    blob = scene.road.call("Encrypt", KeyId=key["KeyId"], Plaintext=TEXT)["CiphertextBlob"]
+    scene.double.failures["unwrap"] = error
+    assert refused(scene.road, "Decrypt", CiphertextBlob=blob)[0] == code
+
+
+def test_destroyed_key_is_deleted_from_its_cluster_and_a_cluster_that_fails_keeps_none_back(
+    scene: Scene,
+) -> None:
+    store_id = scene.connected(**cluster())
+    keys = [cluster_key(scene, store_id)["KeyId"] for _ in range(3)]
+    for key_id in keys[:2]:
+        scene.road.call("ScheduleKeyDeletion", KeyId=key_id, PendingWindowInDays=7)
+    scene.road.clock.advance(8 * 86_400)
+    scene.run_jobs()
+    assert list(scene.double.keys) == keys[2:]
+    scene.double.failures["delete_key"] = backend_errors.ClusterUnreachable()
+    scene.road.call("ScheduleKeyDeletion", KeyId=keys[2], PendingWindowInDays=7)
+    scene.road.clock.advance(8 * 86_400)
+    scene.run_jobs()
+    assert refused(scene.road, "DescribeKey", KeyId=keys[2])[0] == "NotFoundException"
+    assert list(scene.double.keys) == keys[2:]  # the orphan

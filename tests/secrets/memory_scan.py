@@ -19,8 +19,8 @@ SHARED_BYTES_MIN = 16
 BASE64_SHARED_MIN = SHARED_BYTES_MIN * 8 // 6 - 1
 """So many characters depend on 16 bytes alone, at whatever alignment."""
 WORD_BYTES = 8
-BLOCK_BYTES = 64
-"""Of HMAC-SHA-256. A longer key is hashed first."""
+HMAC_KEY_BYTES_MAX = 64
+"""A longer key of HMAC-SHA-256 is hashed first."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Trace:
 
 def traces_of(secret: bytes) -> dict[str, Trace]:
     """What a leak of the secret would look like: raw, from its end to its beginning (as OpenSSL keeps
-    numbers), in hex, in base64 at any alignment, and as the forms that HMAC-SHA-256 makes of a key.
+    numbers), in hex, in base64 at any alignment, and as the forms that HMAC makes of a key.
 
     Raises ValueError for a secret too short to tell apart.
     """
@@ -50,63 +50,97 @@ def traces_of(secret: bytes) -> dict[str, Trace]:
         if b"+" in encoded or b"/" in encoded:
             other = encoded[start:end].translate(bytes.maketrans(b"+/", b"-_"))
             traces[f"base64url at {shift}"] = Trace(other, BASE64_SHARED_MIN)
-    if len(secret) <= BLOCK_BYTES:
+    if len(secret) <= HMAC_KEY_BYTES_MAX:
         traces |= {name: Trace(data) for name, data in hmac_traces_of(secret).items()}
     return traces
 
 
 def hmac_traces_of(key: bytes) -> dict[str, bytes]:
-    """A key as HMAC-SHA-256 uses it: masked, and as the hash's state after the masked block.
+    """A key as HMAC uses it: masked, and as the hash's state after the masked block, for each SHA-2.
 
     The states are as good as the key for whoever wants to use it, and all that a program that keeps a
     keyed HMAC ready needs to keep.
     """
     traces = {}
     for name, mask in (("inner", 0x36), ("outer", 0x5C)):
-        block = bytes(byte ^ mask for byte in key.ljust(BLOCK_BYTES, b"\x00"))
-        traces[f"HMAC {name} block"] = block[: len(key)]
-        # OpenSSL keeps the eight words in the machine's own order.
-        traces[f"HMAC {name} state"] = struct.pack("=8I", *compress(INITIAL_STATE, block))
+        traces[f"HMAC {name} block"] = bytes(byte ^ mask for byte in key)
+        for sha in SHA2.values():
+            block = bytes(byte ^ mask for byte in key.ljust(sha.block_bytes, b"\x00"))
+            state = compress(sha, sha.initial, block)
+            # OpenSSL keeps the eight words in the machine's own order.
+            traces[f"{sha.name} HMAC {name} state"] = struct.pack("=8" + sha.code, *state)
     return traces
 
 
-def _roots_of_primes(count: int, power: int) -> list[int]:
-    """The first 32 bits of the fractional parts of the primes' square or cube roots (FIPS 180-4)."""
-    primes = [n for n in range(2, 312) if all(n % divisor for divisor in range(2, n))][:count]
+def _roots_of_primes(power: int, bits: int, first: int, count: int) -> tuple[int, ...]:
+    """The first bits of the fractional parts of the primes' square or cube roots (FIPS 180-4)."""
+    primes = [n for n in range(2, 410) if all(n % divisor for divisor in range(2, n))][first : first + count]
     roots = []
     for prime in primes:
-        wanted, low, high = prime << (32 * power), 0, prime << 32
+        wanted, low, high = prime << (bits * power), 0, prime << bits
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if middle**power <= wanted else (low, middle)
-        roots.append(low & 0xFFFFFFFF)
-    return roots
+        roots.append(low % (1 << bits))
+    return tuple(roots)
 
 
-INITIAL_STATE = tuple(_roots_of_primes(8, 2))
-_ROUNDS = tuple(_roots_of_primes(64, 3))
+@dataclass(frozen=True)
+class Sha2:
+    """One of the family: FIPS 180-4, sections 4.1 to 6.4."""
+
+    name: str
+    code: str
+    """Of a word, as `struct` has it."""
+    initial: tuple[int, ...]
+    constants: tuple[int, ...]
+    turns: tuple[tuple[int, ...], ...]
+    """Rotations of the two large and the two small sigmas; the last number of a small one is a shift."""
+
+    @property
+    def bits(self) -> int:
+        return 8 * struct.calcsize("=" + self.code)
+
+    @property
+    def block_bytes(self) -> int:
+        return 2 * self.bits
 
 
-def _rotate(word: int, *amounts: int) -> int:
-    result = 0
-    for amount in amounts:
-        result ^= (word >> amount | word << 32 - amount) & 0xFFFFFFFF
-    return result
+_TURNS_32 = ((2, 13, 22), (6, 11, 25), (7, 18, 3), (17, 19, 10))
+_TURNS_64 = ((28, 34, 39), (14, 18, 41), (1, 8, 7), (19, 61, 6))
+_ROUNDS_32, _ROUNDS_64 = _roots_of_primes(3, 32, 0, 64), _roots_of_primes(3, 64, 0, 80)
+_LATER_ROOTS = _roots_of_primes(2, 64, 8, 8)
+SHA2 = {
+    "sha224": Sha2("SHA-224", "I", tuple(root % (1 << 32) for root in _LATER_ROOTS), _ROUNDS_32, _TURNS_32),
+    "sha256": Sha2("SHA-256", "I", _roots_of_primes(2, 32, 0, 8), _ROUNDS_32, _TURNS_32),
+    "sha384": Sha2("SHA-384", "Q", _LATER_ROOTS, _ROUNDS_64, _TURNS_64),
+    "sha512": Sha2("SHA-512", "Q", _roots_of_primes(2, 64, 0, 8), _ROUNDS_64, _TURNS_64),
+}
 
 
-def compress(state: tuple[int, ...], block: bytes) -> tuple[int, ...]:
-    """SHA-256's state after one more block of 64 bytes (FIPS 180-4, 6.2.2), which hashlib does not show."""
-    words = list(struct.unpack(">16I", block))
-    for at in range(16, 64):
+def compress(sha: Sha2, state: tuple[int, ...], block: bytes) -> tuple[int, ...]:
+    """The hash's state after one more block, which hashlib does not show."""
+    bits, mask = sha.bits, (1 << sha.bits) - 1
+
+    def rotated(word: int, amounts: tuple[int, ...]) -> int:
+        result = 0
+        for amount in amounts:
+            result ^= (word >> amount | word << bits - amount) & mask
+        return result
+
+    large_0, large_1, small_0, small_1 = sha.turns
+    words = list(struct.unpack(">16" + sha.code, block))
+    for at in range(16, len(sha.constants)):
         early, late = words[at - 15], words[at - 2]
-        sigma0, sigma1 = _rotate(early, 7, 18) ^ early >> 3, _rotate(late, 17, 19) ^ late >> 10
-        words.append((words[at - 16] + sigma0 + words[at - 7] + sigma1) & 0xFFFFFFFF)
+        sigma0 = rotated(early, small_0[:2]) ^ early >> small_0[2]
+        sigma1 = rotated(late, small_1[:2]) ^ late >> small_1[2]
+        words.append((words[at - 16] + sigma0 + words[at - 7] + sigma1) & mask)
     a, b, c, d, e, f, g, h = state
-    for word, constant in zip(words, _ROUNDS, strict=True):
-        first = h + _rotate(e, 6, 11, 25) + (e & f ^ ~e & g) + constant + word
-        second = _rotate(a, 2, 13, 22) + (a & b ^ a & c ^ b & c)
-        a, b, c, d, e, f, g, h = (first + second) & 0xFFFFFFFF, a, b, c, d + first & 0xFFFFFFFF, e, f, g
-    return tuple((old + new) & 0xFFFFFFFF for old, new in zip(state, (a, b, c, d, e, f, g, h), strict=True))
+    for word, constant in zip(words, sha.constants, strict=True):
+        first = h + rotated(e, large_1) + (e & f ^ ~e & g) + constant + word
+        second = rotated(a, large_0) + (a & b ^ a & c ^ b & c)
+        a, b, c, d, e, f, g, h = (first + second) & mask, a, b, c, d + first & mask, e, f, g
+    return tuple((old + new) & mask for old, new in zip(state, (a, b, c, d, e, f, g, h), strict=True))
 
 
 class Needles:

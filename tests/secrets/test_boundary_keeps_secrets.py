@@ -16,7 +16,7 @@ import pytest
 from tests.support.running_boundary import ACCOUNT, KEY_ID, REGION, RunningBoundary
 
 import strongroom
-from strongroom.boundary.messages import FIELD_COUNTS, Opcode, render_fields, render_frame
+from strongroom.boundary.messages import FIELD_COUNTS, Opcode, render_count, render_fields, render_frame
 
 ROOT_SECRET = b"PlantedRootSecretAccessKey0123456789abcd"
 SOURCE = str(Path(strongroom.__file__).parent.parent)
@@ -47,13 +47,22 @@ def ask_everything(boundary: RunningBoundary) -> bytes:
     stream = boundary.new_channel()
     replies = b""
     for region in (REGION, "aws-global"):
-        created = exchange(stream, render_frame(1, Opcode.CREATE_DOMAIN_KEY, render_fields(region.encode())))
+        created = exchange(
+            stream, render_frame(1, Opcode.CREATE_DOMAIN_KEY, render_fields(region.encode(), render_count(1)))
+        )
         token = created[9 + 16 :]
         replies += created
         replies += exchange(
             stream, render_frame(2, Opcode.LOAD_DOMAIN_KEY, render_fields(token, b"\x00\x01"))
         )
-    fields = (ACCOUNT.encode(), REGION.encode(), KEY_ID.encode(), b"SYMMETRIC_DEFAULT", b"ENCRYPT_DECRYPT")
+    fields = (
+        ACCOUNT.encode(),
+        REGION.encode(),
+        KEY_ID.encode(),
+        b"SYMMETRIC_DEFAULT",
+        b"ENCRYPT_DECRYPT",
+        b"AWS_KMS",
+    )
     replies += exchange(stream, render_frame(3, Opcode.GENERATE_KEY, render_fields(*fields)))
     replies += exchange(
         stream, render_frame(4, Opcode.WRAP_ROOT_SECRET, render_fields(b"AKIA", ACCOUNT.encode()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
 import hmac
 import os
 import resource
@@ -32,9 +33,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from tests.secrets import shared_secret_keys
+from tests.secrets.core_dumps import unlimited_core_dumps
 from tests.secrets.imports import import_again
 from tests.secrets.key_pairs import KEY_PAIRS
-from tests.secrets.memory_scan import Needles, compress, hmac_traces_of, traces_of
+from tests.secrets.memory_scan import SHA2, Needles, compress, hmac_traces_of, traces_of
 from tests.secrets.unwrap_hierarchy import (
     message_key_of,
     open_data_directory,
@@ -272,17 +274,6 @@ def use_with_tampered_tokens(planted: Planted, driver: Driver, blob: bytes) -> N
         database.execute("DELETE FROM key_materials WHERE key_id IN (?, ?)", (victim, spoiled))
 
 
-@contextlib.contextmanager
-def unlimited_core_dumps() -> Iterator[None]:
-    """What is started here may leave core dumps, unless it forbids them itself."""
-    before = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_CORE, before)
-
-
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     """A strict server over a key file of ours, after more than a thousand calls of every kind."""
@@ -471,15 +462,20 @@ def test_boundary_is_not_dumpable(planted: Planted) -> None:
         assert "NoNewPrivs:\t1" in Path(f"/proc/{pid}/status").read_text()
 
 
-def test_scanner_knows_the_states_of_sha256() -> None:
+@pytest.mark.parametrize("name", sorted(SHA2))
+def test_scanner_knows_the_states_of_sha2(name: str) -> None:
     """Its own compression function, against the library: an HMAC finished from the two states."""
+    sha = SHA2[name]
     key, message = os.urandom(32), b"message"
     traces = hmac_traces_of(key)
     digest = message
-    for state in (traces["HMAC inner state"], traces["HMAC outer state"]):
-        padding = b"\x80" + bytes(64 - len(digest) - 9) + struct.pack(">Q", (64 + len(digest)) * 8)
-        digest = struct.pack(">8I", *compress(struct.unpack("=8I", state), digest + padding))
-    assert digest == hmac.digest(key, message, "sha256")
+    for half in ("inner", "outer"):
+        state = struct.unpack("=8" + sha.code, traces[f"{sha.name} HMAC {half} state"])
+        zeros = bytes(sha.block_bytes - len(digest) - 9)
+        padding = b"\x80" + zeros + struct.pack(">Q", (sha.block_bytes + len(digest)) * 8)
+        digest = struct.pack(">8" + sha.code, *compress(sha, state, digest + padding))
+        digest = digest[: hashlib.new(name).digest_size]
+    assert digest == hmac.digest(key, message, name)
 
 
 def test_scanner_finds_every_form_of_a_secret_across_chunks() -> None:

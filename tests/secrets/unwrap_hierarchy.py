@@ -48,7 +48,8 @@ def open_seal(record: bytes, key_file: bytes) -> tuple[bytes, bytes]:
 
 def open_token(token: bytes, wrapping_key: bytes) -> bytes:
     """What an exported key token holds (docs/formats/exported-key-token.md)."""
-    header_bytes = 55 + sum(token[50:55])
+    texts = {1: 5, 2: 6}[token[0]]
+    header_bytes = 50 + texts + sum(token[50 : 50 + texts])
     iv, wrapped = token[header_bytes : header_bytes + 12], token[header_bytes + 12 :]
     return AESGCM(wrapping_key).decrypt(iv, wrapped, token[:header_bytes])
 

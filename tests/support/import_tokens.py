@@ -37,7 +37,7 @@ def key_binding(
     region: str = REGION,
     key_id: str = KEY_ID,
 ) -> KeyBinding:
-    return KeyBinding(account, region, key_id, spec, usage)
+    return KeyBinding(account, region, key_id, spec, usage, "EXTERNAL")
 
 
 def wrapped_for(module: SoftwareModule, algorithm: str, material: bytes) -> tuple[ImportParameters, bytes]:

@@ -13,11 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from tests.support.softhsm import TestToken
+
 import strongroom
 from strongroom.boundary.client import BoundaryClient
 from strongroom.boundary.interface import KeyBinding
 from strongroom.boundary.messages import HEAD, HEAD_BYTES, Opcode, render_frame
-from strongroom.processes.boundary_start import render_boundary_start
+from strongroom.processes.boundary_start import render_boundary_start, render_token_options
+from strongroom.token_settings import parse_pkcs11
 
 T = TypeVar("T")
 
@@ -40,6 +43,22 @@ class Refused(Exception):
     """The boundary answered INIT with E and this sentence."""
 
 
+def token_options(token: TestToken) -> dict[str, str]:
+    """What the start packet says of a token."""
+    settings = parse_pkcs11(
+        {
+            "module": token.module,
+            "token_label": token.label,
+            "pin_file": str(token.directory.parent / "pin"),
+            "directories": [str(token.directory)],
+            "environment": dict(token.environment),
+            "accepted_weaknesses": list(token.accepted_weaknesses),
+            **({"init_arguments": token.init_arguments} if token.init_arguments else {}),
+        }
+    )
+    return dict(render_token_options(settings))
+
+
 class RunningBoundary:
     """One boundary process; `with` ends it."""
 
@@ -49,10 +68,15 @@ class RunningBoundary:
         seal_record: bytes = b"",
         root_secret: bytes | None = ROOT_SECRET,
         environment: Mapping[str, str] | None = None,
+        token: TestToken | None = None,
+        pin: bytes | None = None,
         options: Mapping[str, str] | None = None,
         program: str = _START,
     ) -> None:
-        """`environment` instead of this process's own; `options`: more of them; `program` instead of ours."""
+        """`environment` instead of this process's own; `options`: more of them; `program` instead of ours.
+
+        `token` holds the keys; `pin` instead of its own.
+        """
         self.options = {"mode": "dev", **(options or {})}
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -65,12 +89,19 @@ class RunningBoundary:
             )
         self.control.settimeout(20)
         try:
-            self.seal_record = self._initialise(key_file, seal_record, root_secret)
+            self.seal_record = self._initialise(key_file, seal_record, root_secret, token, pin)
         except BaseException:
             self.stop()
             raise
 
-    def _initialise(self, key_file: Path | None, seal_record: bytes, root_secret: bytes | None) -> bytes:
+    def _initialise(
+        self,
+        key_file: Path | None,
+        seal_record: bytes,
+        root_secret: bytes | None,
+        token: TestToken | None,
+        pin: bytes | None,
+    ) -> bytes:
         files: dict[str, int] = {}
         if key_file is not None:
             files["key_file"] = os.open(key_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -79,6 +110,12 @@ class RunningBoundary:
             os.write(writer, root_secret)
             os.close(writer)
             files["root_secret"] = reader
+        if token is not None:
+            self.options.update(token_options(token))
+            pin_file = token.directory.parent / "pin"
+            pin_file.touch(0o600)
+            pin_file.write_bytes((pin or token.pin) + b"\n")
+            files["pkcs11_pin"] = os.open(pin_file, os.O_RDONLY)
         payload, fds = render_boundary_start(self.options, files, seal_record)
         socket.send_fds(self.control, [b"I" + payload], fds)
         for fd in fds:

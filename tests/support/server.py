@@ -28,7 +28,7 @@ ROOT_SECRET_ACCESS_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 
 class Server:
-    """`strongroom dev` or `serve` as a subprocess; a context manager."""
+    """`strongroom dev`, `serve` or `xks-proxy serve` as a subprocess; a context manager."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Server:
         data_dir: Path | None = None,
         port: int = 0,
     ) -> None:
-        self.command = [str(STRONGROOM), command, *arguments]
+        self.command = [str(STRONGROOM), *command.split(), *arguments]
         if command == "dev":
             self.command += ["--port", str(port)]
         if data_dir is not None:

@@ -39,6 +39,7 @@ class TestToken:
     """Where the token keeps its objects."""
     init_arguments: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    accepted_weaknesses: tuple[str, ...] = ()
 
     def open(self, pin: bytes | None = None) -> Token:
         """Log in, in this process."""
@@ -100,4 +101,6 @@ def make_nss(directory: Path, label: str = LABEL, pin: bytes = PIN) -> TestToken
     module.call("Logout", session)
     module.call("CloseSession", session)
     module.finalize_unless_used()
-    return TestToken(NSS_MODULE, label, pin, directory, arguments)
+    return TestToken(
+        NSS_MODULE, label, pin, directory, arguments, accepted_weaknesses=("wraps-unextractable",)
+    )

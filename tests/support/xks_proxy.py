@@ -23,12 +23,9 @@ from typing import Any, Self
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from cryptography import x509
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.x509.oid import NameOID
+from tests.support.certificates import Authority
 
 ACCESS_KEY_ID = "ABCDE2345672EXAMPLEA"
 SECRET = "PlantedRawSecretAccessKey/0123456789+abcdefgh="
@@ -72,7 +69,7 @@ def _text(data: bytes) -> str:
 class XksProxy:
     """A context manager. `mode` says how it misbehaves, `errors` which path ends get an error instead."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, client_authority: Path | None = None) -> None:
         self.mode = "honest"
         self.errors: dict[str, str] = {}
         self.credentials = {ACCESS_KEY_ID: SECRET}
@@ -82,17 +79,21 @@ class XksProxy:
             "keyUsage": ["ENCRYPT", "DECRYPT", "WRAP"],
             "keyStatus": "ENABLED",
         }
+        self.health: dict[str, Any] = HEALTH
         self.ciphertext_metadata = b"version=1"
         self.iv_bytes = 12
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.plaintexts: list[bytes] = []
         """What it was given to encrypt."""
         self.connections = 0
-        self.ca_file = directory / "proxy-ca.pem"
+        authority = Authority(directory)
+        self.ca_file = authority.ca_file
         self.released = threading.Event()
-        self._directory = directory
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(*self._make_certificates())
+        tls.load_cert_chain(*authority.issue(HOST))
+        if client_authority is not None:
+            tls.load_verify_locations(client_authority)
+            tls.verify_mode = ssl.CERT_REQUIRED
         proxy = self
 
         class Server(ThreadingHTTPServer):
@@ -144,39 +145,6 @@ class XksProxy:
             "XksProxyConnectivity": "PUBLIC_ENDPOINT",
         } | members
 
-    def _make_certificates(self) -> tuple[Path, Path]:
-        now = datetime.datetime.now(datetime.UTC)
-
-        def certificate(
-            subject: str, key: ec.EllipticCurvePrivateKey, issuer: str, by: ec.EllipticCurvePrivateKey
-        ) -> x509.Certificate:
-            is_ca = subject == issuer
-            builder = (
-                x509.CertificateBuilder()
-                .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
-                .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-                .public_key(key.public_key())
-                .serial_number(x509.random_serial_number())
-                .not_valid_before(now - datetime.timedelta(hours=1))
-                .not_valid_after(now + datetime.timedelta(days=1))
-                .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-            )
-            if not is_ca:
-                builder = builder.add_extension(
-                    x509.SubjectAlternativeName([x509.DNSName(subject)]), critical=False
-                )
-            return builder.sign(by, hashes.SHA256())
-
-        ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-        pem = serialization.Encoding.PEM
-        self.ca_file.write_bytes(certificate("tests", ca_key, "tests", ca_key).public_bytes(pem))
-        files = self._directory / "proxy.pem", self._directory / "proxy-key.pem"
-        files[0].write_bytes(certificate(HOST, key, "tests", ca_key).public_bytes(pem))
-        files[1].write_bytes(
-            key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        )
-        return files
-
     # the API
 
     def answer(self, path: str, headers: Any, body: bytes) -> dict[str, Any]:
@@ -190,7 +158,7 @@ class XksProxy:
         if parts[-1] in self.errors:
             raise ProxyError(self.errors[parts[-1]])
         if parts == ["health"]:
-            return HEALTH
+            return self.health
         key = self.keys.get(parts[1])
         if len(parts) != 3 or parts[0] != "keys" or key is None:
             raise ProxyError("KeyNotFoundException")
@@ -288,6 +256,13 @@ class _Handler(BaseHTTPRequestHandler):
             name = str(error)
             status, answer = ERROR_STATUS[name], {"errorName": name, "errorMessage": "planted message"}
         data = json.dumps(answer).encode()
+        if mode == "drips":
+            for byte in _whole(_JSON, data):
+                self.wfile.write(bytes((byte,)))
+                self.wfile.flush()
+                if self.of.released.wait(0.02):
+                    break
+            return
         if mode in _WHOLE_ANSWERS:
             self.wfile.write(_WHOLE_ANSWERS[mode])
             self.close_connection = True

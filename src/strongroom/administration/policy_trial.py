@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from strongroom.administration.foreign_replay import decide_again, is_foreign
 from strongroom.administration.key_ledger import principal_of
 from strongroom.administration.recorded_request import (
     NotRebuildable,
@@ -15,10 +16,12 @@ from strongroom.administration.recorded_request import (
     issued_access_key_id,
     rebuild_request,
 )
-from strongroom.administration.replay import Replayed, replay
+from strongroom.administration.replay import replay
 from strongroom.administration.who_can import Holders, list_holders
 from strongroom.audit.reader import event_time
 from strongroom.authorization.authorizer import Authorizer
+from strongroom.authorization.decision import Decision
+from strongroom.authorization.foreign_principals import ForeignAuthority
 from strongroom.authorization.key_policy import compile_key_policy, named_principals, parse_policy
 from strongroom.operations.policy_principals import bind_principal, is_unbindable
 from strongroom.resources.key import Key
@@ -89,20 +92,19 @@ async def try_key_policy(
     new_key, unknown = await _with_policy(store, key, policy)
     trial = Trial(key.arn, unknown_principals=unknown)
     issued = {found: one for one in issuing if (found := issued_access_key_id(one)) is not None}
-    authorizer = Authorizer(store)
+    authorizer, foreign = Authorizer(store), ForeignAuthority()
     for record, count in _distinct(records, key, since):
         trial.requests += count
         try:
-            request = _rebuild(record, issued)
-            before = await replay(store, request, {key.arn: key}, authorizer)
-            after = await replay(store, request, {key.arn: new_key}, authorizer)
+            if is_foreign(record):
+                before, after = [await decide_again(foreign, record, one) for one in (key, new_key)]
+            else:
+                request = _rebuild(record, issued)
+                before, after = [await _replay(store, request, one, authorizer) for one in (key, new_key)]
         except NotRebuildable as error:
             trial.not_asked[str(error)] = trial.not_asked.get(str(error), 0) + count
             continue
-        if before.stopped_by is not None:
-            sentence = f"It is refused before policies decide: {before.stopped_by}"
-            trial.not_asked[sentence] = trial.not_asked.get(sentence, 0) + count
-        elif before.allowed is after.allowed:
+        if before.allowed is after.allowed:
             trial.unchanged += count
         else:
             _note_change(trial, record, count, after)
@@ -159,13 +161,25 @@ def _rebuild(record: dict[str, Any], issued: Mapping[str, dict[str, Any]]) -> Re
     return rebuild_request(record, issued.get(str(access_key_id)))
 
 
-def _note_change(trial: Trial, record: dict[str, Any], count: int, after: Replayed) -> None:
-    decision = after.permissions[-1].explanation.decision
+async def _replay(store: Store, request: RecordedRequest, key: Key, authorizer: Authorizer) -> Decision:
+    """Under the policy that `key` has, the decision of the first permission that is denied, or of the last.
+
+    Raises NotRebuildable.
+    """
+    replayed = await replay(store, request, {key.arn: key}, authorizer)
+    if replayed.stopped_by is not None:
+        raise NotRebuildable(f"It is refused before policies decide: {replayed.stopped_by}")
+    if not replayed.permissions:
+        raise NotRebuildable("It needs no permission.")
+    return replayed.permissions[-1].explanation.decision
+
+
+def _note_change(trial: Trial, record: dict[str, Any], count: int, decision: Decision) -> None:
     why = str(decision.reason)
     if decision.statements:
         one = decision.statements[0]
         why += f": statement {one.index + 1}{f' ({one.sid})' if one.sid else ''} of {one.policy}"
-    place = (principal_of(record), str(record["eventName"]), after.allowed, why)
+    place = (principal_of(record), str(record["eventName"]), decision.allowed, why)
     change = trial.changes.setdefault(place, Change(*place))
     change.count += count
     if record["eventTime"] >= change.last_at:

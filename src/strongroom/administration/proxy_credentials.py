@@ -11,6 +11,7 @@ from strongroom.administration.messages import (
     ProxyCredentials,
 )
 from strongroom.operations.context import Rooms
+from strongroom.operations.deletion_ledger import keep_deletions
 from strongroom.resources.identifiers import AccessKeyId
 from strongroom.resources.proxy_credential import (
     CREDENTIALS_MAX,
@@ -51,6 +52,7 @@ async def delete_proxy_credential(rooms: Rooms, command: DeleteProxyCredential) 
         await rooms.store.delete_proxy_credential(AccessKeyId(command.access_key_id))
     except ConcurrentChange:
         raise CredentialRefused("There is no credential of this id. Nothing was changed.") from None
+    await keep_deletions(rooms.deletion_ledger)
     return await list_proxy_credentials(rooms)
 
 

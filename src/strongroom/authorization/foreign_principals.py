@@ -27,9 +27,9 @@ _KEY_POLICY = "key policy"
 _SERVICE = re.compile(r"[a-z0-9][a-z0-9.-]*\.amazonaws\.com(\.cn)?", re.ASCII)
 _ARN = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):(?:"
-    r"iam::(?P<account>[0-9]{12}):(?:root|(?P<kind>user|role)/(?P<path>(?:[!-~]+/)?)(?P<name>[^/\s]+))"
+    r"iam::(?P<account>[0-9]{12}):(?:root|(?P<kind>user|role)/(?P<path>(?:[!-~]+/)?)(?P<name>[!-.0-~]+))"
     r"|sts::(?P<session_account>[0-9]{12}):"
-    r"(?:assumed-role/(?P<role>[^/\s]+)/(?P<session>[^/\s]+)|federated-user/(?P<federated>[^/\s]+)))",
+    r"(?:assumed-role/(?P<role>[!-.0-~]+)/(?P<session>[!-.0-~]+)|federated-user/(?P<federated>[!-.0-~]+)))",
     re.ASCII,
 )
 
@@ -95,8 +95,6 @@ class ForeignAuthority:
     ) -> Decision:
         """Whether the caller may do it, by the key's policy: a Deny first, then an Allow that names the
         caller, its account or everybody. Nothing else allows it: no grant, no policy of IAM.
-
-        May raise StoreUnavailable.
         """
         names = _names_in(key_policy)
         bindings = frozenset((name, caller.unique_id) for name in names if is_named_by(name, caller))

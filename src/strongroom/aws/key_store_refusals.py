@@ -47,6 +47,13 @@ _REJECTED: Mapping[str, str] = MappingProxyType(
 )
 _WHOLE: Mapping[str, str] = MappingProxyType(
     {
+        "DependencyTimeoutException": "The system timed out while trying to fulfill the request. You can "
+        "retry the request.",
+        # [M] for the code; the sentence [nv]
+        "CustomKeyStoreInvalidStateException": "KMS cannot use the CloudHSM cluster of this custom key "
+        "store. Disconnect the custom key store, and connect it again with the current password of kmsuser.",
+        "KMSInvalidStateException": "The key material of the KMS key cannot be found in the CloudHSM "
+        "cluster.",
         "XksProxyUriUnreachableException": "KMS was unable to reach the specified XksProxyUriPath.",
         "XksProxyInvalidResponseException": "KMS cannot interpret the response it received from the external "
         "key store proxy.",
@@ -60,6 +67,24 @@ def rejected(code: str) -> ApiError:
     """A refusal of the model that says what is wrong with a cluster, a proxy, an external key or a name."""
     whole = _WHOLE.get(code)
     return ApiError(code, whole or f"The request was rejected because {_REJECTED[code]}")  # [M]
+
+
+_CLUSTER_FAILURES: Mapping[str, str] = MappingProxyType(
+    {  # [nv]
+        "DependencyTimeoutException": "KMS cannot communicate with your CloudHSM cluster. This might be a "
+        "transient issue. If you see this error repeatedly, verify that the cluster is active.",
+    }
+)
+
+
+def cluster_failed(code: str) -> ApiError:
+    """A key of a CloudHSM key store that its cluster cannot use now.
+
+    Source: Developer Guide, "Troubleshooting a custom key store": a cryptographic operation fails with
+    KMSInvalidStateException, and the sentence tells why.
+    """
+    sentence = _CLUSTER_FAILURES.get(code) or rejected(code).message
+    return ApiError("KMSInvalidStateException", sentence)
 
 
 def not_found_by_name(name: str) -> ApiError:

@@ -1,6 +1,6 @@
 """What an unwrapped backing key of each kind can do: the same for every cryptographic module.
 
-A module (software, later PKCS #11) gives the dispatcher a key of the kind that a call needs; a token of
+A module (software, PKCS#11) gives the dispatcher a key of the kind that a call needs; a token of
 another kind is refused. No method gives a private or secret key back. All take and give bytes of the API:
 DER SubjectPublicKeyInfo for public keys, DER for ECDSA and SM2 signatures, raw RSA ciphertext, DER for SM2.
 """

@@ -15,7 +15,9 @@ from typing import Final, NamedTuple
 MAGIC: Final = b"SR"
 VERSION: Final = 1
 VERSION_EXTERNAL: Final = 2
-"""A blob of version 1 that an external key has encrypted once more."""
+"""A blob of version 1 or 3 that an external key has encrypted once more."""
+VERSION_TOKEN: Final = 3
+"""Encrypted by a key inside a PKCS#11 token."""
 FLAG_MULTI_REGION: Final = 0x01
 """The key id is `mrk-` and 32 hex digits, not a UUID."""
 
@@ -29,14 +31,23 @@ OVERHEAD_BYTES: Final = HEADER_BYTES + TAG_BYTES
 PLAINTEXT_BYTES_MAX: Final = 4096
 BLOB_BYTES_MIN: Final = OVERHEAD_BYTES + 1
 BLOB_BYTES_MAX: Final = OVERHEAD_BYTES + PLAINTEXT_BYTES_MAX
+TOKEN_IV_BYTES: Final = 16
+TOKEN_HEADER_BYTES: Final = PREFIX_BYTES + TOKEN_IV_BYTES
+TOKEN_BLOB_BYTES_MIN: Final = TOKEN_HEADER_BYTES + TAG_BYTES + 1
+TOKEN_BLOB_BYTES_MAX: Final = TOKEN_HEADER_BYTES + TAG_BYTES + PLAINTEXT_BYTES_MAX
 EXTERNAL_HEADER_BYTES: Final = PREFIX_BYTES + 32
 """Prefix, and the SHA-256 of the blob of version 1 inside."""
-EXTERNAL_BLOB_BYTES_MIN: Final = EXTERNAL_HEADER_BYTES + 1 + 12 + 1 + 16 + BLOB_BYTES_MIN
+EXTERNAL_BLOB_BYTES_MIN: Final = EXTERNAL_HEADER_BYTES + 1 + 12 + 1 + 16 + TOKEN_BLOB_BYTES_MIN
 EXTERNAL_BLOB_BYTES_MAX: Final = EXTERNAL_HEADER_BYTES + 1 + 16 + 1 + 20 + 16 + BLOB_BYTES_MAX
 """Header, IV with its length, metadata with its length, tag, and the encrypted blob."""
 PREFIXES_REMEMBERED_MAX: Final = 2048
 """Callers choose what stands in a blob: what is kept of it is bounded."""
 
+_LENGTHS: Final = {
+    VERSION: (BLOB_BYTES_MIN, BLOB_BYTES_MAX),
+    VERSION_EXTERNAL: (EXTERNAL_BLOB_BYTES_MIN, EXTERNAL_BLOB_BYTES_MAX),
+    VERSION_TOKEN: (TOKEN_BLOB_BYTES_MIN, TOKEN_BLOB_BYTES_MAX),
+}
 _START = struct.Struct(">2sBB")
 _LENGTH = struct.Struct(">I")
 _KEY_ID = re.compile(
@@ -58,13 +69,11 @@ def parse_header(blob: bytes) -> CiphertextHeader:
     Raises: ValueError for anything that is not a blob of this format; the message names no content.
     Secrets: none are needed and none are read.
     """
-    if not BLOB_BYTES_MIN <= len(blob) <= EXTERNAL_BLOB_BYTES_MAX:
+    if not TOKEN_BLOB_BYTES_MIN <= len(blob) <= EXTERNAL_BLOB_BYTES_MAX:
         raise ValueError("not a ciphertext blob: length")
     header = _parse_prefix(blob[:PREFIX_BYTES])
-    is_external = header.version == VERSION_EXTERNAL
-    if (is_external and len(blob) < EXTERNAL_BLOB_BYTES_MIN) or (
-        not is_external and len(blob) > BLOB_BYTES_MAX
-    ):
+    least, most = _LENGTHS[header.version]
+    if not least <= len(blob) <= most:
         raise ValueError("not a ciphertext blob: length")
     return header
 
@@ -73,7 +82,7 @@ def parse_header(blob: bytes) -> CiphertextHeader:
 def _parse_prefix(prefix: bytes) -> CiphertextHeader:
     """Remembered, for few key materials make nearly all blobs."""
     magic, version, flags = _START.unpack_from(prefix)
-    if magic != MAGIC or version not in (VERSION, VERSION_EXTERNAL) or flags > FLAG_MULTI_REGION:
+    if magic != MAGIC or version not in _LENGTHS or flags > FLAG_MULTI_REGION:
         raise ValueError("not a ciphertext blob: header")
     digits = prefix[4:20].hex()
     if flags:
@@ -92,15 +101,15 @@ def render_key_id(key_id: str) -> bytes:
     return b"\x00" + bytes.fromhex(key_id.replace("-", ""))
 
 
-def render_prefix(key_id: str, material_id: bytes) -> bytes:
+def render_prefix(key_id: str, material_id: bytes, version: int = VERSION) -> bytes:
     """The first 52 bytes of every blob of one key material. Raises ValueError for a malformed id."""
     if len(material_id) != 32:
         raise ValueError("not a material id")
-    return MAGIC + bytes([VERSION]) + render_key_id(key_id) + material_id
+    return MAGIC + bytes([version]) + render_key_id(key_id) + material_id
 
 
 def render_external_header(blob: bytes) -> bytes:
-    """The first 84 bytes of the blob of version 2 that will hold `blob`, one of version 1.
+    """The first 84 bytes of the blob of version 2 that will hold `blob`, one of version 1 or 3.
 
     They say which one it is: an external key manager that kept another blob of the same key cannot give
     that one back instead.

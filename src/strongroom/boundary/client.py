@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -27,6 +27,7 @@ from strongroom.boundary.interface import (
     KeyBinding,
     KeySpecNotOffered,
     MaterialRefused,
+    NewDomainKey,
     PeerKeyRefused,
     PlaintextRefused,
     SignatureRefused,
@@ -39,6 +40,7 @@ from strongroom.boundary.messages import (
     Opcode,
     Status,
     parse_fields,
+    render_count,
     render_fields,
     render_instant,
     render_number,
@@ -62,6 +64,7 @@ _ERRORS: Final[Mapping[int, type[BoundaryError]]] = {
     Status.KEY_SPEC_NOT_OFFERED: KeySpecNotOffered,
     Status.IMPORT_TOKEN_EXPIRED: ImportTokenExpired,
     Status.REFUSED: BoundaryRefused,
+    Status.UNAVAILABLE: BoundaryUnavailable,
 }
 
 
@@ -132,11 +135,10 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
     # the calls of interface.Boundary
 
     def generate_key(self, binding: KeyBinding) -> Awaitable[GeneratedKey]:
-        texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
         return self._call(
             Opcode.GENERATE_KEY,
             _parse_generated_key,
-            *map(str.encode, texts),
+            *_render_binding(binding),
             patience_seconds=self.patience_for(binding.key_spec),
         )
 
@@ -211,14 +213,13 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
     def import_key_material(
         self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
     ) -> Awaitable[GeneratedKey]:
-        texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
         return self._call(
             Opcode.IMPORT_KEY_MATERIAL,
             _parse_generated_key,
             import_token,
             render_instant(now_microseconds),
             encrypted_material,
-            *map(str.encode, texts),
+            *_render_binding(binding),
             patience_seconds=self.patience_for(binding.key_spec),
         )
 
@@ -247,6 +248,12 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
         store = map(str.encode, (account_id, region, custom_key_store_id, date))
         return self._call(Opcode.DERIVE_STORE_SIGNING_KEY, None, token, *store)
 
+    def seal_store_secret(
+        self, token: bytes, account_id: str, region: str, custom_key_store_id: str, cluster: str
+    ) -> Awaitable[bytes]:
+        texts = map(str.encode, (account_id, region, custom_key_store_id, cluster))
+        return self._call(Opcode.SEAL_STORE_SECRET, None, token, *texts)
+
     def make_ticket(self, purpose: str, context: bytes, text: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.MAKE_TICKET, None, purpose.encode(), context, text)
 
@@ -262,9 +269,21 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
     def import_from_region(
         self, message: bytes, receiving_token: bytes, binding: KeyBinding
     ) -> Awaitable[GeneratedKey]:
-        texts = (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
-        fields = (message, receiving_token, *map(str.encode, texts))
+        fields = (message, receiving_token, *_render_binding(binding))
         return self._call(Opcode.IMPORT_FROM_REGION, _parse_generated_key, *fields)
+
+    def create_domain_key(self, region: str, generation: int) -> Awaitable[NewDomainKey]:
+        fields = region.encode(), render_count(generation)
+        return self._call(Opcode.CREATE_DOMAIN_KEY, _parse_new_domain_key, *fields)
+
+    async def activate_domain_key(self, region: str) -> None:
+        await self._activate_domain_key(region)
+
+    def forget_domain_key(self, domain_key_id: bytes) -> Awaitable[None]:
+        return self._call(Opcode.FORGET_DOMAIN_KEY, parse_nothing, domain_key_id)
+
+    def rewrap(self, token: bytes, origin: str, domain_key_id: bytes) -> Awaitable[bytes]:
+        return self._call(Opcode.REWRAP, None, token, origin.encode(), domain_key_id)
 
     async def is_ready(self) -> bool:
         try:
@@ -362,10 +381,9 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
     async def _activate_domain_key(self, region: str) -> None:
         tokens = await self._store.list_domain_key_tokens(region)
         if not tokens:
-            created: bytes = await self._call(Opcode.CREATE_DOMAIN_KEY, None, region.encode())
-            domain_key_id, token = created[:DOMAIN_KEY_ID_BYTES], created[DOMAIN_KEY_ID_BYTES:]
-            if await self._store.insert_domain_key_token(region, domain_key_id, token):
-                tokens = [token]
+            first = await self.create_domain_key(region, 1)
+            if await self._store.insert_domain_key_token(region, first.domain_key_id, first.token):
+                tokens = [first.token]
             else:  # another worker was first
                 tokens = await self._store.list_domain_key_tokens(region)
         await self._call(Opcode.LOAD_DOMAIN_KEY, None, tokens[-1], render_number(1))
@@ -381,6 +399,22 @@ def _render_count(number_of_bytes: int) -> bytes:
         return render_number(number_of_bytes)
     except ValueError as error:
         raise BoundaryRefused(str(error)) from None
+
+
+def _render_binding(binding: KeyBinding) -> Iterator[bytes]:
+    texts = (
+        binding.account_id,
+        binding.region,
+        binding.key_id,
+        binding.key_spec,
+        binding.key_usage,
+        binding.origin,
+    )
+    return map(str.encode, texts)
+
+
+def _parse_new_domain_key(body: bytes) -> NewDomainKey:
+    return NewDomainKey(body[:DOMAIN_KEY_ID_BYTES], body[DOMAIN_KEY_ID_BYTES:])
 
 
 def _parse_generated_key(body: bytes) -> GeneratedKey:

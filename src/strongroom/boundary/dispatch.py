@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from strongroom.boundary.asymmetric_requests import AsymmetricRequests, Handler
 from strongroom.boundary.interface import (
     BoundaryRefused,
+    BoundaryUnavailable,
     CiphertextRefused,
     GeneratedKey,
     ImportBinding,
@@ -31,6 +32,7 @@ from strongroom.boundary.messages import (
     MalformedFrame,
     Opcode,
     Status,
+    parse_count,
     parse_fields,
     parse_four_fields,
     parse_instant,
@@ -39,6 +41,7 @@ from strongroom.boundary.messages import (
 )
 from strongroom.boundary.proxy_requests import ProxyModule, ProxyRequests
 from strongroom.boundary.recipient_requests import RecipientModule, RecipientRequests
+from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.shared_secret_requests import SharedSecretRequests
 from strongroom.boundary.slow_work import Deferred
 
@@ -62,12 +65,15 @@ class NoActiveDomainKey(Exception):
 
 
 class CryptographicModule(RecipientModule, ProxyModule, Protocol):
-    """What does the cryptography: the software module, later a PKCS #11 token.
+    """What does the cryptography: the software module, or a PKCS#11 token (which may be BoundaryUnavailable).
 
     Every call may raise TokenRefused, BoundaryRefused, DomainKeyUnknown, NoActiveDomainKey, and with a key's
     token KeySpecNotOffered. A token whose binding is not `key_id`, or whose spec or usage does not fit the
     call, is refused (INVARIANT B2).
     """
+
+    doors: OpenDoors | None
+    """What it needs of the host after the start; None: nothing."""
 
     def generate_key(self, binding: KeyBinding) -> GeneratedKey: ...
 
@@ -112,6 +118,14 @@ class CryptographicModule(RecipientModule, ProxyModule, Protocol):
 
     def wrap_store_secret(self, account_id: str, region: str, store_id: str, secret: bytes) -> bytes: ...
 
+    def make_transport_key(self, cluster: str) -> bytes:
+        """A fresh key for the process of an HSM cluster (secret_transport.py)."""
+        ...
+
+    def seal_store_secret(
+        self, token: bytes, account_id: str, region: str, store_id: str, cluster: str
+    ) -> bytes: ...
+
     def derive_store_signing_key(
         self, token: bytes, account_id: str, region: str, store_id: str, date: bytes
     ) -> bytes: ...
@@ -120,9 +134,17 @@ class CryptographicModule(RecipientModule, ProxyModule, Protocol):
         self, token: bytes, access_key_id: str, date: bytes, region: bytes, service: bytes
     ) -> bytes: ...
 
-    def create_domain_key(self, region: str) -> tuple[bytes, bytes]: ...
+    def create_domain_key(self, region: str, generation: int = 1) -> tuple[bytes, bytes]: ...
 
     def load_domain_key(self, token: bytes, activate: bool) -> None: ...
+
+    def forget_domain_key(self, domain_key_id: bytes) -> None:
+        """Drops what it wrapped from memory, too. Raises BoundaryRefused for an active one."""
+        ...
+
+    def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
+        """Raises NoActiveDomainKey where another domain key than that one is active in the Region."""
+        ...
 
     def make_ticket(self, purpose: bytes, context: bytes, text: bytes) -> bytes: ...
 
@@ -156,6 +178,7 @@ _STATUSES: Mapping[type[Exception], Status] = {
     KeySpecNotOffered: Status.KEY_SPEC_NOT_OFFERED,
     ImportTokenExpired: Status.IMPORT_TOKEN_EXPIRED,
     BoundaryRefused: Status.REFUSED,
+    BoundaryUnavailable: Status.UNAVAILABLE,
     UnicodeDecodeError: Status.REFUSED,
 }
 
@@ -188,10 +211,13 @@ class Dispatcher:
             Opcode.WRAP_ROOT_SECRET: self._wrap_root_secret,
             Opcode.CREATE_ACCESS_KEY_SECRET: self._create_access_key_secret,
             Opcode.WRAP_STORE_SECRET: self._wrap_store_secret,
+            Opcode.SEAL_STORE_SECRET: self._seal_store_secret,
             Opcode.DERIVE_STORE_SIGNING_KEY: self._derive_store_signing_key,
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
+            Opcode.FORGET_DOMAIN_KEY: self._forget_domain_key,
+            Opcode.REWRAP: self._rewrap,
             **AsymmetricRequests(module).handlers,
             **RecipientRequests(module).handlers,
             **SharedSecretRequests(module).handlers,
@@ -314,6 +340,15 @@ class Dispatcher:
             account_id.decode("ascii"), region.decode("ascii"), store_id.decode("ascii"), secret
         )
 
+    def _seal_store_secret(self, body: bytes) -> bytes:
+        token, *texts = parse_fields(body, 5)
+        account_id, region, store_id, cluster = (text.decode("ascii") for text in texts)
+        return self._module.seal_store_secret(token, account_id, region, store_id, cluster)
+
+    def make_transport_key(self, cluster: str) -> bytes:
+        """A fresh key for passwords of one HSM cluster's process."""
+        return self._module.make_transport_key(cluster)
+
     def _derive_store_signing_key(self, body: bytes) -> bytes:
         token, account_id, region, store_id, date = parse_fields(body, 5)
         return self._module.derive_store_signing_key(
@@ -332,13 +367,23 @@ class Dispatcher:
         return self._module.derive_signing_key(token, access_key_id.decode("ascii"), date, region, service)
 
     def _create_domain_key(self, body: bytes) -> bytes:
-        (region,) = parse_fields(body, 1)
-        return b"".join(self._module.create_domain_key(region.decode("ascii")))
+        region, generation = parse_fields(body, 2)
+        created = self._module.create_domain_key(region.decode("ascii"), parse_count(generation))
+        return b"".join(created)
 
     def _load_domain_key(self, body: bytes) -> bytes:
         token, activate = parse_fields(body, 2)
         self._module.load_domain_key(token, activate=parse_number(activate) == 1)
         return b""
+
+    def _forget_domain_key(self, body: bytes) -> bytes:
+        (domain_key_id,) = parse_fields(body, 1)
+        self._module.forget_domain_key(domain_key_id)
+        return b""
+
+    def _rewrap(self, body: bytes) -> bytes:
+        token, origin, domain_key_id = parse_fields(body, 3)
+        return self._module.rewrap(token, origin.decode("ascii"), domain_key_id)
 
     def _make_ticket(self, body: bytes) -> bytes:
         purpose, context, text = parse_fields(body, 3)

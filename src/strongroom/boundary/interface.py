@@ -87,6 +87,16 @@ class KeyBinding:
     key_id: str
     key_spec: str
     key_usage: str
+    origin: str = "AWS_KMS"
+    """The key's origin: EXTERNAL for imported key material, and for that alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDomainKey:
+    """A domain key that wraps nothing yet."""
+
+    domain_key_id: bytes
+    token: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +356,16 @@ class Boundary(Protocol):
         """
         ...
 
+    def seal_store_secret(
+        self, token: bytes, account_id: str, region: str, custom_key_store_id: str, cluster: str
+    ) -> Awaitable[bytes]:
+        """The store's secret, sealed for the process of that HSM cluster alone (secret_transport.py).
+
+        `token` is of `wrap_store_secret`; TokenRefused for one of another store. Raises BoundaryRefused
+        where no such process has a transport key yet.
+        """
+        ...
+
     def create_proxy_secret(self, access_key_id: str) -> Awaitable[tuple[str, bytes]]:
         """A new secret of 44 characters with which callers of the external key store proxy sign, told this
         once, and its token to keep, bound to the access key id.
@@ -423,6 +443,26 @@ class Boundary(Protocol):
         """The key of a replication message, exported under the receiving Region's domain key.
 
         Raises MaterialRefused for a message that is damaged, of another server, or not of this binding.
+        """
+        ...
+
+    def create_domain_key(self, region: str, generation: int) -> Awaitable[NewDomainKey]:
+        """A new domain key of a Region: keep it in the store before it is activated."""
+        ...
+
+    def activate_domain_key(self, region: str) -> Awaitable[None]:
+        """Have the Region's newest domain key in the store wrap from now on."""
+        ...
+
+    def forget_domain_key(self, domain_key_id: bytes) -> Awaitable[None]:
+        """Open no more what a retired domain key has wrapped. Raises BoundaryRefused while it wraps."""
+        ...
+
+    def rewrap(self, token: bytes, origin: str, domain_key_id: bytes) -> Awaitable[bytes]:
+        """The same under the Region's active domain key, which must be that one; what it is bound to stays.
+
+        `origin` is the KMS key's, for a backing key: one of version 1 is bound to it
+        from now on. Raises TokenRefused, also for another origin than a token has.
         """
         ...
 

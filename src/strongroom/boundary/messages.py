@@ -88,8 +88,11 @@ class Opcode(IntEnum):
     CREATE_PROXY_SECRET = 63
     DERIVE_PROXY_SIGNING_KEY = 64
     DERIVE_STORE_SIGNING_KEY = 65
+    SEAL_STORE_SECRET = 67
+    REWRAP = 66
     XKS_ENCRYPT = 68
     XKS_DECRYPT = 69
+    FORGET_DOMAIN_KEY = 78
 
 
 class Status(IntEnum):
@@ -111,12 +114,14 @@ class Status(IntEnum):
     PLAINTEXT_REFUSED = 10
     TICKET_REFUSED = 11
     KEY_SPEC_NOT_OFFERED = 12
+    UNAVAILABLE = 20
+    """The token that holds the keys does not answer: the request failed, and was not refused."""
     IMPORT_TOKEN_EXPIRED = 40
 
 
 FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.STATUS: 0,
-    Opcode.GENERATE_KEY: 5,
+    Opcode.GENERATE_KEY: 6,
     Opcode.ENCRYPT: 4,
     Opcode.DECRYPT: 4,
     Opcode.RE_ENCRYPT: 7,
@@ -127,7 +132,7 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.WRAP_ROOT_SECRET: 2,
     Opcode.CREATE_ACCESS_KEY_SECRET: 2,
     Opcode.DERIVE_SIGNING_KEY: 5,
-    Opcode.CREATE_DOMAIN_KEY: 1,
+    Opcode.CREATE_DOMAIN_KEY: 2,
     Opcode.LOAD_DOMAIN_KEY: 2,
     Opcode.GET_PUBLIC_KEY: 2,
     Opcode.SIGN: 5,
@@ -149,10 +154,11 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.CREATE_PROXY_SECRET: 1,
     Opcode.DERIVE_PROXY_SIGNING_KEY: 4,
     Opcode.DERIVE_STORE_SIGNING_KEY: 5,
+    Opcode.SEAL_STORE_SECRET: 5,
     Opcode.XKS_ENCRYPT: 4,
     Opcode.XKS_DECRYPT: 4,
     Opcode.GET_IMPORT_PARAMETERS: 6,
-    Opcode.IMPORT_KEY_MATERIAL: 8,
+    Opcode.IMPORT_KEY_MATERIAL: 9,
     Opcode.GENERATE_MAC: 3,
     Opcode.VERIFY_MAC: 4,
     Opcode.DERIVE_SHARED_SECRET: 3,
@@ -160,7 +166,9 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.DECAPSULATE: 3,
     Opcode.CREATE_REPLICATION_KEY: 1,
     Opcode.EXPORT_FOR_REGION: 3,
-    Opcode.IMPORT_FROM_REGION: 7,
+    Opcode.IMPORT_FROM_REGION: 8,
+    Opcode.REWRAP: 3,
+    Opcode.FORGET_DOMAIN_KEY: 1,
 }
 
 
@@ -240,6 +248,16 @@ def parse_instant(field: bytes) -> int:
     except struct.error:
         raise MalformedFrame from None
     return int(epoch_microseconds)
+
+
+def render_count(count: int) -> bytes:
+    """A number that may grow for ever, as a field of 8 bytes. Raises ValueError."""
+    return render_instant(count)
+
+
+def parse_count(field: bytes) -> int:
+    """The count in a field. Raises MalformedFrame."""
+    return parse_instant(field)
 
 
 def render_number(number: int) -> bytes:

@@ -55,7 +55,7 @@ def become_own_user(uid_and_gid: str, protections: tuple[Protection, ...]) -> tu
 
 def _become(uid_and_gid: str) -> None:
     if not uid_and_gid:
-        raise NotAllowed("the supervisor named none")
+        raise NotAllowed("beside a PKCS#11 token, which has files to use, set boundary_user")
     if os.geteuid() != 0:
         raise NotAllowed("the server was not started as root, so the boundary runs as the same user")
     permitted = _permitted_capabilities()

@@ -8,7 +8,6 @@ What takes long is done beside the loop (slow_work.py) and answered when it is d
 
 from __future__ import annotations
 
-import array
 import contextlib
 import gc
 import os
@@ -24,8 +23,8 @@ from typing import Final, NoReturn
 
 from setproctitle import setproctitle
 
-from strongroom.boundary.dispatch import Dispatcher
-from strongroom.boundary.key_file import SealRefused, load_key_file
+from strongroom.boundary.control_socket import close_all, receive_packet
+from strongroom.boundary.dispatch import CryptographicModule, Dispatcher
 from strongroom.boundary.messages import (
     FRAME_BYTES_MAX,
     HEAD,
@@ -37,12 +36,14 @@ from strongroom.boundary.messages import (
 )
 from strongroom.boundary.own_user import MEMORY_LOCKED, OWN_USER, become_own_user
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
+from strongroom.boundary.seal.opening import OpenSeal, Sealed, open_seal
+from strongroom.boundary.seal.refusal import SealRefused
+from strongroom.boundary.seal.root_key_handing import hand_over, take_brought_key
 from strongroom.boundary.seal_format import SlotType, parse_seal
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
 from strongroom.boundary.software.approved_algorithms import approved_families
 from strongroom.boundary.software.families import FAMILIES
 from strongroom.boundary.software.module import SoftwareModule
-from strongroom.boundary.software.seal import open_or_create_seal
 from strongroom.boundary.software.self_tests.known_answer import KnownAnswer, run_self_tests
 from strongroom.boundary.software.self_tests.rehearsal import rehearse
 from strongroom.boundary.software.self_tests.table import KNOWN_ANSWERS
@@ -52,8 +53,6 @@ from strongroom.boundary.start_packet import StartPacket, parse_start_packet
 READ_BYTES: Final = 65536
 STALLED_SECONDS: Final = 10.0
 """A client that takes none of its replies for so long loses its channel."""
-_CONTROL_PACKET_BYTES: Final = 65536
-_CONTROL_FILES_MAX: Final = 8
 _ROOT_SECRET_BYTES_MAX: Final = 4096
 _APPROVED_ONLY: Final = "yes: key specs of FIPS-approved algorithms only. This is not a validated module"
 
@@ -95,9 +94,12 @@ class Server:
         control: socket.socket,
         dispatcher: Dispatcher,
         slow_work: SlowWork,
+        root_key: bytes | None = None,
         stalled_seconds: float = STALLED_SECONDS,
     ) -> None:
+        """`root_key` is given where the next boundary could not open the seal by itself."""
         self._control = control
+        self._root_key = root_key
         self._control_fd = control.fileno()
         self._dispatcher = dispatcher
         self._slow_work = slow_work
@@ -232,47 +234,36 @@ class Server:
             return False
         if not packet:
             return False
-        if packet[:1] != b"C" or len(fds) != 1:
-            log("a control packet of an unknown kind; ignored")
+        letter, name = packet[:1], packet[1:].decode("ascii", "replace")
+        if letter == b"C" and len(fds) == 1:
+            stream = socket.socket(fileno=fds[0])
+            self._channels[stream.fileno()] = Channel(name, stream)
+            self._epoll.register(stream.fileno(), select.EPOLLIN)
+        elif letter == b"K" and len(fds) == 1:
+            hand_transport_key(fds[0], self._dispatcher.make_transport_key(name))
+        elif letter == b"H" and len(fds) == 1 and self._root_key is not None:
+            hand_over(socket.socket(fileno=fds[0]), self._root_key)
+        else:
+            if letter != b"U":  # somebody else was quicker to bring the root key
+                log("a control packet of an unknown kind; ignored")
             close_all(fds)
-            return True
-        stream = socket.socket(fileno=fds[0])
-        name = packet[1:].decode("ascii", "replace")
-        self._channels[stream.fileno()] = Channel(name, stream)
-        self._epoll.register(stream.fileno(), select.EPOLLIN)
         return True
 
 
-def receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
-    """One packet of the control socket with the file descriptors that came along; b"" at its end."""
-    packet, ancillary, _, _ = control.recvmsg(
-        _CONTROL_PACKET_BYTES, socket.CMSG_SPACE(_CONTROL_FILES_MAX * 4)
-    )
-    fds: array.array[int] = array.array("i")
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    return packet, fds.tolist()
-
-
-def close_all(fds: list[int]) -> None:
-    """Close descriptors that are of no use here."""
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)
+def hand_transport_key(fd: int, handed: bytes) -> None:
+    """Write a transport key to the process of an HSM cluster, which may be gone already."""
+    with socket.socket(fileno=fd) as stream, contextlib.suppress(OSError):
+        stream.send(handed, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 def parse_start(packet: bytes, fds: list[int]) -> StartPacket:
     """Raises SealRefused with a sentence."""
     try:
-        start = parse_start_packet(packet, fds)
+        return parse_start_packet(packet, fds)
     except ValueError:
-        start = StartPacket({}, {}, b"")
-    if "key_file" not in start.files:
         raise SealRefused(
-            "The boundary was started without a key file; this is a fault of the supervisor."
+            "The boundary was started with a packet that is none; this is a fault of the supervisor."
         ) from None
-    return start
 
 
 def require_demanded(protections: Sequence[Protection], options: Mapping[str, str]) -> None:
@@ -286,22 +277,65 @@ def require_demanded(protections: Sequence[Protection], options: Mapping[str, st
                 )
 
 
-def initialise(start: StartPacket, owner_uid: int) -> tuple[SoftwareModule, bytes]:
-    """The module with its root key, and the seal record to keep. Raises SealRefused with a sentence.
+def initialise(
+    control: socket.socket, start: StartPacket, handed_over: socket.socket | None, owner_uid: int
+) -> tuple[CryptographicModule, OpenSeal] | None:
+    """The module with its root key; None when the supervisor went while the seal was closed.
 
-    `owner_uid` is whose the key file must be.
+    `owner_uid` is whose the key file must be. Raises: SealRefused with a sentence.
     """
-    key_file = load_key_file(start.files["key_file"], not start.seal_record, owner_uid)
     root_secret = _read_root_secret(start.files["root_secret"]) if "root_secret" in start.files else None
-    root_key, record = open_or_create_seal(start.seal_record, key_file)
+    try:
+        seal = open_seal(start, handed_over, owner_uid)
+    except Sealed as sealed:
+        root_key = wait_for_root_key(control, sealed)
+        if root_key is None:
+            return None
+        seal = OpenSeal(root_key, start.seal_record, is_to_hand_over=True)
     families = approved_families(FAMILIES) if _is_approved_only(start.options) else FAMILIES
     try:
-        return SoftwareModule(root_key, root_secret, families), record
+        module = SoftwareModule(seal.root_key, root_secret, families)
     except ValueError:
         raise SealRefused(
             "The root user's secret access key must be 1 to 128 printable ASCII characters without blanks:"
             " set another one."
         ) from None
+    return with_token(module, start), seal
+
+
+def with_token(module: SoftwareModule, start: StartPacket) -> CryptographicModule:
+    """The module that the settings name: the one in software, or with it the one of a PKCS#11 token.
+
+    Raises SealRefused with a sentence.
+    """
+    if "pkcs11_module" not in start.options:
+        return module
+    from strongroom.boundary.pkcs11.start import (  # late: few servers have one
+        TokenRefusesStart,
+        open_token_module,
+    )
+
+    try:
+        return open_token_module(module, start.options, start.files, log)
+    except TokenRefusesStart as refused:
+        raise SealRefused(str(refused)) from None
+
+
+def wait_for_root_key(control: socket.socket, sealed: Sealed) -> bytes | None:
+    """The root key that somebody brings; None when the supervisor is gone."""
+    setproctitle("strongroom: sealed boundary")
+    control.send(b"S" + str(sealed).encode("utf-8"))
+    while True:
+        packet, fds = receive_packet(control)
+        if not packet:
+            return None
+        if packet[:1] == b"U" and len(fds) == 1:
+            root_key = take_brought_key(socket.socket(fileno=fds[0]), sealed.slots)
+            if root_key is not None:
+                setproctitle("strongroom: boundary")
+                return root_key
+        else:
+            close_all(fds)
 
 
 def _is_approved_only(options: Mapping[str, str]) -> bool:
@@ -345,6 +379,12 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
         control.send(b"E" + str(failed).encode("utf-8"))
         return 1
     packet, fds = receive_packet(control)
+    handed_over: socket.socket | None = None
+    while packet[:1] == b"H" and len(fds) == 1:  # the root key waits in it, unread, until it is needed
+        if handed_over is not None:
+            handed_over.close()
+        handed_over = socket.socket(fileno=fds[0])
+        packet, fds = receive_packet(control)
     if not packet:
         return 0
     setproctitle("strongroom: boundary")
@@ -353,23 +393,31 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
         start = parse_start(packet, fds)
         protections = become_own_user(start.options.get("user", ""), protections)
         require_demanded(protections, start.options)
-        module, record = initialise(start, owner_uid)
+        initialised = initialise(control, start, handed_over, owner_uid)
     except SealRefused as refused:
         control.send(b"E" + str(refused).encode("utf-8"))
         return 1
     finally:
         close_all(fds)
-    del packet
+    if initialised is None:
+        return 0
+    module, seal = initialised
+    del packet, initialised
     gc.collect()
     gc.freeze()
     facts = {
         "self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal",
-        "seal": _describe_seal(record),
+        "seal": _describe_seal(seal.record),
         "approved_only": _APPROVED_ONLY if _is_approved_only(start.options) else "no",
     }
     slow_work = SlowWork(log)
-    server = Server(control, Dispatcher(module, facts, log), slow_work)  # opens its epoll while it can
-    protections += close_doors(slow_work.start)
+    record, root_key = seal.record, seal.root_key if seal.is_to_hand_over else None
+    del seal
+    # It opens its epoll while it can.
+    server = Server(control, Dispatcher(module, facts, log), slow_work, root_key)
+    protections += close_doors(slow_work.start, module.doors)
+    if module.doors is not None:
+        facts["files of the token"] = ", ".join((*module.doors.writable, *module.doors.readable))
     facts.update({f"protection: {protection.name}": str(protection) for protection in protections})
     control.send(b"R" + record)
     server.run()

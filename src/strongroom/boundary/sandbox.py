@@ -13,13 +13,14 @@ import ctypes
 import mmap
 import os
 import resource
+import stat
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from strongroom.boundary.system_calls import ARCHITECTURES, Architecture
+from strongroom.boundary.system_calls import ARCHITECTURES, FILES, NETWORK, Architecture, CallTable
 
 FILES_MAX: Final = 256
 """Open files of the process: one for each client channel, and a few."""
@@ -37,7 +38,14 @@ _MLOCK_ONFAULT: Final = 1
 _MAP_NORESERVE: Final = 0x4000
 
 _LANDLOCK_CREATE_RULESET: Final = 444
+_LANDLOCK_ADD_RULE: Final = 445
 _LANDLOCK_RESTRICT_SELF: Final = 446
+_PATH_BENEATH: Final = 1
+_EXECUTE: Final = 1
+_READS: Final = 0b1100
+"""READ_FILE, READ_DIR."""
+_FILE_RIGHTS: Final = 0b110 | 1 << 14
+"""WRITE_FILE, READ_FILE, TRUNCATE: the others are of directories."""
 _LANDLOCK_CREATE_RULESET_VERSION: Final = 1
 
 _SECCOMP_SET_MODE_FILTER: Final = 1
@@ -67,6 +75,16 @@ class Protection:
         return "held" if self.held else f"not held: {self.detail}"
 
 
+@dataclass(frozen=True, slots=True)
+class OpenDoors:
+    """What a PKCS#11 module still needs after the start: its token's files, and the network of some."""
+
+    writable: tuple[str, ...]
+    """Directories (or files) with all that is beneath them."""
+    readable: tuple[str, ...]
+    network: bool
+
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -85,19 +103,24 @@ def protect_memory() -> tuple[Protection, ...]:
     )
 
 
-def close_doors(start_threads: Callable[[], object] = lambda: None) -> tuple[Protection, ...]:
+def close_doors(
+    start_threads: Callable[[], object] = lambda: None, doors: OpenDoors | None = None
+) -> tuple[Protection, ...]:
     """Give up files, network and new programs. Call when all that must be read or imported has been.
 
     Afterwards open, socket, connect, exec, fork, ptrace and executable memory fail with EPERM or EACCES, in
     this thread and in those of `start_threads`. These start when Landlock, which binds a thread and its
     descendants, is in force, and before seccomp, which binds all threads and forbids new ones.
+    `doors` stay open: the files that they name, and nothing else.
     """
     few_files = attempt(
         "few open files", lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MAX,) * 2)
     )
-    no_files = attempt("no file system (Landlock)", _forbid_files)
+    name = "no file system (Landlock)" if doors is None else "no files but the token's (Landlock)"
+    no_files = attempt(name, lambda: _forbid_files(doors))
     start_threads()
-    return (few_files, no_files, attempt("no other system calls (seccomp)", _forbid_calls))
+    no_calls = attempt("no other system calls (seccomp)", lambda: _forbid_calls(doors))
+    return (few_files, no_files, no_calls)
 
 
 def forbid_debuggers() -> None:
@@ -188,7 +211,7 @@ def _can_lock_beyond(limit_bytes: int) -> bool:
     return True
 
 
-def _forbid_files() -> None:
+def _forbid_files(doors: OpenDoors | None = None) -> None:
     try:
         abi = _syscall(
             _LANDLOCK_CREATE_RULESET,
@@ -198,23 +221,48 @@ def _forbid_files() -> None:
         )
     except OSError:
         raise NotAllowed("the kernel has no Landlock: Linux 5.13 or later with landlock in lsm=") from None
-    # Every right this kernel knows is handled and no rule grants one.
+    # Every right this kernel knows is handled, and no rule grants one but those for `doors`.
     rights = {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)
     files, network, scope = (1 << rights) - 1, 0b11 if abi >= 4 else 0, 0b11 if abi >= 6 else 0
+    if doors is not None and doors.network:
+        network = scope = 0
     words = (files,) if abi < 4 else (files, network) if abi < 6 else (files, network, scope)
     attributes = struct.pack(f"={len(words)}Q", *words)
     ruleset = _syscall(
         _LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint(0)
     )
     try:
+        if doors is not None:
+            for paths, granted in ((doors.writable, files & ~_EXECUTE), (doors.readable, _READS)):
+                for path in paths:
+                    _grant(ruleset, path, granted)
         _syscall(_LANDLOCK_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint(0))
     finally:
         os.close(ruleset)
 
 
-def _forbid_calls() -> None:
+def _grant(ruleset: int, path: str, rights: int) -> None:
+    """Let files at or beneath `path` be used. One that is not there is granted nothing."""
+    try:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        if not stat.S_ISDIR(os.fstat(fd).st_mode):
+            rights &= _FILE_RIGHTS
+        # struct landlock_path_beneath_attr is packed.
+        rule = struct.pack("=Qi", rights, fd)
+        _syscall(
+            _LANDLOCK_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), rule, ctypes.c_uint(0)
+        )
+    finally:
+        os.close(fd)
+
+
+def _forbid_calls(doors: OpenDoors | None = None) -> None:
     architecture = _architecture()
-    code = ctypes.create_string_buffer(_render_filter(architecture))
+    groups = () if doors is None else (FILES, NETWORK) if doors.network else (FILES,)
+    code = ctypes.create_string_buffer(_render_filter(architecture, groups))
     # struct sock_fprog: a 16-bit count, padding, a pointer
     program = struct.pack("@HP", (len(code) - 1) // 8, ctypes.addressof(code))
     refused = _syscall(
@@ -227,7 +275,7 @@ def _forbid_calls() -> None:
         raise NotAllowed("a thread could not be put under the filter")
 
 
-def _render_filter(architecture: Architecture) -> bytes:
+def _render_filter(architecture: Architecture, groups: Sequence[CallTable] = ()) -> bytes:
     """A classic BPF program: calls on the list pass, all others fail with EPERM."""
     steps = [
         (_LOAD_WORD, 0, 0, _OFFSET_OF_ARCHITECTURE),
@@ -235,7 +283,7 @@ def _render_filter(architecture: Architecture) -> bytes:
         (_RETURN, 0, 0, _KILL_PROCESS),
         (_LOAD_WORD, 0, 0, _OFFSET_OF_NUMBER),
     ]
-    for number in architecture.allowed():
+    for number in architecture.allowed(*groups):
         steps += [(_JUMP_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
     for number in architecture.memory():
         steps += [

@@ -1,7 +1,8 @@
 """The seal record: the root key, wrapped once for each way to open it ("slots", as in LUKS).
 
 The record is kept with the data and holds no secret in clear. Slots of types this version does not
-know are kept as they are. The table for readers is docs/formats/seal.md.
+know are kept as they are. No cryptography here: seal/ wraps and unwraps. The table for readers is
+docs/formats/seal.md.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ _SLOT = struct.Struct(">BHH16s")
 
 
 class SlotType(IntEnum):
-    """How a slot is opened. Later: passphrase, Shamir shares, PKCS #11, another KMS."""
+    """How a slot is opened."""
 
     KEY_FILE = 1
+    PASSPHRASE = 2
+    SHAMIR = 3
+    PKCS11 = 4
+    KMS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +53,17 @@ class SealSlot:
 
 
 def render_seal(slots: tuple[SealSlot, ...]) -> bytes:
-    """The record's bytes. Raises ValueError for no slots, or too many."""
+    """The record's bytes. Raises ValueError for no slots, too many, or too much in them."""
     if not 1 <= len(slots) <= SLOTS_MAX:
         raise ValueError("a seal record has 1 to 32 slots")
     parts = [_START.pack(MAGIC, VERSION, len(slots))]
     for slot in slots:
         parts.append(_SLOT.pack(slot.slot_type, len(slot.parameters), len(slot.wrapped_root_key), slot.check))
         parts += (slot.parameters, slot.wrapped_root_key)
-    return b"".join(parts)
+    record = b"".join(parts)
+    if len(record) > RECORD_BYTES_MAX:
+        raise ValueError("a seal record has at most 16384 bytes")
+    return record
 
 
 def parse_seal(record: bytes) -> tuple[SealSlot, ...]:

@@ -7,8 +7,12 @@ include/uapi/asm-generic/unistd.h); None where an architecture lacks the call.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
+
+CallTable: TypeAlias = Mapping[str, tuple[int | None, int | None]]
+"""Names, and numbers on x86_64 and aarch64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +25,14 @@ class Architecture:
     mlock2: int
     column: int
 
-    def allowed(self) -> list[int]:
-        """The numbers of all calls that pass whatever their arguments."""
-        return [number for row in _ALLOWED.values() if (number := row[self.column]) is not None]
+    def allowed(self, *groups: CallTable) -> list[int]:
+        """The numbers of all calls that pass whatever their arguments, those of `groups` too."""
+        return [
+            number
+            for table in (_ALLOWED, *groups)
+            for row in table.values()
+            if (number := row[self.column]) is not None
+        ]
 
     def memory(self) -> list[int]:
         """mmap and mprotect: they pass unless the memory would be executable."""
@@ -83,3 +92,65 @@ _ALLOWED: Final[dict[str, tuple[int | None, int | None]]] = {
     "exit": (60, 93),
     "exit_group": (231, 94),
 }
+
+FILES: Final[CallTable] = {
+    "open": (2, None),
+    "openat": (257, 56),
+    "stat": (4, None),
+    "lstat": (6, None),
+    "newfstatat": (262, 79),
+    "statx": (332, 291),
+    "statfs": (137, 43),
+    "fstatfs": (138, 44),
+    "access": (21, None),
+    "faccessat": (269, 48),
+    "faccessat2": (439, 439),
+    "readlink": (89, None),
+    "readlinkat": (267, 78),
+    "lseek": (8, 62),
+    "pread64": (17, 67),
+    "pwrite64": (18, 68),
+    "readv": (19, 65),
+    "fcntl": (72, 25),
+    "flock": (73, 32),
+    "fsync": (74, 82),
+    "fdatasync": (75, 83),
+    "ftruncate": (77, 46),
+    "fallocate": (285, 47),
+    "getdents64": (217, 61),
+    "mkdir": (83, None),
+    "mkdirat": (258, 34),
+    "rmdir": (84, None),
+    "unlink": (87, None),
+    "unlinkat": (263, 35),
+    "rename": (82, None),
+    "renameat": (264, 38),
+    "renameat2": (316, 276),
+    "fchmod": (91, 52),
+    "umask": (95, 166),
+    "getcwd": (79, 17),
+    "getuid": (102, 174),
+    "geteuid": (107, 175),
+    "getgid": (104, 176),
+    "getegid": (108, 177),
+    "getppid": (110, 173),
+    "dup": (32, 23),
+    "uname": (63, 160),
+    "gettimeofday": (96, 169),
+    "getrusage": (98, 165),
+    "sysinfo": (99, 179),
+}
+"""What a PKCS#11 module needs besides, whose token is in files; Landlock says in which."""
+
+NETWORK: Final[CallTable] = {
+    "socket": (41, 198),
+    "connect": (42, 203),
+    "bind": (49, 200),
+    "setsockopt": (54, 208),
+    "sendmmsg": (307, 269),
+    "recvmmsg": (299, 243),
+    "select": (23, None),
+    "pselect6": (270, 72),
+    "ioctl": (16, 29),
+}
+"""What a PKCS#11 module needs besides, whose token is behind the network."""

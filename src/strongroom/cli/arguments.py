@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from strongroom import __version__
-from strongroom.cli import commands, inquiries, key_commands, operator, proxy_commands, status_command
+from strongroom.cli import (
+    backup_commands,
+    commands,
+    inquiries,
+    key_commands,
+    operator,
+    proxy_commands,
+    status_command,
+)
+from strongroom.cli.seal_arguments import add_seal_commands
 
 DATA_DIRECTORY = "/var/lib/strongroom"
 """Where `serve` keeps its data unless told otherwise."""
@@ -46,6 +55,8 @@ def _build_parser() -> argparse.ArgumentParser:
     commands_of = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_dev(commands_of)
     _add_serve(commands_of)
+    add_seal_commands(commands_of)
+    backup_commands.add_to(commands_of, _add_data_directory)
     _add_audit(commands_of)
     _add_account(commands_of)
     _add_service(commands_of)

@@ -101,8 +101,8 @@ def test_policy(data_directory: Path, key: str, policy_file: Path, days: int, as
 
 def _inquire(data_directory: Path, ask: Callable[[SqlStore], Awaitable[T]]) -> T:
     """The answer to a question of the database and the audit trail."""
-    from strongroom.bootstrap import DATABASE_FILE
     from strongroom.clock import HostClock
+    from strongroom.preparation import DATABASE_FILE
     from strongroom.store.interface import StoreUnavailable
     from strongroom.store.opening import open_store_to_look
 

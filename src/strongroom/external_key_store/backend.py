@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import uuid
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -87,7 +88,7 @@ class ExternalKeyStores:
         """Whether the proxy is there, takes the credential and says that it is well."""
         if store.xks_proxy_connectivity is XksProxyConnectivityType.VPC_ENDPOINT_SERVICE:
             raise EndpointServiceNotFound  # there is no VPC here
-        await self._check_health(store, on_behalf)
+        await self.ask_health(store, on_behalf)
 
     async def check_connection(self, store: CustomKeyStore) -> None:
         """Nothing: ConnectCustomKeyStore answers before the proxy is asked."""
@@ -140,9 +141,11 @@ class ExternalKeyStores:
         body, length = messages.render_decrypt_request(on_behalf, wrapped, aad)
         return messages.parse_decrypted(*await self._ask(store, path, body), length)
 
-    async def _check_health(self, store: CustomKeyStore, on_behalf: OnBehalf) -> None:
+    async def ask_health(self, store: CustomKeyStore, on_behalf: OnBehalf) -> Sequence[str]:
+        """The healthStatus of each external key manager behind the proxy. Raises ProxyFailed."""
         body = messages.render_health_request(on_behalf)
-        messages.parse_health(*await self._ask(store, f"{store.xks_proxy_uri_path}/health", body))
+        answer = await self._ask(store, f"{store.xks_proxy_uri_path}/health", body)
+        return [machine.health_status for machine in messages.parse_health(*answer).ekm_fleet_details]
 
     def _endpoint(self, store: CustomKeyStore) -> Endpoint:
         host = (store.xks_proxy_uri_endpoint or "").removeprefix("https://").lower()

@@ -154,7 +154,7 @@ async def _replicas_after(rooms: Rooms, before: Key, after: Key) -> Sequence[Key
 
 async def _generate_material(rooms: Rooms, key: Key) -> KeyMaterial:
     generated = await rooms.boundary.generate_key(
-        KeyBinding(key.account_id, key.region, key.key_id, key.key_spec, key.key_usage)
+        KeyBinding(key.account_id, key.region, key.key_id, key.key_spec, key.key_usage, key.origin)
     )
     return KeyMaterial(MaterialId(generated.material_id), generated.exported_token, rooms.clock.now())
 

@@ -1,5 +1,6 @@
-"""Keys of external key stores: what the boundary sealed is encrypted once more by the external key.
+"""Keys of custom key stores: what the boundary sealed is encrypted once more by a key outside.
 
+That is the external key of an external key store, or the key in the HSM cluster of a CloudHSM key store.
 Double encryption (Developer Guide, "External key stores": KMS encrypts first, then the external key
 manager). Neither side alone opens a ciphertext; what a lying proxy gives back, the boundary does not take.
 """
@@ -7,23 +8,48 @@ manager). Neither side alone opens a ciphertext; what a lying proxy gives back, 
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 from hashlib import sha256
 
-from strongroom.aws import proxy_refusals, refusals
+from strongroom.aws import key_store_refusals, proxy_refusals, refusals
 from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.enums import ConnectionStateType, OriginType
 from strongroom.aws.proxy_refusals import ProxyFailure
 from strongroom.boundary.ciphertext_format import EXTERNAL_HEADER_BYTES, render_external_header
+from strongroom.boundary.key_hierarchy import parse_token
 from strongroom.operations.context import Call
 from strongroom.operations.key_availability import store_of_key
-from strongroom.operations.key_store_backend import KeyStoreBackend, KeyStoreError, OnBehalf, ProxyFailed
+from strongroom.operations.key_store_backend import (
+    CiphertextNotOpened,
+    KeyStoreBackend,
+    KeyStoreError,
+    OnBehalf,
+    ProxyFailed,
+)
 from strongroom.resources.custom_key_store import CustomKeyStore
 from strongroom.resources.key import Key
 
 
 def is_external(key: Key) -> bool:
-    """Whether an external key takes part in its cryptography."""
-    return key.origin is OriginType.EXTERNAL_KEY_STORE
+    """Whether a key outside takes part in its cryptography.
+
+    The exported key token, which the boundary made, must say so too: who can write the database does not make
+    a key of a key store one that needs no key outside. Raises: ApiError.
+    """
+    current_id = key.current_material_id
+    token = None if current_id is None else key.materials[current_id].exported_token
+    if token is not None and _origin_named(token) not in ("", key.origin):
+        raise refusals.internal()
+    return key.origin in (OriginType.EXTERNAL_KEY_STORE, OriginType.AWS_CLOUDHSM)
+
+
+@lru_cache(8192)
+def _origin_named(token: bytes) -> str:
+    """The origin that a token is bound to; of one that is none, and of the first version, nothing."""
+    try:
+        return parse_token(token).header.origin
+    except ValueError:
+        return ""
 
 
 def on_behalf_of(call: Call, key_arn: str | None = None) -> OnBehalf:
@@ -38,13 +64,15 @@ def on_behalf_of(call: Call, key_arn: str | None = None) -> OnBehalf:
     )
 
 
-def ciphertext_invalid() -> ApiError:
-    """What the proxy gave back is not what the boundary had sealed."""
+def ciphertext_invalid(key: Key) -> ApiError:
+    """What came back from outside is not what the boundary had sealed."""
+    if key.origin is OriginType.AWS_CLOUDHSM:
+        return refusals.invalid_ciphertext()
     return proxy_refusals.of_use(ProxyFailure.CIPHERTEXT_INVALID)
 
 
 async def seal_outside(call: Call, key: Key, blob: bytes, context: bytes) -> bytes:
-    """The ciphertext blob for the caller: `blob` itself unless the key is in an external key store.
+    """The ciphertext blob for the caller: `blob` itself unless the key is in a custom key store.
 
     `context` is the canonical encryption context; the proxy is told its hash. Raises: ApiError.
     """
@@ -75,7 +103,7 @@ async def open_outside(call: Call, key: Key, blob: bytes, context: bytes) -> byt
         raise _as_refusal(error) from None
     # INVARIANT X2: it is the very blob that was wrapped, not another one of the same key.
     if not hmac.compare_digest(render_external_header(inner), header):
-        raise ciphertext_invalid()
+        raise ciphertext_invalid(key)
     return inner
 
 
@@ -84,9 +112,10 @@ async def _place(call: Call, key: Key) -> tuple[CustomKeyStore, KeyStoreBackend,
     backend = None if store is None else call.rooms.key_stores.get(store.type)
     if store is None or store.connection_state is not ConnectionStateType.CONNECTED:
         raise refusals.unavailable(key.arn)  # disconnected since the road looked
-    if backend is None or key.xks_key_id is None:
+    name = key.key_id if key.origin is OriginType.AWS_CLOUDHSM else key.xks_key_id
+    if backend is None or name is None:
         raise refusals.internal()
-    return store, backend, key.xks_key_id
+    return store, backend, name
 
 
 def _aad(header: bytes, context: bytes) -> bytes:
@@ -96,4 +125,8 @@ def _aad(header: bytes, context: bytes) -> bytes:
 def _as_refusal(error: KeyStoreError) -> ApiError:
     if isinstance(error, ProxyFailed):
         return proxy_refusals.of_use(error.failure)
-    return refusals.internal()
+    if isinstance(error, CiphertextNotOpened):
+        return refusals.invalid_ciphertext()
+    return (
+        refusals.internal() if type(error) is KeyStoreError else key_store_refusals.cluster_failed(error.code)
+    )

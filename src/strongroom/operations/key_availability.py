@@ -6,11 +6,9 @@ is Unavailable follows from its store, so that one change of the store changes a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from strongroom.aws import refusals
-from strongroom.aws.generated.enums import ConnectionStateType, KeyState, OriginType
+from strongroom.aws.generated.enums import ConnectionStateType, KeyState
 from strongroom.resources.custom_key_store import CustomKeyStore
 from strongroom.resources.key import Key
 from strongroom.store.interface import Store
@@ -41,10 +39,3 @@ async def as_judged(store: Store, keys: tuple[Key, ...]) -> tuple[Key, ...]:
         if key.custom_key_store_id is not None:
             return tuple([as_available(one, await store_of_key(store, one)) for one in keys])
     return keys  # nearly always
-
-
-def require_own_material(keys: Sequence[Key]) -> None:
-    """Refuse to use a key whose material is in an HSM cluster: that is not built yet."""
-    for key in keys:
-        if key.origin is OriginType.AWS_CLOUDHSM:
-            raise refusals.not_built("A cryptographic operation with a key in an AWS CloudHSM key store")

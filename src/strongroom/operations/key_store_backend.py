@@ -24,6 +24,7 @@ class KeyStoreError(Exception):
      ├─ ProxyUnreachable, ProxyCredentialRefused, ProxyInvalidConfiguration, ProxyInvalidResponse
      ├─ EndpointServiceNotFound, EndpointServiceInvalidConfiguration
      ├─ ExternalKeyNotFound, ExternalKeyInvalidConfiguration
+     ├─ ClusterUnreachable, ClusterUnusable, ClusterKeyNotFound, CiphertextNotOpened
      └─ ProxyFailed                           what went wrong with a proxy: the operation chooses AWS's name
     """
 
@@ -62,6 +63,30 @@ class ClusterInUse(KeyStoreError):
 
 class IncorrectTrustAnchor(KeyStoreError):
     code = "IncorrectTrustAnchorException"
+
+
+class ClusterUnreachable(KeyStoreError):
+    """The cluster did not answer: it may be asked again."""
+
+    code = "DependencyTimeoutException"
+
+
+class ClusterUnusable(KeyStoreError):
+    """The login is gone and cannot be had again, or the token failed."""
+
+    code = "CustomKeyStoreInvalidStateException"
+
+
+class ClusterKeyNotFound(KeyStoreError):
+    """The key of a KMS key is not in the cluster any more."""
+
+    code = "KMSInvalidStateException"
+
+
+class CiphertextNotOpened(KeyStoreError):
+    """The key in the cluster does not open it; all causes look the same."""
+
+    code = "InvalidCiphertextException"
 
 
 class ProxyUnreachable(KeyStoreError):
@@ -160,11 +185,14 @@ class KeyStoreBackend(Protocol):
     async def wrap(
         self, store: CustomKeyStore, xks_key_id: str, plaintext: bytes, aad: bytes, on_behalf: OnBehalf
     ) -> bytes:
-        """Have the external key encrypt 1 to 4300 bytes; returns what `unwrap` takes. Raises ProxyFailed."""
+        """Have the external key encrypt 1 to 4300 bytes; returns what `unwrap` takes.
+
+        `xks_key_id` names the key outside: in a cluster that is the KMS key's own id.
+        """
         ...
 
     async def unwrap(
         self, store: CustomKeyStore, xks_key_id: str, wrapped: bytes, aad: bytes, on_behalf: OnBehalf
     ) -> bytes:
-        """What `wrap` was given, or anything at all: a proxy is not trusted. Raises ProxyFailed."""
+        """What `wrap` was given, or anything at all: a proxy is not trusted. Raises KeyStoreError."""
         ...

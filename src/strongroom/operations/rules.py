@@ -21,3 +21,7 @@ class Rules:
     foreign_principals: bool = False
     """Key policies may name users and roles of accounts that this server does not have: they come through
     the external key store proxy, if at all. A name stays unbound, and means nobody who calls here."""
+    domain_key_rotation_hours: int = 24
+    """How long a domain key wraps before another one follows; 0: none does."""
+    backup_retention_days: int = 35
+    """How long a backup may be restored after it was made: retired domain keys are kept so long."""

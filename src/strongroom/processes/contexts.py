@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,6 +57,16 @@ class PrepareContext:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedContext:
+    """Answers requests while the seal is closed: with 503."""
+
+    settings: Settings
+    control: socket.socket
+    listening: Sequence[socket.socket]
+    """Those of all workers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Children:
     """What the forked processes do. Each callable runs in its own process; when it returns, that ends.
 
@@ -69,6 +79,7 @@ class Children:
     run_prepare: Callable[[PrepareContext], None]
     run_worker: Callable[[WorkerContext], None]
     run_jobs: Callable[[JobsContext], None]
+    run_sealed: Callable[[SealedContext], None]
     run_proxy: Callable[[ProxyContext], None]
 
 
@@ -83,3 +94,5 @@ class ServiceCommands:
 
     boundary: tuple[str, ...] = service_command("strongroom.boundary.process")
     audit: tuple[str, ...] = service_command("strongroom.audit.process")
+    hsm: tuple[str, ...] = service_command("strongroom.hsm.process")
+    seal: tuple[str, ...] = service_command("strongroom.boundary.seal.program")

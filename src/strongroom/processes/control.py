@@ -6,6 +6,11 @@ so there is no length to parse:
     I  supervisor → service   begin: what the service needs to know (and its key files)
     R  child → supervisor     ready
     E  child → supervisor     not possible: a sentence for the operator
+    K  supervisor → boundary and a cluster's process: one end each of a stream socket pair, over which the
+                              boundary gives the transport key for passwords; with the cluster's name
+    S  boundary → supervisor  sealed: a sentence; somebody has to open the seal
+    U  → boundary             one stream socket: somebody brings the root key (from the seal program, too)
+    H  supervisor → boundary  one end of a socket by which a boundary leaves the root key to its spare
     C  supervisor → child     a channel: the name of the other end, and one stream socket
 """
 

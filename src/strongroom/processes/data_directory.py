@@ -26,6 +26,11 @@ class DataDirectory:
         self.path = path
         self._lock_fd = lock_fd
 
+    @property
+    def lock_fd(self) -> int:
+        """The open file that holds the lock, for a program that takes it over."""
+        return self._lock_fd
+
     def close(self) -> None:
         """Let another server have the directory."""
         os.close(self._lock_fd)
@@ -117,9 +122,10 @@ def _take_lock(lock_fd: int, path: Path, wait_seconds: float) -> None:
     os.pwrite(lock_fd, f"{os.getpid()}\n".encode(), 0)
 
 
-def open_seal_key_file(settings: Settings, has_seal_record: bool) -> int:
+def open_seal_key_file(settings: Settings, has_seal_record: bool) -> int | None:
     """Open the file whose content opens the seal, or make an empty one for the boundary to fill.
 
+    None: it is not there, and there is a seal already; whether it has other slots the boundary knows.
     Secrets: it is opened, never read here. Raises: StartRefused.
     """
     path, data_directory = settings.seal_key_file, settings.data_directory
@@ -134,10 +140,7 @@ def open_seal_key_file(settings: Settings, has_seal_record: bool) -> int:
         fd = _open_existing(path)
     except FileNotFoundError:
         if has_seal_record:
-            raise StartRefused(
-                f"The seal key file {path} is missing, and without it the keys in {data_directory} "
-                "cannot be used: put it back."
-            ) from None
+            return None
         return _create_seal_key_file(path)
     except OSError as error:
         raise StartRefused(f"Cannot open the seal key file {path}: {error.strerror}.") from None
@@ -151,6 +154,20 @@ def open_seal_key_file(settings: Settings, has_seal_record: bool) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def open_pin_file(settings: Settings) -> int | None:
+    """Open the file with the PIN of the PKCS#11 token, if there is to be one.
+
+    Secrets: it is opened, never read here. Raises: StartRefused.
+    """
+    if settings.pkcs11 is None:
+        return None
+    path = settings.pkcs11.pin_file
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise StartRefused(f"Cannot open the PIN file {path}: {error.strerror}.") from None
 
 
 def _open_existing(path: Path) -> int:

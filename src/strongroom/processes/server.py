@@ -15,8 +15,10 @@ from strongroom import __version__
 from strongroom.config import Settings, is_loopback
 from strongroom.processes.boundary_start import BoundaryFiles
 from strongroom.processes.contexts import EPOCH_WORD, SHARED_WORDS, Children, ServiceCommands
-from strongroom.processes.data_directory import open_data_directory, open_seal_key_file
+from strongroom.processes.data_directory import open_data_directory, open_pin_file, open_seal_key_file
+from strongroom.processes.errors import StartRefused
 from strongroom.processes.listening import open_listening_sockets, render_url
+from strongroom.processes.seal_opening import opens_by_itself
 from strongroom.processes.supervisor import Holdings, Supervisor
 
 
@@ -42,8 +44,12 @@ def run_server(
         assert settings.data_directory is not None  # noqa: S101  set just above
         data_directory = open_data_directory(settings.data_directory)
         held.callback(data_directory.close)
-        seal_key_fd = open_seal_key_file(settings, bool(data_directory.load_seal_record()))
-        held.callback(os.close, seal_key_fd)
+        seal_key_fd = _open_key_file(settings, bool(data_directory.load_seal_record()))
+        if seal_key_fd is not None:
+            held.callback(os.close, seal_key_fd)
+        pin_fd = open_pin_file(settings)
+        if pin_fd is not None:
+            held.callback(os.close, pin_fd)
         listening = open_listening_sockets(settings.host, settings.port, settings.workers)
         for one in listening:
             held.enter_context(one)
@@ -52,7 +58,7 @@ def run_server(
             held.enter_context(proxy_listening)
         holdings = Holdings(
             data_directory,
-            BoundaryFiles(seal_key_fd, root_secret_fd),
+            BoundaryFiles(seal_key_fd, root_secret_fd, pin_fd),
             listening,
             make_shared_words(),
             proxy_listening,
@@ -64,6 +70,15 @@ def run_server(
             keeps_spare = settings.mode == "serve"
         supervisor = Supervisor(settings, children, holdings, commands or ServiceCommands(), keeps_spare)
         supervisor.run(lambda: _print(block))
+
+
+def _open_key_file(settings: Settings, has_seal_record: bool) -> int | None:
+    if not has_seal_record and opens_by_itself(settings):
+        raise StartRefused(
+            f"There is no seal in {settings.data_directory} yet: make one with strongroom init, with the"
+            " slots that the settings name."
+        )
+    return open_seal_key_file(settings, has_seal_record)
 
 
 def make_shared_words() -> memoryview:

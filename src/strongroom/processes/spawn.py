@@ -25,8 +25,8 @@ _SERVICE_ENVIRONMENT: Final = {"PATH": os.defpath, "LANG": "C.UTF-8"}
 def fork_child(title: str, run: Callable[[], None], keep_fds: Iterable[int]) -> int:
     """Run a function in a process of its own; returns its process id.
 
-    SIGTERM ends the child unless it says otherwise. INVARIANT P3: it holds only `keep_fds`. Nobody but root
-    can trace it or read its memory.
+    SIGTERM ends the child unless it says otherwise. INVARIANT P3: it holds only `keep_fds`. Nobody but
+    root can trace it or read its memory.
     """
     keep = sorted(keep_fds)
 

@@ -3,6 +3,7 @@
     supervisor ─┬─ boundary   (exec)  holds all key material
                 ├─ spare      (exec)  becomes the boundary when that dies; holds nothing yet
                 ├─ audit      (exec)  writes the record
+                ├─ hsm …      (exec)  one for each HSM cluster of the settings: its PKCS#11 module
                 ├─ prepare    (fork)  once, at start
                 ├─ worker 1…N (fork)  answer requests
                 ├─ jobs       (fork)  does what falls due
@@ -32,6 +33,7 @@ from strongroom.processes.contexts import (
     JobsContext,
     PrepareContext,
     ProxyContext,
+    SealedContext,
     ServiceCommands,
     WorkerContext,
 )
@@ -39,12 +41,15 @@ from strongroom.processes.control import Packet, PacketRefused, control_pair, re
 from strongroom.processes.data_directory import DataDirectory
 from strongroom.processes.errors import ServerFailed, StartRefused
 from strongroom.processes.operator_log import write_line
+from strongroom.processes.sealing import Hands, Sealing
 from strongroom.processes.signals import SignalInbox
 from strongroom.processes.spawn import exec_service, fork_child
 
 DRAIN_SECONDS = 10.0
 """What workers get to finish their requests."""
 SERVICE_END_SECONDS = 3.0
+HSM_PAUSE_SECONDS = 10.0
+"""Between the lives of a cluster's process that dies again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +92,32 @@ class Supervisor:
         self._spare = Child("spare boundary", self._boundary.spawn)
         self._audit = Child("audit", lambda control: exec_service(commands.audit, control.fileno()))
         self._services = (self._boundary, self._audit)
+        # Nobody waits for these at the start, and their end ends nothing else: a token may be away.
+        self._hsms = {
+            Child(f"hsm {name}", lambda control: exec_service(commands.hsm, control.fileno())): cluster
+            for name, cluster in settings.cloudhsm_clusters.items()
+        }
+        self._selector = selectors.DefaultSelector()
+        self._seal = Sealing(
+            settings,
+            holdings.data_directory,
+            Hands(self._spawn, self._send, self._drop_control, self._selector),
+            spawn_program=lambda control: exec_service(commands.seal, control.fileno()),
+            spawn_front=self._fork_sealed_front,
+        )
         self._prepare = Child("prepare", self._fork_prepare)
         workers = [self._worker(index) for index in range(1, settings.workers + 1)]
         self._clients = (*workers, Child("jobs", self._fork_jobs), *self._proxies())
-        self._all = (*self._services, self._spare, self._prepare, *self._clients)
+        self._all = (
+            *self._services,
+            *self._hsms,
+            self._spare,
+            self._prepare,
+            *self._seal.children,
+            *self._clients,
+        )
         self._prepared = self._started = self._stopping = False
         self._stop_failure: str | None = None
-        self._selector = selectors.DefaultSelector()
         self._inbox = SignalInbox()
         self._selector.register(self._inbox, selectors.EVENT_READ, None)
 
@@ -123,8 +147,12 @@ class Supervisor:
         for service in self._services:
             self._spawn(service)
         self._children.preload()  # while the services start, on another processor
+        for hsm in self._hsms:
+            self._spawn(hsm)
         self._spawn(self._prepare)
         self._turn_until(lambda: self._prepared and all(service.ready for service in self._services))
+        self._seal.front.send_signal(signal.SIGTERM)  # workers take over its listening sockets
+        self._wait_for_end((self._seal.front,), DRAIN_SECONDS)
         gc.collect()
         gc.freeze()  # what is here now is shared with the children, and stays unwritten
         for client in self._clients:
@@ -142,9 +170,13 @@ class Supervisor:
         if self._holdings.proxy_listening is not None:
             self._holdings.proxy_listening.close()
         self._drop_control(self._spare)
+        self._seal.stop()
         for client in (*self._clients, self._prepare):
             client.send_signal(signal.SIGTERM)
-        self._wait_for_end((*self._clients, self._prepare, self._spare), DRAIN_SECONDS)
+        self._wait_for_end((*self._clients, self._prepare, self._spare, *self._seal.children), DRAIN_SECONDS)
+        for hsm in self._hsms:
+            self._drop_control(hsm)
+        self._wait_for_end(tuple(self._hsms), SERVICE_END_SECONDS)
         for service in (self._audit, self._boundary):
             self._drop_control(service)  # its end is the signal
             self._wait_for_end((service,), SERVICE_END_SECONDS)
@@ -171,8 +203,10 @@ class Supervisor:
         for key, _ in self._selector.select(self._seconds_to_wait()):
             if key.data is None:
                 self._inbox.take()
-            else:
+            elif isinstance(key.data, Child):
                 self._read_control(key.data)
+            else:
+                self._seal.let_in(self._boundary)
         for child in self._all:
             exit_code = child.reap()
             if exit_code is not None:
@@ -194,10 +228,13 @@ class Supervisor:
     def _note_end(self, child: Child, exit_code: int) -> None:
         self._read_control(child)  # it may have said why
         self._drop_control(child)
-        if child is self._prepare and exit_code == 0 and not self._stopping:
+        if child in (self._prepare, self._seal.program) and exit_code == 0 and not self._stopping:
             child.pid = None
-            self._prepared = True
+            child.deadline_at = None
+            self._prepared = self._prepared or child is self._prepare
             return
+        if child is self._seal.program:
+            self._seal.note_program_end(exit_code)
         ending = f"The {child.name} process {render_ending(exit_code)}"
         if self._stopping and child in self._clients and exit_code > 0:
             self._stop_failure = f"{ending} while the server stopped."
@@ -212,9 +249,16 @@ class Supervisor:
         child.note_death()
         if self._stopping:
             return
+        if self._seal.takes_death(child, ending, self._boundary):
+            return
         if child is self._spare:
             if child.is_crash_looping():
                 child.respawn_at = None  # without one, the next boundary takes a little longer
+            return
+        if child in self._hsms:
+            _say(f"{ending} and is started again.")
+            if child.is_crash_looping():
+                child.respawn_at = time.monotonic() + HSM_PAUSE_SECONDS
             return
         if not self._started:
             raise StartRefused(child.refusal or f"{ending} before it was ready.")
@@ -249,8 +293,15 @@ class Supervisor:
         elif child is self._audit:
             directory = os.fsencode(self._holdings.data_directory.path / "audit")
             self._send(child, b"I", self._settings.audit.encode() + b"\0" + directory)
+        elif child in self._hsms:
+            name = child.name.removeprefix("hsm ")
+            self._send(child, b"I", name.encode() + b"\n" + self._hsms[child].render_start())
+        elif child is self._seal.program:
+            self._seal.begin_program()
+        elif child is self._spare:
+            self._seal.leave_root_key(self._boundary, self._spare)
         elif child in self._clients:
-            for service in self._services:
+            for service in (*self._services, *self._hsms):
                 self._connect(child, service)
 
     def _start_process(self, child: Child) -> None:
@@ -304,6 +355,11 @@ class Supervisor:
             "prepare", lambda: self._children.run_prepare(PrepareContext(self._settings)), control
         )
 
+    def _fork_sealed_front(self, control: socket.socket) -> int:
+        listening = self._holdings.listening
+        context = SealedContext(self._settings, control, listening)
+        return self._fork("sealed front", lambda: self._children.run_sealed(context), control, *listening)
+
     def _fork(self, name: str, run: Callable[[], None], control: socket.socket, *more: socket.socket) -> int:
         def run_or_refuse() -> None:
             try:
@@ -328,6 +384,9 @@ class Supervisor:
         for fd in files.values():
             os.lseek(fd, 0, os.SEEK_SET)
         record = self._holdings.data_directory.load_seal_record()
+        if self._started and not record:  # a new root key would open nothing that there is
+            path = self._holdings.data_directory.path
+            raise ServerFailed(f"The seal record in {path} is gone: bring it back from a backup.")
         payload, fds = render_boundary_start(boundary_options(self._settings), files, record)
         self._send(self._boundary, b"I", payload, fds)
 
@@ -343,33 +402,47 @@ class Supervisor:
                 self._drop_control(child)
                 child.deadline_at = time.monotonic() + END_SECONDS
                 return
-            packet.close_files()  # no child has any to give
             if not self._stopping:
                 self._take_packet(child, packet)
+            packet.close_files()
 
     def _take_packet(self, child: Child, packet: Packet) -> None:
         if packet.letter == b"E":
             child.refusal = packet.payload.decode("utf-8", "replace")
+        elif packet.letter == b"S" and child is self._boundary and not child.ready:
+            self._keeps_spare = True  # whoever opens the seal need not come again when a boundary dies
+            self._seal.note_sealed(self._boundary, packet.payload.decode("utf-8", "replace"))
+        elif packet.letter == b"U" and child is self._seal.program:
+            self._send(self._boundary, b"U", b"", packet.files[:1])
         elif packet.letter == b"R" and not child.ready:
             if child is self._boundary:
                 self._keep_seal_record(packet.payload)
+                self._seal.note_open()
             child.ready = True
             child.deadline_at = None
-            if child in self._services:
+            for hsm in self._hsms:
+                if child in (hsm, self._boundary):
+                    self._share_transport_key(hsm)
+            if child in self._services or child in self._hsms:
                 for client in self._clients:
                     self._connect(client, child)
             is_without = self._started and self._spare.pid is None
             if child is self._boundary and is_without and self._keeps_spare:
                 self._spawn(self._spare)
+            elif child is self._boundary:
+                self._seal.leave_root_key(self._boundary, self._spare)
 
     def _keep_seal_record(self, record: bytes) -> None:
-        """INVARIANT P5: on disk before any client reaches this boundary, or its keys could be lost."""
+        """INVARIANT P5: on disk before any client reaches this boundary, or its keys could be lost.
+
+        A record that is there is never written here: strongroom seal may have changed it since it was loaded.
+        """
         directory = self._holdings.data_directory
         failure = ServerFailed if self._started else StartRefused
         if not record:
             raise failure("The boundary gave no seal record; without one its keys would be lost.")
         try:
-            if record != directory.load_seal_record():
+            if not directory.load_seal_record():
                 directory.save_seal_record(record)
         except OSError as error:
             raise failure(f"Cannot write the seal record in {directory.path}: {error.strerror}.") from None
@@ -382,6 +455,16 @@ class Supervisor:
         with of_client, of_service:
             self._send(service, b"C", client.name.encode(), [of_service.fileno()])
             self._send(client, b"C", service.name.encode(), [of_client.fileno()])
+
+    def _share_transport_key(self, hsm: Child) -> None:
+        """Have the boundary give the cluster's process a fresh key: secrets of stores come sealed by it."""
+        if hsm.control is None or not hsm.ready or self._boundary.control is None or not self._boundary.ready:
+            return
+        of_boundary, of_hsm = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with of_boundary, of_hsm:
+            name = hsm.name.removeprefix("hsm ").encode()
+            self._send(self._boundary, b"K", name, [of_boundary.fileno()])
+            self._send(hsm, b"K", b"", [of_hsm.fileno()])
 
     def _send(self, child: Child, letter: bytes, payload: bytes, files: Sequence[int] = ()) -> None:
         if child.control is None:

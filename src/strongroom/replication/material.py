@@ -36,7 +36,14 @@ async def copy_material(
     copied = await boundary.import_from_region(
         message,
         receiving,
-        KeyBinding(source.account_id, region, source.key_id, source.key_spec, source.key_usage),
+        KeyBinding(
+            source.account_id,
+            region,
+            source.key_id,
+            source.key_spec,
+            source.key_usage,
+            source.origin,
+        ),
     )
     if copied.material_id != material.material_id:  # the boundary would not have taken it
         raise TokenRefused

@@ -99,8 +99,9 @@ class Key:
 
     @property
     def told_material_id(self) -> MaterialId | None:
-        """The current key material as answers name it: a key of an external key store has none to name."""
-        return None if self.origin is OriginType.EXTERNAL_KEY_STORE else self.current_material_id
+        """The current key material as answers name it: a key of a custom key store has none to name."""
+        is_outside = self.origin in (OriginType.EXTERNAL_KEY_STORE, OriginType.AWS_CLOUDHSM)
+        return None if is_outside else self.current_material_id
 
     @property
     def is_replica(self) -> bool:

@@ -7,7 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
 
+from strongroom.resources.deletion import Deletion, DeletionKind
 from strongroom.resources.identifiers import SERVICE_ACCOUNT_PREFIX, AccessKeyId, AccountId
+from strongroom.store.deletion_notes import note_deletion
 from strongroom.store.iam_interface import AccessKey, AccessKeyUse, Account
 from strongroom.store.interface import AlreadyExists, ConcurrentChange, LimitReached
 from strongroom.store.keys import insert_account_if_new
@@ -85,6 +87,8 @@ def put_access_key(connection: Connection, access_key: AccessKey) -> None:
     is_it = ACCESS_KEYS.c.access_key_id == access_key.access_key_id
     if connection.execute(update(ACCESS_KEYS).where(is_it), values).rowcount == 0:
         connection.execute(insert(ACCESS_KEYS), values)
+    if not access_key.active:
+        note_deletion(connection, Deletion(DeletionKind.ACTIVE_ACCESS_KEY, access_key.access_key_id))
 
 
 def insert_access_key(connection: Connection, access_key: AccessKey, of_principal_max: int) -> None:
@@ -108,6 +112,8 @@ def set_access_key_active(connection: Connection, access_key_id: AccessKeyId, ac
     is_it = ACCESS_KEYS.c.access_key_id == access_key_id
     if connection.execute(update(ACCESS_KEYS).where(is_it).values(active=active)).rowcount != 1:
         raise ConcurrentChange("the access key is gone")
+    if not active:
+        note_deletion(connection, Deletion(DeletionKind.ACTIVE_ACCESS_KEY, access_key_id))
 
 
 def select_access_keys(connection: Connection, account_id: AccountId, principal_id: str) -> list[AccessKey]:
@@ -123,6 +129,7 @@ def delete_access_key(connection: Connection, access_key_id: AccessKeyId) -> Non
         gone = connection.execute(delete(table).where(table.c.access_key_id == access_key_id))
     if gone.rowcount != 1:
         raise ConcurrentChange("the access key is gone")
+    note_deletion(connection, Deletion(DeletionKind.ACCESS_KEY, access_key_id))
 
 
 def select_access_key_use(connection: Connection, access_key_id: AccessKeyId) -> AccessKeyUse | None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from strongroom.aws.generated.enums import ConnectionStateType, KeyState
 from strongroom.resources.custom_key_store import CustomKeyStore
+from strongroom.resources.domain_key import DomainKeyRecord, HeldToken, TokenPlace
 from strongroom.resources.grant import Grant, GrantFilter, GrantId
 from strongroom.resources.identifiers import AccessKeyId, AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
@@ -295,11 +296,47 @@ class Store(IamStore, Protocol):
 
     async def find_domain_key_token(self, domain_key_id: bytes) -> bytes | None: ...
 
+    async def list_active_domain_keys(self) -> Sequence[DomainKeyRecord]:
+        """The one that wraps of each Region."""
+        ...
+
+    async def list_domain_keys(self, region: str) -> Sequence[DomainKeyRecord]:
+        """All of a Region, the active one last."""
+        ...
+
+    async def insert_next_domain_key(self, record: DomainKeyRecord, token: bytes) -> bool:
+        """False (and nothing written) when another one has become the Region's newest meanwhile."""
+        ...
+
+    async def delete_domain_key(self, domain_key_id: bytes) -> None:
+        """Remove a retired domain key, and leave no copy of its token."""
+        ...
+
+    async def list_held_tokens(
+        self, region: str, place: TokenPlace, after: tuple[str, ...] | None, limit: int
+    ) -> Sequence[HeldToken]:
+        """The exported key tokens of a Region in one place, after a row."""
+        ...
+
+    async def replace_held_tokens(self, replacing: Sequence[tuple[HeldToken, bytes]]) -> int:
+        """Put re-wrapped tokens in the place of those they were made from; returns how many were."""
+        ...
+
     async def find_setting(self, name: str) -> str | None:
         """A server-wide setting kept with the data (the moved clock of development, say)."""
         ...
 
     async def put_setting(self, name: str, value: str) -> None: ...
+
+    # the deletion ledger: an entry is made in the transaction that deletes something
+    async def list_deletions(self, after: int, limit: int | None = None) -> Sequence[str]:
+        """The entries beyond the first `after`, in their order, as resources.deletion renders them."""
+        ...
+
+    async def repeat_deletions(self, after: int, entries: Sequence[str]) -> int:
+        """On restored data: delete again what these entries tell of, of which the first is number
+        `after` + 1, and enter them; how many were alive. All or none."""
+        ...
 
     # the whole
     async def empty(self) -> None:

@@ -22,8 +22,10 @@ from sqlalchemy import (
 )
 
 from strongroom.aws.generated.enums import KeyManagerType, KeyState
+from strongroom.resources.deletion import Deletion, DeletionKind
 from strongroom.resources.identifiers import AccountId, KeyId, Region
 from strongroom.resources.key import Key
+from strongroom.store.deletion_notes import note_deletion
 from strongroom.store.interface import ConcurrentChange, LimitReached
 from strongroom.store.rows import (
     parse_key,
@@ -155,8 +157,11 @@ def insert_keys(connection: Connection, keys: Sequence[Key], of_account_max: int
     _insert_parts(connection, keys)
 
 
-def update_key(connection: Connection, key: Key) -> Key:
-    """Replace the record of `key.version`. Raises ConcurrentChange."""
+def update_key(connection: Connection, key: Key, *, erase: bool = False) -> Key:
+    """Replace the record of `key.version`. Raises ConcurrentChange.
+
+    `erase`: material that the record no longer has is entered in the deletion ledger.
+    """
     changed = replace(key, version=key.version + 1)
     identity = {
         "of_region": key.region,
@@ -167,9 +172,22 @@ def update_key(connection: Connection, key: Key) -> Key:
     # INVARIANT S3: no row has that version, so another request was first, or the key is gone.
     if connection.execute(_UPDATE, render_key(changed) | identity).rowcount != 1:
         raise ConcurrentChange("the key was changed since it was read")
+    if erase:
+        _note_erased_material(connection, changed)
     _delete_parts(connection, key)
     _insert_parts(connection, (changed,))
     return changed
+
+
+def _note_erased_material(connection: Connection, changed: Key) -> None:
+    is_its = (KEY_MATERIALS.c.region == changed.region) & (KEY_MATERIALS.c.key_id == changed.key_id)
+    present = select(KEY_MATERIALS.c.material_id).where(is_its, KEY_MATERIALS.c.exported_token.is_not(None))
+    kept = {one.material_id for one in changed.materials.values() if one.exported_token is not None}
+    for material_id in sorted(set(connection.execute(present).scalars()) - kept):
+        erased = Deletion(
+            DeletionKind.MATERIAL, changed.key_id, changed.account_id, changed.region, material_id
+        )
+        note_deletion(connection, erased)
 
 
 def destroy_key(connection: Connection, key: Key, destroyed_at: datetime) -> list[str]:
@@ -195,6 +213,7 @@ def destroy_key(connection: Connection, key: Key, destroyed_at: datetime) -> lis
     in_ledger = (DESTROYED_KEYS.c.region == key.region) & (DESTROYED_KEYS.c.key_id == key.key_id)
     connection.execute(delete(DESTROYED_KEYS).where(in_ledger))  # an id that was restored and destroyed again
     connection.execute(insert(DESTROYED_KEYS), entry)
+    note_deletion(connection, Deletion(DeletionKind.KEY, key.key_id, key.account_id, key.region))
     return alias_names
 
 

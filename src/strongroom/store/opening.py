@@ -111,17 +111,16 @@ def open_database(path: Path, ballast_bytes: int = BALLAST_BYTES) -> Database:
     return Database(path, Ballast(path.with_name(f"{path.name}-ballast"), ballast_bytes))
 
 
-def has_domain_keys(path: Path) -> bool:
-    """Whether the database at `path` holds anything that the boundary's root key must open."""
+def load_domain_key_tokens(path: Path) -> list[bytes]:
+    """What the boundary's root key must open of the database at `path`; nothing where there is none yet."""
     if not path.exists():
-        return False
+        return []
     connection = open_database(path).open_reader()
     try:
         with translated(), connection.begin():
-            return (
-                DOMAIN_KEYS.name in inspect(connection).get_table_names()
-                and connection.execute(select(DOMAIN_KEYS.c.region).limit(1)).first() is not None
-            )
+            if DOMAIN_KEYS.name not in inspect(connection).get_table_names():
+                return []
+            return list(connection.scalars(select(DOMAIN_KEYS.c.token)))
     finally:
         connection.close()
 

@@ -7,8 +7,10 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from strongroom.resources.deletion import Deletion, DeletionKind
 from strongroom.resources.identifiers import AccessKeyId
 from strongroom.resources.proxy_credential import ProxyCredential
+from strongroom.store.deletion_notes import note_deletion
 from strongroom.store.interface import ConcurrentChange, LimitReached
 from strongroom.store.reader import Reader
 from strongroom.store.rows import AnyRow, parse_instant, render_instant
@@ -20,7 +22,7 @@ KnownProxyCredentials: TypeAlias = StampedCache[AccessKeyId, ProxyCredential]
 PROXY_CREDENTIALS_REMEMBERED_MAX = 16
 
 
-def _identity(access_key_id: str) -> str:
+def proxy_credential_identity(access_key_id: str) -> str:
     return f"proxy-credential/{access_key_id}"
 
 
@@ -35,7 +37,7 @@ class ProxyCredentialStore:
         """The record, or None."""
         credential = self._proxy_credentials.get(access_key_id)
         if credential is None:
-            noted = self._proxy_credentials.note(_identity(access_key_id))  # INVARIANT S2
+            noted = self._proxy_credentials.note(proxy_credential_identity(access_key_id))  # INVARIANT S2
             credential = self._reader.read(lambda c: _select(c, access_key_id))
             if credential is not None:
                 self._proxy_credentials.keep(access_key_id, credential, noted)
@@ -52,7 +54,7 @@ class ProxyCredentialStore:
         """Raises AlreadyExists, LimitReached."""
 
         def work(connection: Connection, changed: Changed) -> None:
-            changed.append(_identity(credential.access_key_id))
+            changed.append(proxy_credential_identity(credential.access_key_id))
             count = select(func.count()).select_from(PROXY_CREDENTIALS)
             if connection.execute(count).scalar_one() >= of_proxy_max:
                 raise LimitReached("the proxy has as many credentials as it may have")
@@ -69,10 +71,11 @@ class ProxyCredentialStore:
         """Leaves no copy of its token. Raises ConcurrentChange when it is gone."""
 
         def work(connection: Connection, changed: Changed) -> None:
-            changed.append(_identity(access_key_id))
+            changed.append(proxy_credential_identity(access_key_id))
             is_it = PROXY_CREDENTIALS.c.access_key_id == access_key_id
             if connection.execute(delete(PROXY_CREDENTIALS).where(is_it)).rowcount != 1:
                 raise ConcurrentChange("the credential is gone")
+            note_deletion(connection, Deletion(DeletionKind.PROXY_CREDENTIAL, access_key_id))
 
         await self._writer.change(work, erase=True)
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0007"
 """The migration that makes these tables. Four digits, growing, so that older and newer can be told."""
 
 METADATA = MetaData(
@@ -303,6 +303,15 @@ SETTINGS = Table(
     Column("name", NAME, nullable=False),
     Column("value", Text, nullable=False),
     PrimaryKeyConstraint("name"),
+)
+
+# The deletion ledger's entries, from 1 without gaps: each made in the transaction that deleted something.
+DELETIONS = Table(
+    "deletions",
+    METADATA,
+    Column("sequence", BigInteger, nullable=False),
+    Column("entry", Text, nullable=False),
+    PrimaryKeyConstraint("sequence"),
 )
 
 DESTROYED_KEYS = Table(

@@ -13,12 +13,13 @@ from strongroom.clock import Clock
 from strongroom.resources.identifiers import AccountId, AliasName, KeyId, Region
 from strongroom.resources.key import Alias, Key
 from strongroom.resources.key_usage_record import KeyUsageRecord
-from strongroom.store import aliases, identities, key_usages, keys
+from strongroom.store import aliases, deletions, identities, key_usages, keys
 from strongroom.store.custom_key_store_store import (
     STORES_REMEMBERED_MAX,
     CustomKeyStoreStore,
     KnownStores,
 )
+from strongroom.store.domain_key_store import DomainKeyStore
 from strongroom.store.engine import Database
 from strongroom.store.grant_store import (
     GRANT_LISTS_REMEMBERED_MAX,
@@ -59,7 +60,7 @@ def _aliases_of_identity(region: str, key_id: str) -> str:
     return f"aliases-of/{region}/{key_id}"
 
 
-class SqlStore(GrantStore, CustomKeyStoreStore, ProxyCredentialStore, IamStore):
+class SqlStore(GrantStore, CustomKeyStoreStore, ProxyCredentialStore, DomainKeyStore, IamStore):
     """Keys, aliases, grants and credentials in a SQL database. Implements interface.Store.
 
     Concurrency: opened in the process that uses it (never before a fork) and used by one event loop:
@@ -166,7 +167,7 @@ class SqlStore(GrantStore, CustomKeyStoreStore, ProxyCredentialStore, IamStore):
             changed.extend(_key_identity(key.region, key.key_id) for key in (*records, *new))
             if new:
                 keys.insert_keys(connection, new, of_account_max)
-            return tuple(keys.update_key(connection, key) for key in records)
+            return tuple(keys.update_key(connection, key, erase=erase) for key in records)
 
         return await (self._writer.add(work) if new else self._writer.change(work, erase=erase))
 
@@ -344,6 +345,21 @@ class SqlStore(GrantStore, CustomKeyStoreStore, ProxyCredentialStore, IamStore):
     async def put_setting(self, name: str, value: str) -> None:
         """Insert or replace."""
         await self._writer.add(lambda c, _: identities.put_setting(c, name, value))
+
+    # the deletion ledger
+    async def list_deletions(self, after: int, limit: int | None = None) -> Sequence[str]:
+        """The entries beyond the first `after`, in their order, as resources.deletion renders them."""
+        return self._reader.read(lambda c: deletions.select_deletions(c, after, limit))
+
+    async def repeat_deletions(self, after: int, entries: Sequence[str]) -> int:
+        """Delete again what these entries tell of (the first is number `after` + 1); how many were alive."""
+        now = self._clock.now()
+
+        def work(connection: Connection, changed: Changed) -> int:
+            changed.append(EVERYTHING)
+            return deletions.repeat_deletions(connection, after, entries, now)
+
+        return await self._writer.change(work, erase=True)
 
     # the whole
     async def empty(self) -> None:

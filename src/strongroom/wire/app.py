@@ -72,10 +72,14 @@ def build_app(
     controls: DevelopmentControls | None = None,
     host_names: Collection[str] = (),
     routes: Sequence[BaseRoute] = (),
+    not_ready: str = "not ready\n",
 ) -> QuietApp:
-    """Join the routes of a worker. `host_names` are this server's own names, for the browser guard;
-    `routes` are further ones (metrics, the console), looked at before the answers for unknown paths."""
-    front = _Routes(is_ready, other, presigned, controls, host_names)
+    """Join the routes of a worker. `not_ready` is what /readyz says then.
+
+    `host_names` are this server's own names, for the browser guard; `routes` are further ones (metrics, the
+    console), looked at before the answers for unknown paths.
+    """
+    front = _Routes(is_ready, other, presigned, controls, host_names, not_ready)
     app = Starlette(
         routes=[
             Route("/healthz", front.healthz, methods=["GET"]),
@@ -118,8 +122,10 @@ class _Routes:
         presigned: PresignedCalls,
         controls: DevelopmentControls | None,
         host_names: Collection[str],
+        not_ready: str,
     ) -> None:
         self._is_ready = is_ready
+        self._not_ready = not_ready
         self._other = other
         self._presigned = presigned
         self._controls = controls
@@ -135,7 +141,7 @@ class _Routes:
         except Exception as error:  # could not tell: not ready
             logger.warning("The readiness check failed: %s", type(error).__name__)
             ready = False
-        return _human("ready\n") if ready else _human("not ready\n", 503)
+        return _human("ready\n") if ready else _human(self._not_ready, 503)
 
     async def root(self, request: Request) -> Response:
         received = _received(request)

@@ -11,11 +11,11 @@ from strongroom.authorization.decision import Decision
 from strongroom.authorization.denial_record import digest_of
 from strongroom.authorization.foreign_principals import parse_foreign_principal
 from strongroom.identity.http_request import HttpRequest
+from strongroom.operations.foreign_requests import EVENT_SOURCE
 from strongroom.resources.key import Key
 from strongroom.xks_proxy.authentication import Signer
 from strongroom.xks_proxy.messages import ProxyRefused, RequestMetadata
 
-EVENT_SOURCE: Final = "kms-xks-proxy.amazonaws.com"
 _CHARACTERS_MAX: Final = 2048
 
 
@@ -103,6 +103,8 @@ def _user_identity(visit: Visit) -> bytes:
 def _parameters(visit: Visit) -> Mapping[str, object] | None:
     metadata = visit.metadata
     shown: dict[str, str | None] = {"xksKeyId": visit.external_key_id}
+    if visit.signer is not None:
+        shown["kmsRegion"] = visit.signer.region
     if metadata is not None:
         shown |= {
             "kmsOperation": metadata.kms_operation,

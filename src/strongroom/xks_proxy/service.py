@@ -17,11 +17,14 @@ from strongroom.boundary.external_key_format import Sealed, material_prefix, spl
 from strongroom.boundary.interface import (
     BoundaryBusy,
     BoundaryError,
+    BoundaryRefused,
     BoundaryUnavailable,
     CiphertextRefused,
+    KeySpecNotOffered,
 )
 from strongroom.identity.http_request import HttpRequest
 from strongroom.operations.context import Rooms
+from strongroom.operations.foreign_requests import ACTIONS, ForeignConditions, ForeignRequest
 from strongroom.operations.usage_notes import TRACKED_OPERATIONS
 from strongroom.pipeline import Answer
 from strongroom.request_ids import RequestIds
@@ -30,7 +33,6 @@ from strongroom.resources.proxied_key import ProxiedKey
 from strongroom.store.interface import StoreUnavailable
 from strongroom.xks_proxy import messages
 from strongroom.xks_proxy.authentication import Authenticator, Signer
-from strongroom.xks_proxy.conditions import ForeignConditions
 from strongroom.xks_proxy.health import DeepHealth
 from strongroom.xks_proxy.messages import ErrorName, ProxyRefused, RequestMetadata
 from strongroom.xks_proxy.offered_keys import DECRYPT, ENCRYPT, OfferedKey, OfferedKeys
@@ -125,13 +127,13 @@ class ProxyService:
 
     async def _get_key_metadata(self, visit: Visit) -> bytes:
         visit.metadata = messages.parse_metadata_request(visit.http.body)
-        offered = await self._require_allowed(visit, visit.metadata, "kms:DescribeKey")
+        offered = await self._require_allowed(visit, visit.metadata)
         return messages.render_metadata(offered.key_spec, offered.usages, enabled=offered.is_enabled)
 
     async def _encrypt(self, visit: Visit) -> bytes:
         request = messages.parse_encrypt_request(visit.http.body)
         visit.metadata = request.request_metadata
-        offered = await self._require_allowed(visit, visit.metadata, "kms:Encrypt")
+        offered = await self._require_allowed(visit, visit.metadata)
         # What cannot be decrypted again cannot be verified either (Appendix C).
         offered.require_use(*((ENCRYPT, DECRYPT) if request.wants_integrity_value else (ENCRYPT,)))
         visit.material_id, token = offered.current_material()
@@ -149,7 +151,7 @@ class ProxyService:
     async def _decrypt(self, visit: Visit) -> bytes:
         request = messages.parse_decrypt_request(visit.http.body)
         visit.metadata = request.request_metadata
-        offered = await self._require_allowed(visit, visit.metadata, "kms:Decrypt")
+        offered = await self._require_allowed(visit, visit.metadata)
         offered.require_use(DECRYPT)
         messages.require_own_lengths(request.sealed)
         try:
@@ -164,7 +166,7 @@ class ProxyService:
             raise messages.ciphertext_refused() from None
         return messages.render_decrypted(plaintext)
 
-    async def _require_allowed(self, visit: Visit, metadata: RequestMetadata, action: str) -> OfferedKey:
+    async def _require_allowed(self, visit: Visit, metadata: RequestMetadata) -> OfferedKey:
         """INVARIANT K3: the key policy allows the principal that KMS names. Raises ProxyRefused."""
         assert visit.external_key_id is not None  # noqa: S101
         offered = await self._keys.require_key(visit.external_key_id)
@@ -175,7 +177,16 @@ class ProxyService:
             caller = parse_foreign_principal(metadata.aws_principal_arn or "")
         except ValueError:
             raise _denied() from None
-        values = ForeignConditions(self._rooms, metadata, caller, signer, key)
+        request = ForeignRequest(
+            signer.region,
+            self._rooms.clock.now(),
+            metadata.kms_key_arn,
+            metadata.kms_via_service,
+            metadata.aws_source_vpc,
+            metadata.aws_source_vpce,
+        )
+        values = ForeignConditions(request, caller, key)
+        action = ACTIONS[visit.operation]
         visit.decision = await self._authority.decide(key.policy, caller, action, key.arn, values)
         if not visit.decision.allowed:
             raise _denied()
@@ -205,6 +216,8 @@ def _as_refusal(error: Exception) -> ProxyRefused:
         return ProxyRefused(ErrorName.THROTTLING, "Too much is under way. Try again later.")
     if isinstance(error, BoundaryUnavailable):
         return ProxyRefused(ErrorName.DEPENDENCY_TIMEOUT, "The external key manager did not answer in time.")
+    if isinstance(error, KeySpecNotOffered | BoundaryRefused):
+        return ProxyRefused(ErrorName.UNSUPPORTED_OPERATION, "The external key manager does not do that.")
     if not isinstance(error, BoundaryError | StoreUnavailable):
         logger.error("a request to the XKS proxy failed with an unexpected %s", type(error).__name__)
     return ProxyRefused(ErrorName.INTERNAL, _INTERNAL)

@@ -197,7 +197,7 @@ def test_client_that_takes_no_replies_does_not_hold_up_the_others(tmp_path: Path
 
 
 def test_start_without_a_key_file_is_refused() -> None:
-    with pytest.raises(Refused, match="without a key file"):
+    with pytest.raises(Refused, match="no key file to make one with"):
         RunningBoundary(None, root_secret=None)
 
 

@@ -171,7 +171,7 @@ def test_import_token_of_another_key_account_region_or_kind_is_refused() -> None
     ):
         with pytest.raises(TokenRefused):
             module.import_key_material(parameters.import_token, NOW, encrypted, wrong)
-    backing = module.generate_key(key_binding()).exported_token
+    backing = module.generate_key(replace(key_binding(), origin="AWS_KMS")).exported_token
     domain = module.create_domain_key(REGION)[1]
     for token in (backing, domain):
         with pytest.raises(TokenRefused):

@@ -157,4 +157,4 @@ def test_lock_that_is_only_wished_for_is_told_of_and_not_demanded(tmp_path: Path
 
 def test_boundary_of_an_ordinary_user_says_why_it_has_none_of_its_own(tmp_path: Path) -> None:
     with RunningBoundary(tmp_path / "key") as boundary:
-        assert boundary.facts()["protection: a user of its own"] == "not held: the supervisor named none"
+        assert boundary.facts()["protection: a user of its own"].startswith("not held: ")

@@ -226,6 +226,31 @@ def test_module_that_is_none_is_refused_with_a_sentence(tmp_path: Path) -> None:
             Token.open(path, "strongroom", PIN)
 
 
+def test_module_that_others_could_replace_is_never_loaded(tmp_path: Path) -> None:
+    """Its code would run with all keys of this process."""
+    directory = tmp_path / "modules"
+    directory.mkdir()
+    directory.chmod(0o777)
+    module = directory / "module.so"
+    module.write_text("no library")
+    module.chmod(0o644)
+    with pytest.raises(ModuleUnusable, match="can be replaced by others"):
+        Token.open(str(module), "strongroom", PIN)
+    (tmp_path / "link.so").symlink_to(module)
+    with pytest.raises(ModuleUnusable, match="can be replaced by others"):
+        Token.open(str(tmp_path / "link.so"), "strongroom", PIN)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away: owners were NOT tested")
+def test_module_of_another_user_is_never_loaded(tmp_path: Path) -> None:
+    module = tmp_path / "module.so"
+    module.write_text("no library")
+    module.chmod(0o644)
+    os.chown(module, 65534, -1)
+    with pytest.raises(ModuleUnusable, match="belongs to user 65534"):
+        Token.open(str(module), "strongroom", PIN)
+
+
 def test_configuration_that_is_missing_is_no_token(
     softhsm: TestToken, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -291,6 +291,7 @@ def test_dispatcher_answers_the_three_opcodes_with_fixed_statuses(
             there().key_id,
             there().key_spec,
             there().key_usage,
+            there().origin,
         )
     ]
     status, body = dispatcher.answer(Opcode.IMPORT_FROM_REGION, render_fields(sent, own, *texts))

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.boundary.key_file import SealRefused, load_key_file
+from strongroom.boundary.seal.key_file import load_key_file
+from strongroom.boundary.seal.key_file_slot import open_or_create_seal, wrap_under_key_file
+from strongroom.boundary.seal.refusal import SealRefused
 from strongroom.boundary.seal_format import SealSlot, SlotType, parse_seal, render_seal
-from strongroom.boundary.software.seal import open_or_create_seal, wrap_under_key_file
 
 KEY_FILE = bytes(range(32))
 

@@ -26,7 +26,14 @@ from tests.unit.boundary.test_boundary_process import read_frame, require_served
 
 from strongroom.boundary.client import BoundaryClient
 from strongroom.boundary.interface import BoundaryBusy, BoundaryUnavailable, GeneratedKey
-from strongroom.boundary.messages import SLOW_KEY_SPECS, Opcode, Status, render_fields, render_frame
+from strongroom.boundary.messages import (
+    SLOW_KEY_SPECS,
+    Opcode,
+    Status,
+    render_count,
+    render_fields,
+    render_frame,
+)
 from strongroom.boundary.slow_work import NICENESS, THREADS, WAITING_MAX, Deferred, SlowWork, Task
 from strongroom.boundary.software.module import SLOW_SPECS
 
@@ -122,12 +129,12 @@ def test_client_that_leaves_before_its_key_is_made_costs_the_others_nothing(tmp_
     with RunningBoundary(tmp_path / "key") as boundary:
         good, leaving = boundary.new_channel(), boundary.new_channel()
         region = b"eu-central-1"
-        good.sendall(render_frame(1, Opcode.CREATE_DOMAIN_KEY, render_fields(region)))
+        good.sendall(render_frame(1, Opcode.CREATE_DOMAIN_KEY, render_fields(region, render_count(1))))
         _, status, created = read_frame(good)
         assert status == Status.OK
         good.sendall(render_frame(2, Opcode.LOAD_DOMAIN_KEY, render_fields(created[16:], b"\x00\x01")))
         assert read_frame(good)[1] == Status.OK
-        fields = (b"1" * 12, region, KEY_ID.encode(), b"RSA_3072", b"SIGN_VERIFY")
+        fields = (b"1" * 12, region, KEY_ID.encode(), b"RSA_3072", b"SIGN_VERIFY", b"AWS_KMS")
         for call_id in range(6):
             leaving.sendall(render_frame(call_id, Opcode.GENERATE_KEY, render_fields(*fields)))
         require_served(good)

@@ -334,5 +334,7 @@ def test_dispatch_of_an_unknown_opcode_is_refused(opcode: int) -> None:
 
 def test_dispatch_of_text_that_is_not_ascii_is_refused() -> None:
     dispatcher = Dispatcher(ready_module(), {}, lambda line: None)
-    body = render_fields(b"111122223333", "é".encode(), K, b"SYMMETRIC_DEFAULT", b"ENCRYPT_DECRYPT")
+    body = render_fields(
+        b"111122223333", "é".encode(), K, b"SYMMETRIC_DEFAULT", b"ENCRYPT_DECRYPT", b"AWS_KMS"
+    )
     assert dispatcher.answer(Opcode.GENERATE_KEY, body) == (Status.REFUSED, b"")

@@ -138,7 +138,7 @@ def serve_server(state: Path, flags: dict[str, str]) -> None:
     command = (sys.executable, str(SERVICE))
     run_server(
         settings,
-        Children(lambda: None, prepare, run_worker, run_jobs, lambda _: None),
+        Children(lambda: None, prepare, run_worker, run_jobs, lambda _: None, lambda _: None),
         root_secret_fd=secret_fd,
         commands=ServiceCommands((*command, "boundary", str(state)), (*command, "audit", str(state))),
         keeps_spare=True,

@@ -117,6 +117,15 @@ def test_boundary_killed_again_and_again_comes_back_each_time(tmp_path: Path) ->
             server.report_when(lambda report, old=old: (report["boundary"] or {}).get("pid", old) != old)  # type: ignore[misc]
 
 
+def test_boundary_is_not_replaced_where_the_seal_record_has_gone(tmp_path: Path) -> None:
+    """Its successor would make a new root key, which opens no key that there is."""
+    with running_server(tmp_path, data_directory=str(tmp_path / "data")) as server:
+        (tmp_path / "data" / "seal.record").unlink()
+        os.kill(server.report()["boundary"]["pid"], signal.SIGKILL)
+        assert server.process.wait(10) == 255
+    assert not (tmp_path / "data" / "seal.record").exists()
+
+
 def test_boundary_replaced_gets_the_saved_seal_record(tmp_path: Path) -> None:
     """INVARIANT P5."""
     with running_server(tmp_path, data_directory=str(tmp_path / "data")) as server:

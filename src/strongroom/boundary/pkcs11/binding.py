@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from strongroom.boundary.pkcs11.errors import (
@@ -178,6 +179,24 @@ def _require_safe_file(path: str) -> None:
     if status.st_mode & _OTHERS_MAY_WRITE:
         raise ModuleUnusable(
             f"The PKCS#11 module {path} can be written by others than its owner: chmod go-w it first."
+        )
+    _require_no_other_owner(path, status)
+    # Whoever may write a directory on the way can put another library in the place of this one.
+    for directory in Path(os.path.realpath(path)).parents:
+        status = directory.stat()
+        if status.st_mode & _OTHERS_MAY_WRITE and not status.st_mode & stat.S_ISVTX:
+            raise ModuleUnusable(
+                f"The PKCS#11 module {path} can be replaced by others: the directory {directory} can be "
+                "written by others than its owner. chmod go-w it first."
+            )
+        _require_no_other_owner(str(directory), status)
+
+
+def _require_no_other_owner(path: str, status: os.stat_result) -> None:
+    if status.st_uid not in (0, os.geteuid()):
+        raise ModuleUnusable(
+            f"{path} belongs to user {status.st_uid}, who could put code of his own into this process: a "
+            "PKCS#11 module and its directories must belong to root or to the user that the server runs as."
         )
 
 

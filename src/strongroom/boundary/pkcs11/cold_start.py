@@ -20,7 +20,7 @@ _POLL_SECONDS: Final = 0.02
 
 
 @contextlib.contextmanager
-def cold_start_turn(path: str) -> Iterator[None]:
+def cold_start_turn(path: str, seconds_max: float = TURN_SECONDS_MAX) -> Iterator[None]:
     """Wait for the turn to start the module at `path`; the module's own file is the lock."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -28,7 +28,7 @@ def cold_start_turn(path: str) -> Iterator[None]:
         yield  # whoever loads it says what is wrong
         return
     try:
-        deadline = time.monotonic() + TURN_SECONDS_MAX
+        deadline = time.monotonic() + seconds_max
         while not _try_lock(fd) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         yield

@@ -188,6 +188,10 @@ def mac_key_values(label: str, resident: bool = False) -> Values:
         Cka.TOKEN: resident,
         Cka.SIGN: True,
         Cka.VERIFY: True,
+        Cka.WRAP: False,
+        Cka.UNWRAP: False,
+        Cka.ENCRYPT: False,
+        Cka.DECRYPT: False,
     }
 
 

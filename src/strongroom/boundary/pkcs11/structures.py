@@ -166,6 +166,7 @@ FUNCTIONS: Final[Mapping[str, tuple[Any, ...]]] = {
     "SetPIN": (Ulong, _Bytes, Ulong, _Bytes, Ulong),
     "OpenSession": (Ulong, Ulong, Pointer, Pointer, UlongPointer),
     "CloseSession": (Ulong,),
+    "CloseAllSessions": (Ulong,),
     "Login": (Ulong, Ulong, _Bytes, Ulong),
     "Logout": (Ulong,),
     "CreateObject": (Ulong, _Attributes, Ulong, UlongPointer),

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Final, NewType
 
 from strongroom.boundary.pkcs11.binding import Module, TokenDescription, load_module
-from strongroom.boundary.pkcs11.cold_start import RETRY_PAUSES_SECONDS, cold_start_turn
+from strongroom.boundary.pkcs11.cold_start import RETRY_PAUSES_SECONDS, TURN_SECONDS_MAX, cold_start_turn
 from strongroom.boundary.pkcs11.errors import (
     KeyNotFound,
     ModuleWouldNotStart,
@@ -71,15 +71,17 @@ class Token:
         self._output = ctypes.create_string_buffer(OUTPUT_BYTES)
 
     @classmethod
-    def open(cls, path: str, label: str, pin: bytes, init_arguments: str = "") -> Token:
+    def open(
+        cls, path: str, label: str, pin: bytes, init_arguments: str = "", is_patient: bool = True
+    ) -> Token:
         """Load the module at `path`, find the token of the label and log in as its user.
 
-        Starts of several processes take turns. Raises ModuleUnusable, TokenNotFound, PinRefused,
-        ReturnedError (CKR_USER_ALREADY_LOGGED_IN where this process has the token open already: a second
-        login would not even look at the PIN).
+        Starts of several processes take turns; one that is not patient tries once. Raises ModuleUnusable,
+        TokenNotFound, PinRefused, ReturnedError: CKR_USER_ALREADY_LOGGED_IN where this process has the
+        token open already, for a second login would not even look at the PIN.
         """
-        with cold_start_turn(path):
-            for pause_seconds in RETRY_PAUSES_SECONDS:
+        with cold_start_turn(path, TURN_SECONDS_MAX if is_patient else 0.0):
+            for pause_seconds in RETRY_PAUSES_SECONDS if is_patient else ():
                 try:
                     return cls._open_once(path, label, pin, init_arguments)
                 except (ModuleWouldNotStart, TokenNotFound, TokenLost, Unclear):

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from strongroom.boundary.dispatch import DomainKeyUnknown, NoActiveDomainKey
-from strongroom.boundary.interface import TokenRefused
+from strongroom.boundary.interface import BoundaryRefused, TokenRefused
 from strongroom.boundary.key_hierarchy import (
     IV_BYTES,
     LABEL_ROOT_KEY_ID,
@@ -22,7 +22,6 @@ from strongroom.boundary.key_hierarchy import (
     TokenKind,
     parse_token,
     render_header,
-    require_region,
 )
 from strongroom.boundary.software.key_derivation import derive_key
 
@@ -74,22 +73,35 @@ class DomainKeyRing:
     Concurrency: one thread. Bounded: the oldest loaded key is dropped first and loaded again on demand.
     """
 
-    __slots__ = ("_active", "_keys", "_root")
+    __slots__ = ("_active", "_generations", "_keys", "_root")
 
     def __init__(self, root_key: bytes) -> None:
         self._root = WrappingKey(root_key_id(root_key), "", root_key)
         self._keys: OrderedDict[bytes, WrappingKey] = OrderedDict()
         self._active: dict[str, bytes] = {}
+        self._generations: dict[str, int] = {}
 
-    def create(self, region: str) -> tuple[bytes, bytes]:
-        """A new domain key's id and token. It is not in use before `load`."""
-        require_region(region)
+    def create(self, region: str, generation: int) -> tuple[bytes, bytes]:
+        """A new domain key's id and token. It is not in use before `load`. Raises ValueError."""
         domain_key_id = os.urandom(WRAPPING_KEY_ID_BYTES)
-        header = TokenHeader(TokenKind.DOMAIN_KEY, b"", NO_MATERIAL, "", region, domain_key_id.hex(), "", "")
+        header = TokenHeader(
+            TokenKind.DOMAIN_KEY,
+            b"",
+            NO_MATERIAL,
+            "",
+            region,
+            domain_key_id.hex(),
+            str(generation),
+            "",
+        )
         return domain_key_id, self._root.wrap(header, os.urandom(KEY_BYTES))
 
     def load(self, token_bytes: bytes, activate: bool) -> None:
-        """Take a domain key in; with `activate` it is the one that wraps from now on. Raises TokenRefused."""
+        """Take a domain key in; with `activate` it is the one that wraps from now on. Raises TokenRefused.
+
+        Whoever activates one of an earlier generation than the Region's has had here changes nothing
+        (INVARIANT B12): a worker that read the store before a rotation, or an older row put back.
+        """
         token = require_token(token_bytes, TokenKind.DOMAIN_KEY)
         if token.header.wrapping_key_id != self._root.key_id:
             raise TokenRefused
@@ -97,16 +109,25 @@ class DomainKeyRing:
         domain_key_id = bytes.fromhex(token.header.key_id)
         region = token.header.region
         self._keys[domain_key_id] = WrappingKey(domain_key_id, region, key)
-        if activate:
+        self._keys.move_to_end(domain_key_id)
+        if activate and token.header.generation >= self._generations.get(region, 0):
             self._active[region] = domain_key_id
+            self._generations[region] = token.header.generation
         while len(self._keys) > DOMAIN_KEYS_MAX:
             dropped_id, dropped = self._keys.popitem(last=False)
             if self._active.get(dropped.region) == dropped_id:
                 del self._active[dropped.region]
 
-    def require_active(self, region: str) -> None:
-        """Raises NoActiveDomainKey: asked before slow work that would be for nothing."""
-        if region not in self._active:
+    def forget(self, domain_key_id: bytes) -> None:
+        """Open nothing of a retired domain key any more. Raises BoundaryRefused for one that wraps."""
+        if domain_key_id in self._active.values():
+            raise BoundaryRefused
+        self._keys.pop(domain_key_id, None)
+
+    def require_active(self, region: str, domain_key_id: bytes | None = None) -> None:
+        """Raises NoActiveDomainKey where none wraps, or another than `domain_key_id`."""
+        active = self._active.get(region)
+        if active is None or (domain_key_id is not None and active != domain_key_id):
             raise NoActiveDomainKey(region)
 
     def wrap(self, header: TokenHeader, secret: bytes) -> bytes:
@@ -129,12 +150,12 @@ class DomainKeyRing:
         return len(self._keys)
 
 
-def require_token(token_bytes: bytes, kind: TokenKind) -> Token:
-    """Take a token of one kind apart. Raises TokenRefused."""
+def require_token(token_bytes: bytes, *kinds: TokenKind) -> Token:
+    """Take a token of one of these kinds apart. Raises TokenRefused."""
     try:
         token = parse_token(token_bytes)
     except ValueError:
         raise TokenRefused from None
-    if token.header.kind is not kind:
+    if token.header.kind not in kinds:
         raise TokenRefused
     return token

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -32,13 +33,14 @@ from strongroom.boundary.key_hierarchy import (
     TokenHeader,
     TokenKind,
     parse_token,
-    require_account_id,
-    require_region,
+    wrapping_key_id_of,
 )
 from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
+from strongroom.boundary.sandbox import OpenDoors
+from strongroom.boundary.secret_transport import TransportKeys, TransportKeyUnknown
 from strongroom.boundary.software import imported_material, pair_consistency, recipient, secret_access_keys
+from strongroom.boundary.software.bindings import backing_key_header, require_place
 from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, LIBCRYPTO, Families, Family
-from strongroom.boundary.software.key_derivation import material_id_of
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
 from strongroom.boundary.software.random_source import NoncePool
 from strongroom.boundary.software.replication import Replication, require_multi_region
@@ -49,6 +51,15 @@ BACKING_KEYS_MAX: Final = 8192
 """Unwrapped backing keys in memory: about 1 KiB each."""
 
 SLOW_SPECS: Final = frozenset(key_spec for (key_spec, _), family in FAMILIES.items() if family.is_slow)
+
+GENERATED: Final = "AWS_KMS"
+IMPORTED: Final = "EXTERNAL"
+"""The two origins that say which calls key material may come and go by."""
+
+REWRAPPED_KINDS: Final = frozenset(
+    (TokenKind.BACKING_KEY, TokenKind.SECRET_ACCESS_KEY, TokenKind.STORE_SECRET, TokenKind.REPLICATION_KEY)
+)
+"""What the store keeps under domain keys. Import tokens are their callers', and end soon."""
 
 STORE_SECRET_BYTES_MAX: Final = 128
 """A password of 32 characters in UTF-8, or a proxy's secret access key of 64."""
@@ -68,6 +79,8 @@ class SoftwareModule:
     repr of its own and no method that gives a key back.
     """
 
+    doors: OpenDoors | None = None
+
     def __init__(self, root_key: bytes, root_secret: bytes | None, families: Families = FAMILIES) -> None:
         """`root_secret` is the secret access key that `wrap_root_secret` wraps. Raises ValueError.
 
@@ -76,6 +89,7 @@ class SoftwareModule:
         if root_secret is not None:
             secret_access_keys.require_secret(root_secret)
         self._root_secret = root_secret
+        self._transport_keys = TransportKeys()
         self._families = families
         self._domain_keys = DomainKeyRing(root_key)
         self._tickets = TicketOffice(root_key)
@@ -98,15 +112,15 @@ class SoftwareModule:
 
     def prepare_key(self, binding: KeyBinding) -> Callable[[], bytes]:
         family = self._families.get((binding.key_spec, binding.key_usage))
-        if family is None:
+        if family is None or binding.origin == IMPORTED:
             raise BoundaryRefused
-        _require_place(binding)
+        require_place(binding)
         self._domain_keys.require_active(binding.region)
         return partial(_new_material, binding.key_spec, binding.key_usage, family)
 
     def export_key(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
         """The exported key token of new material. Raises BoundaryRefused, NoActiveDomainKey."""
-        header = _backing_key_header(binding, material)
+        header = backing_key_header(binding, material)
         return GeneratedKey(self._domain_keys.wrap(header, material), header.material_id.hex())
 
     def get_import_parameters(self, binding: ImportBinding, ends_at_microseconds: int) -> ImportParameters:
@@ -138,7 +152,7 @@ class SoftwareModule:
         self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
     ) -> Callable[[], bytes]:
         family = self._families.get((binding.key_spec, binding.key_usage))
-        if family is None:
+        if family is None or binding.origin != IMPORTED:
             raise BoundaryRefused
         token = imported_material.require_import_token(import_token, binding)
         if not self._offers(token.header.key_spec):  # its wrapping key could be made when it was
@@ -165,7 +179,7 @@ class SoftwareModule:
         if family is None or not material:
             raise MaterialRefused
         try:
-            family.load(_backing_key_header(binding, material), material)
+            family.load(backing_key_header(binding, material), material)
         except ValueError:
             raise MaterialRefused from None
         return self.export_key(binding, material)
@@ -213,12 +227,10 @@ class SoftwareModule:
         return recipient.seal_for_recipient(public_key, plaintext)
 
     def forget_key(self, key_id: bytes, region: str) -> None:
-        destroyed = [
-            token
-            for token, key in self._backing_keys.items()
-            if key.key_id == key_id and key.region == region
-        ]
-        for token in destroyed:
+        self._forget_tokens(lambda _, key: key.key_id == key_id and key.region == region)
+
+    def _forget_tokens(self, is_forgotten: Callable[[bytes, BackingKey], bool]) -> None:
+        for token in [token for token, key in self._backing_keys.items() if is_forgotten(token, key)]:
             del self._backing_keys[token]
 
     def wrap_root_secret(self, access_key_id: str, account_id: str) -> bytes:
@@ -239,14 +251,29 @@ class SoftwareModule:
         except ValueError:
             raise BoundaryRefused from None
 
-    def derive_store_signing_key(
-        self, token: bytes, account_id: str, region: str, store_id: str, date: bytes
+    def make_transport_key(self, cluster: str) -> bytes:
+        return self._transport_keys.make(cluster)
+
+    def seal_store_secret(
+        self, token: bytes, account_id: str, region: str, store_id: str, cluster: str
     ) -> bytes:
+        secret = self._open_store_secret(token, account_id, region, store_id)
+        try:
+            return self._transport_keys.seal(cluster, store_id, secret)
+        except TransportKeyUnknown:
+            raise BoundaryRefused from None
+
+    def _open_store_secret(self, token: bytes, account_id: str, region: str, store_id: str) -> bytes:
         parsed = require_token(token, TokenKind.STORE_SECRET)
         header = parsed.header
         if (header.account_id, header.region, header.key_id) != (account_id, region, store_id):
             raise TokenRefused
-        secret = self._domain_keys.unwrap(parsed)
+        return self._domain_keys.unwrap(parsed)
+
+    def derive_store_signing_key(
+        self, token: bytes, account_id: str, region: str, store_id: str, date: bytes
+    ) -> bytes:
+        secret = self._open_store_secret(token, account_id, region, store_id)
         return secret_access_keys.derive_signing_key(secret, date, region.encode("ascii"), PROXY_SERVICE)
 
     def create_proxy_secret(self, access_key_id: str) -> tuple[bytes, bytes]:
@@ -275,14 +302,40 @@ class SoftwareModule:
         secret = self._domain_keys.unwrap(parsed)
         return secret_access_keys.derive_signing_key(secret, date, region, service)
 
-    def create_domain_key(self, region: str) -> tuple[bytes, bytes]:
+    def create_domain_key(self, region: str, generation: int = 1) -> tuple[bytes, bytes]:
         try:
-            return self._domain_keys.create(region)
+            return self._domain_keys.create(region, generation)
         except ValueError:
             raise BoundaryRefused from None
 
     def load_domain_key(self, token: bytes, activate: bool) -> None:
         self._domain_keys.load(token, activate)
+
+    def forget_domain_key(self, domain_key_id: bytes) -> None:
+        self._domain_keys.forget(domain_key_id)
+        self._forget_tokens(lambda token, _: wrapping_key_id_of(token) == domain_key_id)
+
+    def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
+        try:
+            token = parse_token(token_bytes)
+        except ValueError:
+            raise TokenRefused from None
+        header = token.header
+        if header.kind not in REWRAPPED_KINDS or header.origin not in ("", origin):
+            raise TokenRefused
+        self._domain_keys.require_active(header.region, domain_key_id)
+        try:
+            rewrapped = self._domain_keys.wrap(
+                replace(header, origin=origin), self._domain_keys.unwrap(token)
+            )
+        except ValueError:
+            raise TokenRefused from None
+        known = self._backing_keys.get(token_bytes)
+        if (
+            known is not None
+        ):  # so that nobody waits for it to be loaded again; the older token's users come still
+            self._remember(rewrapped, known)
+        return rewrapped
 
     def make_ticket(self, purpose: bytes, context: bytes, text: bytes) -> bytes:
         return self._tickets.make(purpose, context, text)
@@ -298,6 +351,8 @@ class SoftwareModule:
         if parsed.header.key_id.encode("ascii") != key_id:  # INVARIANT B2
             raise TokenRefused
         require_multi_region(parsed.header.key_id)
+        if parsed.header.origin not in ("", GENERATED):  # imported material is imported in each Region
+            raise BoundaryRefused
         return self._replication.seal(parsed.header, self._domain_keys.unwrap(parsed), receiving_token)
 
     def import_from_region(self, message: bytes, receiving_token: bytes, binding: KeyBinding) -> GeneratedKey:
@@ -309,7 +364,7 @@ class SoftwareModule:
             header.key_spec,
             header.key_usage,
         ) == (binding.account_id, binding.region, binding.key_id, binding.key_spec, binding.key_usage)
-        if not is_of_binding:
+        if not is_of_binding or binding.origin != GENERATED:
             raise MaterialRefused
         key = self.export_key(binding, material)
         if key.material_id != header.material_id.hex():
@@ -354,9 +409,7 @@ class SoftwareModule:
         key = backing_keys.get(token)
         if key is None:
             key = self._unwrap(token)
-            backing_keys[token] = key
-            if len(backing_keys) > BACKING_KEYS_MAX:
-                backing_keys.popitem(last=False)
+            self._remember(token, key)
         else:
             backing_keys.move_to_end(token)
         # INVARIANT B2: the token must be bound to the key that the caller was authorized for.
@@ -364,8 +417,15 @@ class SoftwareModule:
             raise TokenRefused
         return key
 
+    def _remember(self, token: bytes, key: BackingKey) -> None:
+        self._backing_keys[token] = key
+        if len(self._backing_keys) > BACKING_KEYS_MAX:
+            self._backing_keys.popitem(last=False)
+
     def _unwrap(self, token_bytes: bytes) -> BackingKey:
-        token = require_token(token_bytes, TokenKind.BACKING_KEY)
+        token = require_token(token_bytes, TokenKind.BACKING_KEY, TokenKind.TOKEN_KEY)
+        if token.header.kind is TokenKind.TOKEN_KEY:  # a PKCS#11 token opens it, and no other
+            raise KeySpecNotOffered
         return self._load(token, self._domain_keys.unwrap(token))
 
     def _load(self, token: Token, material: bytes) -> BackingKey:
@@ -410,32 +470,3 @@ def _new_material(key_spec: str, key_usage: str, family: Family) -> bytes:
     except (ValueError, pair_consistency.Inconsistent):
         raise pair_consistency.failed(key_spec) from None
     return material
-
-
-def _require_place(binding: KeyBinding) -> None:
-    """Raises BoundaryRefused."""
-    try:
-        require_region(binding.region)
-        require_account_id(binding.account_id)
-    except ValueError:
-        raise BoundaryRefused from None
-
-
-def _backing_key_header(binding: KeyBinding, material: bytes) -> TokenHeader:
-    """What the token of `material` will be bound to. Raises BoundaryRefused."""
-    try:
-        require_region(binding.region)
-        require_account_id(binding.account_id)
-        material_id = material_id_of(material, binding.key_id)
-    except ValueError:
-        raise BoundaryRefused from None
-    return TokenHeader(
-        TokenKind.BACKING_KEY,
-        b"",
-        material_id,
-        binding.account_id,
-        binding.region,
-        binding.key_id,
-        binding.key_spec,
-        binding.key_usage,
-    )

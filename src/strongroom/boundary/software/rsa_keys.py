@@ -115,6 +115,15 @@ def verify(
         raise SignatureRefused from None
 
 
+def encrypt(key: rsa.RSAPublicKey, plaintext: bytes, algorithm: str) -> bytes:
+    """RSAES-OAEP. Raises PlaintextRefused, BoundaryRefused."""
+    scheme = _oaep(algorithm)
+    try:
+        return key.encrypt(plaintext, scheme)
+    except ValueError:  # too long for the modulus
+        raise PlaintextRefused from None
+
+
 def _scheme_for(algorithm: str) -> tuple[padding.AsymmetricPadding, str]:
     scheme = _SIGNATURES.get(algorithm)
     if scheme is None:
@@ -166,11 +175,7 @@ class RsaEncryptionKey(AsymmetricEncryptionKey):
         return render_public_key(self._public_key)
 
     def encrypt_asymmetric(self, plaintext: bytes, algorithm: str) -> bytes:
-        scheme = _oaep(algorithm)
-        try:
-            return self._public_key.encrypt(plaintext, scheme)
-        except ValueError:  # too long for the modulus
-            raise PlaintextRefused from None
+        return encrypt(self._public_key, plaintext, algorithm)
 
     def decrypt_asymmetric(self, ciphertext: bytes, algorithm: str) -> bytes:
         scheme = _oaep(algorithm)

@@ -13,6 +13,7 @@ from strongroom.aws.generated import iam_shapes as shapes
 from strongroom.aws.generated.iam_enums import statusType as Status
 from strongroom.identity.principal import PrincipalType
 from strongroom.operations.context import Call
+from strongroom.operations.deletion_ledger import keep_deletions
 from strongroom.operations.entities import arn_of, named_or_calling_user
 from strongroom.operations.entity_pages import page_of
 from strongroom.operations.iam_quotas import ACCESS_KEYS_PER_USER
@@ -67,11 +68,13 @@ def check_update_access_key(request: shapes.UpdateAccessKeyRequest) -> None:
 async def update_access_key(call: Call, request: shapes.UpdateAccessKeyRequest) -> None:
     access_key = await _require_access_key(call, request.user_name, request.access_key_id)
     await call.rooms.store.set_access_key_active(access_key.access_key_id, request.status is Status.ACTIVE)
+    await keep_deletions(call.rooms.deletion_ledger)
 
 
 async def delete_access_key(call: Call, request: shapes.DeleteAccessKeyRequest) -> None:
     access_key = await _require_access_key(call, request.user_name, request.access_key_id)
     await call.rooms.store.delete_access_key(access_key.access_key_id)
+    await keep_deletions(call.rooms.deletion_ledger)
 
 
 async def list_access_keys(

@@ -50,6 +50,7 @@ _NO_BACKEND = {
 """No cluster is configured, no proxy can be reached: what is true where a type has no backend."""
 
 _DISCONNECTED = ConnectionStateType.DISCONNECTED
+_WHILE_CONNECTED = ("name", "xks_proxy_access_key_id", "xks_proxy_secret_token", "xks_proxy_uri_path")
 
 
 def _store_type(request: CreateCustomKeyStoreRequest) -> CustomKeyStoreType:
@@ -199,8 +200,7 @@ async def update_custom_key_store(
     after = await _updated(call, before, request)
     only_name = after == replace(before, name=after.name)
     if not only_name:
-        if before.connection_state is not _DISCONNECTED:
-            raise key_store_refusals.invalid_store_state(before.custom_key_store_id, before.connection_state)
+        _require_changeable(before, after)
         require_connectivity(after)
         backend = _backend(call, before.type)
         try:
@@ -212,6 +212,20 @@ async def update_custom_key_store(
     except ConcurrentChange:
         raise refusals.internal() from None  # may be tried again
     return UpdateCustomKeyStoreResponse()
+
+
+def _require_changeable(before: CustomKeyStore, after: CustomKeyStore) -> None:
+    """Raises ApiError CustomKeyStoreInvalidStateException.
+
+    Source: UpdateCustomKeyStore, XksProxyAuthenticationCredential and XksProxyUriPath ("You can change this
+    value when the external key store is connected or disconnected"); all else needs it disconnected.
+    """
+    state = before.connection_state
+    kept = {member: getattr(after, member) for member in _WHILE_CONNECTED}
+    may_be_connected = after == replace(before, **kept)
+    if state is _DISCONNECTED or (may_be_connected and state is ConnectionStateType.CONNECTED):
+        return
+    raise key_store_refusals.invalid_store_state(before.custom_key_store_id, state)
 
 
 async def _updated(

@@ -15,7 +15,7 @@ from strongroom.aws.generated.shapes import (
     ReEncryptRequest,
     ReEncryptResponse,
 )
-from strongroom.boundary.ciphertext_format import VERSION, VERSION_EXTERNAL, parse_header
+from strongroom.boundary.ciphertext_format import VERSION_EXTERNAL, parse_header
 from strongroom.boundary.interface import CiphertextRefused, KeyInUse, PlaintextRefused
 from strongroom.operations.context import Call
 from strongroom.operations.dry_run import check_ciphertext
@@ -77,7 +77,7 @@ def token_that_opens(key: Key, blob: bytes) -> tuple[bytes, MaterialId]:
     if header.key_id != key.key_id or key.key_spec is not SYMMETRIC_KEY:
         raise refusals.incorrect_key()
     # INVARIANT X1: what a proxy sees inside a blob of an external key store opens nothing by itself.
-    if header.version != (VERSION_EXTERNAL if is_external(key) else VERSION):
+    if (header.version == VERSION_EXTERNAL) != is_external(key):
         raise refusals.invalid_ciphertext()
     material = key.materials.get(MaterialId(header.material_id))
     if material is None:
@@ -108,7 +108,7 @@ async def decrypt(call: Call, request: DecryptRequest) -> DecryptResponse:
         return await _decrypt(call, request)
     except CiphertextRefused:
         if is_external(call.key):
-            raise ciphertext_invalid() from None
+            raise ciphertext_invalid(call.key) from None
         raise
 
 
@@ -167,7 +167,7 @@ async def re_encrypt(call: Call, request: ReEncryptRequest) -> ReEncryptResponse
         blob = await _re_encrypt(call, request, source, algorithm, ciphertext)
     except CiphertextRefused:
         if is_external(key):
-            raise ciphertext_invalid() from None
+            raise ciphertext_invalid(key) from None
         raise
     if is_external(destination):
         aad = canonical_encryption_context(request.destination_encryption_context)

@@ -25,6 +25,7 @@ from strongroom.boundary.interface import (
     TokenRefused,
 )
 from strongroom.operations.context import Call
+from strongroom.operations.deletion_ledger import keep_deletions
 from strongroom.operations.material_erasure import erase_material
 from strongroom.operations.operation import Operation, on_key, records
 from strongroom.replication.related_keys import related_keys, replicas_of
@@ -134,7 +135,7 @@ async def get_parameters_for_import(
 
 async def _unwrapped(call: Call, request: ImportKeyMaterialRequest, now: datetime) -> GeneratedKey:
     key = call.key
-    binding = KeyBinding(key.account_id, key.region, key.key_id, key.key_spec, key.key_usage)
+    binding = KeyBinding(key.account_id, key.region, key.key_id, key.key_spec, key.key_usage, key.origin)
     try:
         return await call.rooms.boundary.import_key_material(
             request.import_token, _microseconds(now), request.encrypted_key_material, binding
@@ -204,6 +205,8 @@ async def delete_imported_key_material(
                 if material_id in replica.materials
             ]
         await erase_material(call.rooms, *without)
+    else:
+        await keep_deletions(call.rooms.deletion_ledger)  # of an earlier request that failed after it deleted
     return DeleteImportedKeyMaterialResponse(
         key_id=key.arn, key_material_id=shown_material_id(key, material_id)
     )

@@ -64,7 +64,9 @@ async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyReques
     spec, usage = requested_spec(request), requested_usage(request)
     try:
         generated = await call.rooms.boundary.generate_key(
-            KeyBinding(call.account_id, call.region, key_id, spec, usage)
+            KeyBinding(
+                call.account_id, call.region, key_id, spec, usage, request.origin or OriginType.AWS_KMS
+            )
         )
     except BoundaryRefused:
         raise refusals.not_built(f"KeySpec {spec}") from None
@@ -85,7 +87,7 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
     spec = requested_spec(request)
     place = await find_place(call, request)
     material = None
-    if origin in (OriginType.AWS_KMS, OriginType.EXTERNAL_KEY_STORE):  # the inner of two layers
+    if origin is not OriginType.EXTERNAL:  # in a custom key store, the inner of two layers
         material = await _generate_material(call, key_id, request)
     elif origin is OriginType.EXTERNAL:
         await _require_spec(call, spec)

@@ -1,4 +1,4 @@
-"""The files that settings name beside the data: read at the start, and refused with a sentence."""
+"""Files by which others are known: certificates, authorities, key sets. Read, or refused with a sentence."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from strongroom.attestation.verification import AttestationVerifier
 from strongroom.config import Settings
 from strongroom.external_key_store.backend import build_tls_context, show_certificate
 from strongroom.federation.key_sets import KeySets, KeySetUnavailable
+from strongroom.hsm.backend import ClusterPlace, load_trust_anchor
 from strongroom.processes.errors import StartRefused
 from strongroom.proxy_settings import ProxySettings
 
@@ -19,7 +20,7 @@ ROOT_CERTIFICATE_BYTES_MAX = 1 << 16
 
 
 def load_attestation_roots(settings: Settings) -> AttestationVerifier:
-    """Raises: StartRefused."""
+    """The verifier of attestation documents. Raises: StartRefused."""
     roots: dict[str, bytes] = {}
     for label, file in settings.attestation_roots:
         try:
@@ -35,8 +36,23 @@ def load_attestation_roots(settings: Settings) -> AttestationVerifier:
     return AttestationVerifier(roots)
 
 
-def build_proxy_tls(settings: Settings) -> ssl.SSLContext:
-    """Raises: StartRefused."""
+def load_cluster_places(settings: Settings) -> dict[str, ClusterPlace]:
+    """Whose the HSM clusters are, and their trust anchors. Raises: StartRefused."""
+    places: dict[str, ClusterPlace] = {}
+    for name, cluster in settings.cloudhsm_clusters.items():
+        file = cluster.trust_anchor_file
+        try:
+            anchor = load_trust_anchor(file)
+        except OSError as error:
+            raise StartRefused(f"Cannot read trust_anchor_file {file} of {name}: {error.strerror}.") from None
+        except ValueError:
+            raise StartRefused(f"trust_anchor_file {file} of {name} must be a certificate in PEM.") from None
+        places[name] = ClusterPlace(cluster.account_id or settings.account_id, cluster.region, anchor)
+    return places
+
+
+def build_proxy_client_tls(settings: Settings) -> ssl.SSLContext:
+    """How external key store proxies are spoken to. Raises: StartRefused."""
     file = settings.xks_ca_file
     try:
         context = build_tls_context(file)
@@ -65,11 +81,11 @@ def build_proxy_tls(settings: Settings) -> ssl.SSLContext:
 
 
 def require_proxy_files(settings: Settings) -> None:
-    """Raises: StartRefused."""
+    """The certificates of our own external key store proxy, if there is one. Raises: StartRefused."""
     proxy = settings.xks_proxy
     if proxy is None:
         return
-    from strongroom.wire.http_front import build_tls_context as build_server_tls
+    from strongroom.wire.http_front import build_tls_context as build_server_tls  # late: as in serving.py
 
     try:
         build_server_tls(proxy_tls_files(proxy))
@@ -82,13 +98,14 @@ def require_proxy_files(settings: Settings) -> None:
 
 
 def proxy_tls_files(proxy: ProxySettings) -> TlsFiles:
+    """What its front speaks TLS with."""
     from strongroom.wire.http_front import TlsFiles
 
     return TlsFiles(proxy.tls_certificate_file, proxy.tls_key_file, proxy.client_ca_file)
 
 
 def require_oidc_keys(settings: Settings) -> None:
-    """Raises: StartRefused."""
+    """The key sets of web identity issuers can be read. Raises: StartRefused."""
     try:
         KeySets(dict(settings.oidc_issuers)).require_all()
     except KeySetUnavailable as error:

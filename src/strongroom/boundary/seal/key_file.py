@@ -6,11 +6,9 @@ import os
 import stat
 from typing import Final
 
+from strongroom.boundary.seal.refusal import SealRefused
+
 KEY_FILE_BYTES: Final = 32
-
-
-class SealRefused(Exception):
-    """The root key cannot be had; the sentence tells the operator what to do and holds no secret."""
 
 
 def load_key_file(fd: int, may_fill: bool, owner_uid: int | None = None) -> bytes:

@@ -1,28 +1,32 @@
-"""The condition keys of a request that came through the proxy: what the caller's service says of it, and what
-the key is. Everything else (the encryption context, tags of the principal) is not told, and so not there.
+"""Requests through the external key store proxy, as policies see them: what the caller's service says of one,
+and what the key is. Everything else (the encryption context, tags of the principal) is not told, and so not
+there.
 
-Source: External Key Store Proxy API Specification 1.0.3, requestMetadata, and the condition keys that
-it refers to.
+Source: External Key Store Proxy API Specification 1.0.3, requestMetadata, and the condition keys that it
+refers to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from datetime import datetime
+from typing import Final, NamedTuple, TypeAlias
 
 from strongroom.authorization.principals import Caller
 from strongroom.identity.principal import PrincipalType
-from strongroom.operations.circumstances import render, render_instant, value_named
-from strongroom.operations.context import Rooms
-from strongroom.resources.identifiers import AliasName, parse_kms_arn
+from strongroom.operations.circumstances import render, render_instant
+from strongroom.resources.identifiers import Region, parse_kms_arn
 from strongroom.resources.key import Key
-from strongroom.xks_proxy.authentication import Signer
-from strongroom.xks_proxy.messages import RequestMetadata
 
 Values: TypeAlias = tuple[str, ...] | None
-_ALIASES: Final = "kms:resourcealiases"
-_ALIASES_PAGE: Final = 100
-_RESOURCE_TAG: Final = "aws:resourcetag/"
+EVENT_SOURCE: Final = "kms-xks-proxy.amazonaws.com"
+"""Of the records of such requests."""
+ACTIONS: Final = {
+    "GetKeyMetadata": "kms:DescribeKey",
+    "Encrypt": "kms:Encrypt",
+    "Decrypt": "kms:Decrypt",
+}
+"""What a key policy must allow, by the request's name in the records."""
 _TYPES: Final = {
     PrincipalType.ROOT: "Account",
     PrincipalType.IAM_USER: "User",
@@ -30,57 +34,47 @@ _TYPES: Final = {
 }
 
 
+class ForeignRequest(NamedTuple):
+    """What is told of one request, beside the principal and the key."""
+
+    region: Region
+    """From which the key management service calls: in the scope of its signature."""
+    at: datetime
+    kms_key_arn: str | None = None
+    via_service: str | None = None
+    source_vpc: str | None = None
+    source_vpce: str | None = None
+
+
 class ForeignConditions:
     """Implements `authorization.ask.ConditionValues`. Concurrency: one request's own."""
 
-    def __init__(
-        self, rooms: Rooms, metadata: RequestMetadata, caller: Caller, signer: Signer, key: Key
-    ) -> None:
-        self._rooms = rooms
-        self._metadata = metadata
+    def __init__(self, request: ForeignRequest, caller: Caller, key: Key) -> None:
+        self._request = request
         self._caller = caller
-        self._signer = signer
         self._key = key
-        self._now = rooms.clock.now()
-        self._aliases: Values = None
 
     def needs_store(self, keys: frozenset[str]) -> bool:
-        """Whether a policy asks for the key's aliases."""
-        return _ALIASES in keys
+        """Never: key policies cannot ask for aliases and tags of the key."""
+        return False
 
     async def prepare(self, keys: frozenset[str]) -> None:
-        """Look the key's aliases up, if a policy asks for them. Raises StoreUnavailable."""
-        if _ALIASES not in keys:
-            return
-        names: list[str] = []
-        after: AliasName | None = None
-        key = self._key
-        while True:
-            page = await self._rooms.store.list_aliases(
-                key.account_id, key.region, key.key_id, after, _ALIASES_PAGE
-            )
-            names += [alias.alias_name for alias in page]
-            if len(page) < _ALIASES_PAGE:
-                break
-            after = AliasName(page[-1].alias_name)
-        self._aliases = tuple(names) or None
+        """Nothing to look up."""
 
     def values_of(self, key: str) -> Values:
-        """As ConditionValues. Raises AmbiguousCondition."""
-        if key.startswith(_RESOURCE_TAG):
-            return value_named(self._key.tags.items(), key.removeprefix(_RESOURCE_TAG))
+        """As ConditionValues."""
         look = _KEYS.get(key)
         return None if look is None else look(self)
 
     def via_service(self) -> Values:
         """kms:ViaService is a name with a Region; the proxy is told `ebs`, say."""
-        service = self._metadata.kms_via_service
+        service = self._request.via_service
         if service is None:
             return None
         if "." in service:
             return (service,)
-        arn = parse_kms_arn(self._metadata.kms_key_arn or "")
-        return (f"{service}.{self._signer.region if arn is None else arn.region}.amazonaws.com",)
+        arn = parse_kms_arn(self._request.kms_key_arn or "")
+        return (f"{service}.{self._request.region if arn is None else arn.region}.amazonaws.com",)
 
     def _service(self) -> Values:
         return render(self._caller.service or None)
@@ -95,20 +89,20 @@ class ForeignConditions:
 
 
 _KEYS: Final[Mapping[str, Callable[[ForeignConditions], Values]]] = {
-    "aws:currenttime": lambda asked: render_instant(asked._now),
-    "aws:epochtime": lambda asked: render(int(asked._now.timestamp())),
+    "aws:currenttime": lambda asked: render_instant(asked._request.at),
+    "aws:epochtime": lambda asked: render(int(asked._request.at.timestamp())),
     "aws:principalaccount": lambda asked: render(asked._caller.account_id or None),
     "aws:principalarn": ForeignConditions._arn,
     "aws:principalisawsservice": lambda asked: render(bool(asked._caller.service)),
     "aws:principalservicename": ForeignConditions._service,
     "aws:principalservicenameslist": ForeignConditions._service,
     "aws:principaltype": lambda asked: render(_TYPES.get(asked._caller.type)),
-    "aws:requestedregion": lambda asked: (asked._signer.region,),
+    "aws:requestedregion": lambda asked: (asked._request.region,),
     "aws:resourceaccount": lambda asked: (asked._key.account_id,),
     "aws:securetransport": lambda asked: ("true",),
-    "aws:sourcevpc": lambda asked: render(asked._metadata.aws_source_vpc),
-    "aws:sourcevpce": lambda asked: render(asked._metadata.aws_source_vpce),
-    "aws:viaawsservice": lambda asked: render(asked._metadata.kms_via_service is not None),
+    "aws:sourcevpc": lambda asked: render(asked._request.source_vpc),
+    "aws:sourcevpce": lambda asked: render(asked._request.source_vpce),
+    "aws:viaawsservice": lambda asked: render(asked._request.via_service is not None),
     "kms:calleraccount": lambda asked: render(asked._caller.account_id or None),
     "kms:customermasterkeyspec": lambda asked: render(asked._key.key_spec.value),
     "kms:customermasterkeyusage": lambda asked: render(asked._key.key_usage.value),
@@ -118,6 +112,5 @@ _KEYS: Final[Mapping[str, Callable[[ForeignConditions], Values]]] = {
     "kms:keyusage": lambda asked: render(asked._key.key_usage.value),
     "kms:multiregion": lambda asked: render(asked._key.multi_region),
     "kms:multiregionkeytype": ForeignConditions._multi_region_key_type,
-    _ALIASES: lambda asked: asked._aliases,
     "kms:viaservice": ForeignConditions.via_service,
 }

@@ -1,0 +1,76 @@
+"""Keys in a PKCS#11 token: Encrypt through a whole server with one boundary, beside the token by itself."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from bench.run import Target, kms_requests, strict_client
+from tests.support.server import Server, strict_environment
+from tests.support.softhsm import TestToken, make_softhsm
+
+from strongroom.boundary.pkcs11.families import ALL_FAMILIES
+from strongroom.boundary.pkcs11.mechanisms import plain
+from strongroom.boundary.pkcs11.probe import SESSION_SECRET, require_sound_token
+from strongroom.boundary.pkcs11.resident_keys import WRAPS
+
+
+def token_alone_per_second(token: TestToken, seconds: float) -> tuple[float, float]:
+    """What the token gives one process: unwrap, AES-GCM and destroy; and AES-GCM alone."""
+    os.environ.update(token.environment)
+    opened = token.open()
+    mechanism = plain(require_sound_token(opened))
+    family = ALL_FAMILIES["SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"]
+    domain_key = opened.generate_aes_key("", {**SESSION_SECRET, **WRAPS})
+    wrapped = family.generate(opened, domain_key, mechanism).wrapped
+    plaintext, aad = bytes(64), bytes(90)
+
+    def unwrap_and_encrypt() -> None:
+        key = family.unwrap(opened, domain_key, mechanism, wrapped)
+        opened.encrypt_gcm(key, os.urandom(16), plaintext, aad)
+        opened.destroy(key)
+
+    held = family.unwrap(opened, domain_key, mechanism, wrapped)
+    rates = []
+    for work in (unwrap_and_encrypt, lambda: opened.encrypt_gcm(held, os.urandom(16), plaintext, aad)):
+        count, started = 0, time.perf_counter()
+        while time.perf_counter() - started < seconds:
+            work()
+            count += 1
+        rates.append(count / (time.perf_counter() - started))
+    opened.close()
+    return rates[0], rates[1]
+
+
+def bench_token_keys(rounds: int, seconds: float, directory: Path) -> None:
+    token = make_softhsm(directory / "softhsm")
+    pin_file, configuration = directory / "pin", directory / "strongroom.toml"
+    pin_file.touch(0o600)
+    pin_file.write_bytes(token.pin)
+    configuration.write_text(
+        f'[pkcs11]\nmodule = "{token.module}"\ntoken_label = "{token.label}"\npin_file = "{pin_file}"\n'
+        f'directories = ["{token.directory}"]\n[pkcs11.environment]\n'
+        + "".join(f'{name} = "{value}"\n' for name, value in token.environment.items())
+    )
+    flags = ("--auth", "strict", "--config", str(configuration))
+    with Server(*flags, environment=strict_environment(), data_dir=directory / "token") as server:
+        target = Target(
+            "SoftHSM", server.port, server.process.pid, kms_requests(server.port, strict_client(server))
+        )
+        target.measure("Encrypt", 0.3)
+        target.cpu_us.clear()
+        target.results.clear()
+        alone = []
+        for _ in range(rounds):
+            target.measure("Encrypt", seconds)
+            target.measure("Decrypt", seconds)
+            alone.append(token_alone_per_second(token, seconds / 2))
+    sys.stdout.write(
+        f"\nKeys in SoftHSM, one worker and one boundary, medians of {rounds} rounds: "
+        f"Encrypt {target.rate('Encrypt'):.0f}/s, Decrypt {target.rate('Decrypt'):.0f}/s; "
+        f"the token by itself: unwrap and AES-GCM {statistics.median(rate for rate, _ in alone):.0f}/s, "
+        f"AES-GCM {statistics.median(rate for _, rate in alone):.0f}/s\n"
+    )

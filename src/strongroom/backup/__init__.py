@@ -1,0 +1,1 @@
+"""Backups of a server's data, and the way back. See README.md in this folder."""

@@ -1,0 +1,179 @@
+"""Putting a backup in place: verified before anything is written, and whole or not at all.
+
+    restore.draft/   being written; of no meaning to anybody
+    restore.ready/   renamed from it when complete and on disk: from here on the restore is decided
+    restore.pending  in the data directory, last: the next start deletes again what the ledger tells of
+
+`finish_swap` goes on from restore.ready wherever it was cut short; a start calls it too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from strongroom.backup.archive import DATABASE, PARTS, SEAL_RECORD, BackupRefused, Manifest, read_archive
+from strongroom.backup.making import require_facts
+from strongroom.processes.data_directory import open_data_directory
+from strongroom.processes.errors import StartRefused
+from strongroom.resources.deletion import GENESIS, LEDGER_BYTES_MAX, LedgerRefused, parse_ledger
+
+DRAFT: Final = "restore.draft"
+READY: Final = "restore.ready"
+PENDING_FILE: Final = "restore.pending"
+GIVEN_LEDGER_FILE: Final = "restore.ledger"
+_ORDER: Final = (GIVEN_LEDGER_FILE, PENDING_FILE, SEAL_RECORD, DATABASE)
+_ADMITTED: Final = frozenset({"lock", "audit", DRAFT, "seal.key", "deletion.ledger"})
+"""What a directory may hold that nobody's keys are in."""
+
+
+def restore_backup(source: Path, data_directory: Path, ledger: Path | None, *, replaces: bool) -> Manifest:
+    """Put a backup's data in `data_directory`, whose server must be stopped.
+
+    `ledger` None: without a deletion ledger, so that what was deleted since comes back.
+    Raises BackupRefused, StartRefused (another process uses the directory).
+    """
+    lines = b"" if ledger is None else _load_ledger(ledger)
+    try:
+        with source.open("rb") as file:
+            manifest = read_archive(file)  # all of it, before anything is written
+            if ledger is not None:
+                _require_fitting(lines, manifest)
+            held = open_data_directory(data_directory)
+            try:
+                finish_swap(data_directory)
+                _require_room(data_directory, replaces=replaces)
+                draft = data_directory / DRAFT
+                shutil.rmtree(draft, ignore_errors=True)
+                draft.mkdir(mode=0o700)
+                try:
+                    file.seek(0)
+                    if read_archive(file, draft) != manifest:
+                        raise BackupRefused("The backup changed while it was read. Nothing was changed.")
+                    require_facts(draft / DATABASE, manifest)
+                    _write_pending(draft, manifest, lines, with_ledger=ledger is not None)
+                    os.rename(draft, data_directory / READY)
+                    _sync_directory(data_directory)
+                finally:
+                    shutil.rmtree(draft, ignore_errors=True)
+                finish_swap(data_directory)
+            finally:
+                held.close()
+            return manifest
+    except OSError as error:
+        raise BackupRefused(f"The restore could not be done: {error.strerror} ({error.filename}).") from None
+
+
+def finish_swap(data_directory: Path) -> None:
+    """Put a decided restore's files in place; nothing to do without one. Idempotent. Raises OSError."""
+    ready = data_directory / READY
+    if not ready.is_dir():
+        return
+    for name in _ORDER:
+        if not (ready / name).exists():
+            continue
+        if name == DATABASE:
+            for suffix in (
+                "-wal",
+                "-shm",
+                "-journal",
+            ):  # of the older database
+                (data_directory / f"{DATABASE}{suffix}").unlink(missing_ok=True)
+            _sync_directory(data_directory)
+        os.replace(ready / name, data_directory / name)
+        _sync_directory(data_directory)
+    shutil.rmtree(ready)
+    _sync_directory(data_directory)
+
+
+def require_no_half_restore(data_directory: Path) -> None:
+    """Finish a decided restore before a start; one that was cut short earlier leaves no server to start.
+
+    Raises StartRefused.
+    """
+    try:
+        finish_swap(data_directory)
+    except OSError as error:
+        raise StartRefused(f"A restore into {data_directory} cannot be finished: {error.strerror}.") from None
+    if (data_directory / DRAFT).exists() and not (data_directory / DATABASE).exists():
+        raise StartRefused(
+            f"A restore into {data_directory} was cut short: run strongroom restore again, or remove "
+            f"{data_directory / DRAFT} to begin with an empty server."
+        )
+
+
+def _require_room(data_directory: Path, *, replaces: bool) -> None:
+    present = {path.name for path in data_directory.iterdir()}
+    if DATABASE in present or SEAL_RECORD in present:
+        if not replaces:
+            raise BackupRefused(
+                f"{data_directory} holds a server's data: to have the backup in their place, say --replace. "
+                "Nothing was changed."
+            )
+    elif present - _ADMITTED:
+        strange = sorted(present - _ADMITTED)[0]
+        raise BackupRefused(
+            f"{data_directory} is not empty ({strange}): name a new directory. Nothing was changed."
+        )
+
+
+def _load_ledger(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LEDGER_BYTES_MAX + 1)
+    except OSError as error:
+        raise BackupRefused(f"Cannot read the deletion ledger {path}: {error.strerror}.") from None
+    if len(content) > LEDGER_BYTES_MAX:
+        raise BackupRefused(f"The deletion ledger {path} is too large to be one.")
+    return content
+
+
+def _require_fitting(content: bytes, manifest: Manifest) -> None:
+    """Whether the boundary sealed it, the next start checks. Raises BackupRefused."""
+    try:
+        lines = parse_ledger(content)
+    except LedgerRefused as refusal:
+        raise BackupRefused(f"The deletion ledger is damaged: {refusal}. Nothing was changed.") from None
+    known = manifest.deletions
+    digest = GENESIS if known == 0 else (lines[known - 1].hash if known <= len(lines) else b"")
+    if digest.hex() != manifest.ledger_hash:
+        raise BackupRefused(
+            "The deletion ledger does not go with the backup: it lacks deletions that the backup knows, "
+            "or is of other data. Nothing was changed."
+        )
+
+
+def _write_pending(draft: Path, manifest: Manifest, ledger: bytes, *, with_ledger: bool) -> None:
+    pending = {
+        "created_at": manifest.created_at,
+        "sha256": manifest.sha256,
+        "audit_block": manifest.audit_block,
+        "audit_hash": manifest.audit_hash,
+        "with_ledger": with_ledger,
+    }
+    _write_synced(draft / PENDING_FILE, json.dumps(pending).encode("ascii"))
+    if with_ledger:
+        _write_synced(draft / GIVEN_LEDGER_FILE, ledger)
+    _sync_directory(draft)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(path, flags, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+assert set(PARTS) < set(_ORDER)  # noqa: S101

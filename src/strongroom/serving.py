@@ -1,0 +1,74 @@
+"""What every process that answers requests needs; and the one that answers while the seal is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import uvloop
+
+from strongroom.config import Settings
+from strongroom.processes.channel import ControlChannel
+from strongroom.processes.contexts import SealedContext
+from strongroom.processes.operator_log import OperatorLog
+
+if TYPE_CHECKING:
+    from strongroom.wire.http_front import TlsFiles
+    from strongroom.wire.limits import Limits
+
+# The wire is imported late: only processes that answer requests carry it.
+
+
+def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run a process's work to its end, with a log that stops nobody."""
+    log = OperatorLog()
+    log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[log])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    uvloop.run(main)
+
+
+def on_stop_signals(stop: Callable[[], None]) -> None:
+    """Have `stop` called in the running loop when the process is asked to end."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError):
+            loop.add_signal_handler(number, stop)
+
+
+def tls_files_of(settings: Settings) -> TlsFiles | None:
+    """None: plain HTTP."""
+    from strongroom.wire.http_front import TlsFiles
+
+    if settings.tls_certificate_file is None or settings.tls_key_file is None:
+        return None
+    return TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What one connection, and all together, may take."""
+    from strongroom.wire.limits import Limits
+
+    return Limits(
+        body_bytes_max=settings.body_bytes_max,
+        header_bytes_max=settings.header_bytes_max,
+        connections_max=settings.connections_max,
+        request_seconds_max=settings.request_timeout_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
+    )
+
+
+async def refuse_while_sealed(context: SealedContext) -> None:
+    """Answer that the server lives and is sealed, until it is told to stop."""
+    from strongroom.wire.sealed_front import build_sealed_front
+
+    control = ControlChannel(context.control, lambda _, stream: stream.close())
+    control.start()
+    settings = context.settings
+    front = build_sealed_front(limits_of(settings), tls_files_of(settings), control.send_ready)
+    on_stop_signals(front.stop)
+    await front.serve(sockets=list(context.listening))

@@ -1,0 +1,165 @@
+"""The SQL of domain keys over time, and of every exported key token that the database holds.
+
+A new kind of row that holds a token needs a place (resources/domain_key.py).
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Column, Connection, Row, Table, and_, delete, func, insert, select, tuple_, update
+
+from strongroom.resources.domain_key import GLOBAL_REGION, DomainKeyRecord, HeldToken, TokenPlace
+from strongroom.store.iam_store import access_key_identity
+from strongroom.store.proxy_credentials import proxy_credential_identity
+from strongroom.store.rows import parse_instant, render_instant
+from strongroom.store.schema import (
+    ACCESS_KEYS,
+    CUSTOM_KEY_STORES,
+    DOMAIN_KEYS,
+    KEY_MATERIALS,
+    KEYS,
+    PROXY_CREDENTIALS,
+    SETTINGS,
+)
+
+_REPLICATION_KEY: Final = "replication_key/"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    table: Table
+    column: str
+    key: tuple[str, ...]
+    is_regional: bool
+    identity: str
+    """A form, with the row's key."""
+
+    @property
+    def columns(self) -> list[Column[object]]:
+        return [self.table.c[name] for name in self.key]
+
+
+_STORE_KEY = ("account_id", "region", "custom_key_store_id")
+_PLACES: Final = {
+    TokenPlace.KEY_MATERIAL: _Place(
+        KEY_MATERIALS, "exported_token", ("region", "key_id", "material_id"), True, "key/{0}/{1}"
+    ),
+    TokenPlace.KEY_STORE_PASSWORD: _Place(
+        CUSTOM_KEY_STORES, "key_store_password_token", _STORE_KEY, True, "custom-key-store/{0}/{1}/{2}"
+    ),
+    TokenPlace.KEY_STORE_PROXY_SECRET: _Place(
+        CUSTOM_KEY_STORES, "xks_proxy_secret_token", _STORE_KEY, True, "custom-key-store/{0}/{1}/{2}"
+    ),
+    TokenPlace.ACCESS_KEY: _Place(
+        ACCESS_KEYS, "secret_token", ("access_key_id",), False, access_key_identity("{0}")
+    ),
+    TokenPlace.PROXY_CREDENTIAL: _Place(
+        PROXY_CREDENTIALS, "secret_token", ("access_key_id",), False, proxy_credential_identity("{0}")
+    ),
+}
+"""All but TokenPlace.REPLICATION_KEY, which is a setting."""
+
+
+def select_active_domain_keys(connection: Connection) -> list[DomainKeyRecord]:
+    """The one that wraps of each Region."""
+    newest = (
+        select(DOMAIN_KEYS.c.region, func.max(DOMAIN_KEYS.c.generation).label("generation"))
+        .group_by(DOMAIN_KEYS.c.region)
+        .subquery()
+    )
+    of_newest = and_(DOMAIN_KEYS.c.region == newest.c.region, DOMAIN_KEYS.c.generation == newest.c.generation)
+    found = connection.execute(select(DOMAIN_KEYS).join(newest, of_newest).order_by(DOMAIN_KEYS.c.region))
+    return [_record(row) for row in found]
+
+
+def select_domain_keys(connection: Connection, region: str) -> list[DomainKeyRecord]:
+    """All of a Region, the active one last."""
+    of_region = select(DOMAIN_KEYS).where(DOMAIN_KEYS.c.region == region)
+    return [_record(row) for row in connection.execute(of_region.order_by(DOMAIN_KEYS.c.generation))]
+
+
+def insert_domain_key(connection: Connection, record: DomainKeyRecord, token: bytes, *, after: int) -> bool:
+    """False (and nothing written) unless generation `after` is the Region's newest."""
+    newest = select(func.max(DOMAIN_KEYS.c.generation)).where(DOMAIN_KEYS.c.region == record.region)
+    if connection.execute(newest).scalar_one() != after:
+        return False
+    row = {
+        "region": record.region,
+        "generation": record.generation,
+        "domain_key_id": record.domain_key_id,
+        "token": token,
+        "created_at": render_instant(record.created_at),
+    }
+    connection.execute(insert(DOMAIN_KEYS), row)
+    return True
+
+
+def delete_domain_key(connection: Connection, domain_key_id: bytes) -> None:
+    """Remove a domain key; no token may be wrapped under it any more."""
+    connection.execute(delete(DOMAIN_KEYS).where(DOMAIN_KEYS.c.domain_key_id == domain_key_id))
+
+
+def select_held_tokens(
+    connection: Connection, region: str, place: TokenPlace, after: tuple[str, ...] | None, limit: int
+) -> list[HeldToken]:
+    """The tokens of a Region (or of none: GLOBAL_REGION) in one place, in the order of their rows."""
+    if place is TokenPlace.REPLICATION_KEY:
+        return [] if after is not None else _select_replication_keys(connection, region)
+    where = _PLACES[place]
+    if where.is_regional is (region == GLOBAL_REGION):
+        return []
+    token = where.table.c[where.column]
+    asked = select(*where.columns, token.label("token")).where(token.is_not(None))
+    if where.is_regional:
+        asked = asked.where(where.table.c.region == region)
+    if where.table is KEY_MATERIALS:
+        of_key = and_(KEYS.c.region == KEY_MATERIALS.c.region, KEYS.c.key_id == KEY_MATERIALS.c.key_id)
+        asked = asked.add_columns(KEYS.c.origin).join(KEYS, of_key)
+    if after is not None:
+        asked = asked.where(tuple_(*where.columns) > after)
+    rows = connection.execute(asked.order_by(*where.columns).limit(limit))
+    found = []
+    for row in rows:
+        key = tuple(str(value) for value in row[: len(where.key)])
+        origin = str(row.origin) if where.table is KEY_MATERIALS else ""
+        found.append(HeldToken(place, key, row.token, origin, where.identity.format(*key)))
+    return found
+
+
+def replace_held_token(connection: Connection, held: HeldToken, token: bytes) -> bool:
+    """False (and nothing written) when the row has gone, or has another token by now."""
+    if held.place is TokenPlace.REPLICATION_KEY:
+        column, old, new = SETTINGS.c.value, _in_text(held.token), _in_text(token)
+        change = update(SETTINGS).where(SETTINGS.c.name == held.row[0], column == old)
+        return connection.execute(change.values(value=new)).rowcount == 1
+    where = _PLACES[held.place]
+    change = update(where.table).where(where.table.c[where.column] == held.token)
+    for column_of_key, value in zip(where.columns, held.row, strict=True):
+        change = change.where(column_of_key == value)
+    return connection.execute(change.values({where.column: token})).rowcount == 1
+
+
+def _select_replication_keys(connection: Connection, region: str) -> list[HeldToken]:
+    name = _REPLICATION_KEY + region
+    found = connection.execute(select(SETTINGS.c.value).where(SETTINGS.c.name == name)).scalars()
+    return [
+        HeldToken(
+            TokenPlace.REPLICATION_KEY,
+            (name,),
+            base64.b64decode(value, validate=True),
+            "",
+            f"setting/{name}",
+        )
+        for value in found
+    ]
+
+
+def _in_text(token: bytes) -> str:
+    return base64.b64encode(token).decode("ascii")
+
+
+def _record(row: Row[Any]) -> DomainKeyRecord:
+    return DomainKeyRecord(row.region, row.generation, row.domain_key_id, parse_instant(row.created_at))

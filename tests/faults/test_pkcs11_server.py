@@ -1,0 +1,109 @@
+"""A whole server whose keys are in a PKCS#11 token: the API over it, restarts, and a token that goes away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from tests.support.server import Server
+from tests.support.softhsm import TestToken
+
+CONTEXT = {"app": "demo"}
+
+
+def write_configuration(directory: Path, token: TestToken) -> Path:
+    pin_file, configuration = directory / "pin", directory / "strongroom.toml"
+    pin_file.touch(0o600)
+    pin_file.write_bytes(token.pin)
+    variables = "".join(f'{name} = "{value}"\n' for name, value in token.environment.items())
+    configuration.write_text(
+        f'[pkcs11]\nmodule = "{token.module}"\ntoken_label = "{token.label}"\npin_file = "{pin_file}"\n'
+        f'directories = ["{token.directory}"]\n[pkcs11.environment]\n{variables}'
+    )
+    return configuration
+
+
+@pytest.fixture
+def token_server(tmp_path: Path, softhsm: TestToken) -> Iterator[Server]:
+    configuration = write_configuration(tmp_path, softhsm)
+    with Server("--config", str(configuration), data_dir=tmp_path / "data") as running:
+        yield running
+
+
+def refused(call: Any, **arguments: Any) -> str:
+    with pytest.raises(ClientError) as raised:
+        call(**arguments)
+    return str(raised.value.response["Error"]["Code"])
+
+
+def test_keys_in_a_token_work_over_the_api_and_after_a_restart(token_server: Server) -> None:
+    kms = token_server.client()
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    blob = kms.encrypt(KeyId=key_id, Plaintext=b"text", EncryptionContext=CONTEXT)["CiphertextBlob"]
+    data_key = kms.generate_data_key(KeyId=key_id, KeySpec="AES_256")
+    signer = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    signing = {"KeyId": signer, "Message": b"message", "SigningAlgorithm": "ECDSA_SHA_256"}
+    signature = kms.sign(**signing)["Signature"]
+    kms.rotate_key_on_demand(KeyId=key_id)
+    for spec, usage in (
+        ("ML_DSA_44", "SIGN_VERIFY"),
+        ("RSA_2048", "ENCRYPT_DECRYPT"),
+        ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY"),
+    ):
+        assert refused(kms.create_key, KeySpec=spec, KeyUsage=usage) == "UnsupportedOperationException"
+    token_server.stop()
+    token_server.start()
+    kms = token_server.client()
+    assert kms.decrypt(CiphertextBlob=blob, EncryptionContext=CONTEXT)["Plaintext"] == b"text"
+    assert kms.decrypt(CiphertextBlob=data_key["CiphertextBlob"])["Plaintext"] == data_key["Plaintext"]
+    assert kms.verify(**signing, Signature=signature)["SignatureValid"]
+    assert refused(kms.decrypt, CiphertextBlob=blob) == "InvalidCiphertextException"
+    damaged = blob[:-1] + bytes([blob[-1] ^ 1])
+    for _ in range(20):  # an attacker's ciphertexts do not take the token out of service
+        assert (
+            refused(kms.decrypt, CiphertextBlob=damaged, EncryptionContext=CONTEXT)
+            == "InvalidCiphertextException"
+        )
+    assert kms.decrypt(CiphertextBlob=blob, EncryptionContext=CONTEXT)["Plaintext"] == b"text"
+    assert b"token failed" not in token_server.logged
+
+
+def test_token_that_goes_away_fails_calls_and_serves_again_within_two_seconds(
+    token_server: Server, softhsm: TestToken
+) -> None:
+    kms = token_server.client()
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    blob = kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
+    away = softhsm.directory.with_name("away")
+    softhsm.directory.rename(away)
+    assert refused(kms.create_key) == "KMSInternalException"
+    assert refused(kms.create_key) == "KMSInternalException"
+    away.rename(softhsm.directory)
+    deadline = time.monotonic() + 2
+    while _fails(kms, blob):
+        assert time.monotonic() < deadline, token_server.logged.decode()
+        time.sleep(0.1)
+
+
+def _fails(kms: Any, blob: bytes) -> bool:
+    """Whether the token is still away; calls fail as an internal error then, and as nothing else."""
+    try:
+        kms.create_key()
+        return bool(kms.decrypt(CiphertextBlob=blob)["Plaintext"] != b"text")
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+    assert code == "KMSInternalException"
+    return True
+
+
+def test_server_whose_token_refuses_the_pin_does_not_start_and_says_why(
+    tmp_path: Path, softhsm: TestToken
+) -> None:
+    configuration = write_configuration(tmp_path, softhsm)
+    softhsm.change_pin(b"changed-pin")
+    with pytest.raises(RuntimeError, match="refuses the PIN in the PIN file"):
+        Server("--config", str(configuration), data_dir=tmp_path / "data").start()

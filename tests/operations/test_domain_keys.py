@@ -1,0 +1,168 @@
+"""Domain keys follow one another: what was wrapped is wrapped again, and opens at every moment in between."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.operations.road_requests import TEXT
+from tests.support.road import REGION, Refusal, Road
+
+from strongroom.boundary.key_hierarchy import wrapping_key_id_of
+from strongroom.jobs.domain_keys import rotate_domain_keys
+from strongroom.request_ids import RequestIds
+from strongroom.resources.domain_key import TokenPlace
+
+DAY_SECONDS = 86_400
+OTHER_REGION = "us-east-1"
+
+
+@pytest.fixture
+def road(tmp_path: Path) -> Iterator[Road]:
+    with Road(tmp_path) as road:
+        yield road
+
+
+def rotate(road: Road, days: float = 1.1) -> int:
+    road.clock.advance(round(days * DAY_SECONDS))
+    return road.wait(rotate_domain_keys(road.rooms, road.audit, RequestIds()))
+
+
+def tokens_of(road: Road, region: str) -> list[bytes]:
+    found = []
+    for place in TokenPlace:
+        held = road.wait(road.store.list_held_tokens(region, place, None, 10_000))
+        found += [one.token for one in held]
+    return found
+
+
+def active_of(road: Road, region: str) -> bytes:
+    return road.wait(road.store.list_domain_keys(region))[-1].domain_key_id
+
+
+def test_rotation_every_token_moves_and_every_blob_opens(road: Road) -> None:
+    keys = [road.create_key()["KeyId"] for _ in range(5)]
+    blobs = [road.call("Encrypt", KeyId=key, Plaintext=TEXT)["CiphertextBlob"] for key in keys]
+    before = active_of(road, REGION)
+
+    assert rotate(road) >= 1
+
+    assert active_of(road, REGION) != before
+    assert {wrapping_key_id_of(token) for token in tokens_of(road, REGION)} == {active_of(road, REGION)}
+    for blob in blobs:
+        assert road.call("Decrypt", CiphertextBlob=blob)["Plaintext"] == TEXT
+    assert len(road.wait(road.store.list_domain_keys(REGION))) == 2  # the older one is kept for backups
+
+
+def test_rotation_twice_at_once_makes_one_domain_key(road: Road) -> None:
+    road.create_key()
+    rotate(road)
+    assert road.wait(rotate_domain_keys(road.rooms, road.audit, RequestIds())) == 0
+
+
+def test_rotation_after_a_long_standstill_makes_one_domain_key(road: Road) -> None:
+    road.create_key()
+    rotate(road, days=20)
+    assert len(road.wait(road.store.list_domain_keys(REGION))) == 2
+
+
+def test_rotation_takes_secrets_and_multi_region_keys_along(road: Road) -> None:
+    key_id = road.create_key(MultiRegion=True)["KeyId"]
+    road.call("ReplicateKey", KeyId=key_id, ReplicaRegion=OTHER_REGION)
+    road.wait(road.jobs.run_due())
+    road.call_query("iam", "CreateUser", UserName="alice")
+    road.call_query("iam", "CreateAccessKey", UserName="alice")
+    blob = road.call("Encrypt", KeyId=key_id, Plaintext=TEXT)["CiphertextBlob"]
+
+    assert rotate(road) >= 3
+
+    for region in (REGION, OTHER_REGION, "aws-global"):
+        held = tokens_of(road, region)
+        assert held
+        assert {wrapping_key_id_of(token) for token in held} == {active_of(road, region)}
+    opened = road.call("Decrypt", region=OTHER_REGION, CiphertextBlob=blob)
+    assert opened["Plaintext"] == TEXT
+
+
+def test_rotation_broken_off_goes_on_where_it_was(road: Road) -> None:
+    """As after a crash: the new domain key is in the store, the boundary wraps under the older one."""
+    keys = [road.create_key()["KeyId"] for _ in range(3)]
+    road.clock.advance(2 * DAY_SECONDS)
+    older = road.wait(road.store.list_domain_keys(REGION))[-1]
+    new = road.wait(road.boundary.create_domain_key(REGION, older.generation + 1))
+    record = type(older)(REGION, older.generation + 1, new.domain_key_id, road.clock.now())
+    assert road.wait(road.store.insert_next_domain_key(record, new.token))
+    road.restart_boundary()
+
+    rotate(road, days=0)
+
+    assert {wrapping_key_id_of(token) for token in tokens_of(road, REGION)} == {new.domain_key_id}
+    for key in keys:
+        road.call("Encrypt", KeyId=key, Plaintext=TEXT)
+
+
+def test_retired_domain_key_goes_when_no_backup_needs_it(road: Road) -> None:
+    key = road.create_key()["KeyId"]
+    blob = road.call("Encrypt", KeyId=key, Plaintext=TEXT)["CiphertextBlob"]
+    rotate(road)
+    rotate(road, days=30)
+    assert len(road.wait(road.store.list_domain_keys(REGION))) == 3
+    rotate(road, days=6)
+    kept = road.wait(road.store.list_domain_keys(REGION))
+    assert [one.generation for one in kept] == [2, 3, 4]
+    assert road.call("Decrypt", CiphertextBlob=blob)["Plaintext"] == TEXT
+
+
+def test_retired_domain_key_that_a_token_names_is_kept(road: Road) -> None:
+    """A row put back by hand is not re-wrapped after the pass, and its domain key stays."""
+    key = road.create_key()["KeyId"]
+    old = road.wait(road.store.list_held_tokens(REGION, TokenPlace.KEY_MATERIAL, None, 10))[0]
+    rotate(road)
+    new = road.wait(road.store.list_held_tokens(REGION, TokenPlace.KEY_MATERIAL, None, 10))[0]
+    road.wait(road.store.replace_held_tokens([(new, old.token)]))
+    road.clock.advance(40 * DAY_SECONDS)
+    still = road.wait(road.store.list_domain_keys(REGION))[0].generation
+    road.wait(rotate_domain_keys(road.rooms, road.audit, RequestIds()))
+    assert still == 1
+    road.call("Encrypt", KeyId=key, Plaintext=TEXT)  # rolled back or not, it is the same key
+
+
+def test_token_whose_origin_was_switched_in_the_database_is_not_rewrapped(road: Road) -> None:
+    """A re-wrapping does not make the switched origin the token's own."""
+    key = road.create_key()["KeyId"]
+    road.call("Encrypt", KeyId=key, Plaintext=TEXT)
+    with contextlib.closing(sqlite3.connect(road.directory / "strongroom.db")) as database, database:
+        database.execute("UPDATE keys SET origin = 'EXTERNAL_KEY_STORE' WHERE key_id = ?", (key,))
+    rotate(road)
+    held = road.wait(road.store.list_held_tokens(REGION, TokenPlace.KEY_MATERIAL, None, 10))
+    assert wrapping_key_id_of(held[0].token) != active_of(road, REGION)
+
+
+def test_tokens_swapped_between_keys_in_the_database_are_refused(road: Road) -> None:
+    keys = [road.create_key()["KeyId"] for _ in range(2)]
+    with contextlib.closing(sqlite3.connect(road.directory / "strongroom.db")) as database, database:
+        rows = dict(database.execute("SELECT key_id, exported_token FROM key_materials").fetchall())
+        for key, other in zip(keys, reversed(keys), strict=True):
+            database.execute(
+                "UPDATE key_materials SET exported_token = ? WHERE key_id = ?", (rows[other], key)
+            )
+    for key in keys:
+        with pytest.raises(Refusal) as refused:
+            road.call("Encrypt", KeyId=key, Plaintext=json.dumps("x"))
+        assert refused.value.status in (400, 500)
+
+
+def test_key_of_a_key_store_made_one_of_ours_in_the_database_is_not_used(road: Road) -> None:
+    """Who can write the database could else have ciphertexts made that need no key outside."""
+    key = road.create_key()["KeyId"]
+    with contextlib.closing(sqlite3.connect(road.directory / "strongroom.db")) as database, database:
+        database.execute("UPDATE keys SET origin = 'EXTERNAL' WHERE key_id = ?", (key,))
+    road.wait(road.store.put_setting("anything", "else"))
+    road.store.close()
+    with Road(road.directory) as later, pytest.raises(Refusal) as refused:
+        later.call("Encrypt", KeyId=key, Plaintext=TEXT)
+    assert refused.value.status == 500

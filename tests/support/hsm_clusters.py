@@ -1,0 +1,75 @@
+"""Clusters for tests: SoftHSM tokens, and the configuration file of a server that has them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.server import REGION
+from tests.support.softhsm import SOFTHSM_MODULE, TestToken, make_softhsm
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBplanted{number}AAA=\n-----END CERTIFICATE-----\n"
+PASSWORD = "kmsuser-PIN-planted-7Q2x"
+
+
+@dataclass(frozen=True, slots=True)
+class TestCluster:
+    """A cluster that is one SoftHSM token in a directory of its own."""
+
+    __test__ = False
+
+    cluster_id: str
+    token: TestToken
+    certificate: str
+
+    def store_members(self, name: str, **members: Any) -> dict[str, Any]:
+        """What CreateCustomKeyStore takes."""
+        return {
+            "CustomKeyStoreName": name,
+            "CloudHsmClusterId": self.cluster_id,
+            "TrustAnchorCertificate": self.certificate,
+            "KeyStorePassword": self.token.pin.decode(),
+        } | members
+
+    def ask_token(self, what: str, *more: str) -> str:
+        """`list` its keys or `change-pin`, in another process (token_tool.py)."""
+        token = self.token
+        command = [sys.executable, "-m", "tests.support.token_tool", what]
+        return subprocess.run(
+            [*command, token.module, token.label, token.pin.decode(), *more],
+            env={**os.environ, **token.environment},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+
+def make_cluster(directory: Path, number: int = 2, pin: str = PASSWORD) -> TestCluster:
+    """A fresh token, and a certificate to name it by (it need not be a real one: only its bytes count)."""
+    own = directory / f"cluster-{number}"
+    token = make_softhsm(own, f"cluster {number}", pin.encode())
+    certificate = CERTIFICATE.format(number=number)
+    (own / "anchor.pem").write_text(certificate)
+    return TestCluster(f"cluster-{number}a23b4cdefg", token, certificate)
+
+
+def write_configuration(directory: Path, *clusters: TestCluster) -> Path:
+    """The file for `--config`."""
+    lines: list[str] = []
+    for cluster in clusters:
+        own = cluster.token.directory.parent
+        lines += [
+            f'[cloudhsm_clusters."{cluster.cluster_id}"]',
+            f'module = "{SOFTHSM_MODULE}"',
+            f'token_label = "{cluster.token.label}"',
+            f'region = "{REGION}"',
+            f'trust_anchor_file = "{own / "anchor.pem"}"',
+            f'environment = {{SOFTHSM2_CONF = "{cluster.token.environment["SOFTHSM2_CONF"]}"}}',
+        ]
+    path = directory / "strongroom.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
