@@ -105,8 +105,6 @@ class WholeKeyLife(RuleBasedStateMachine):
         self.stores: list[str] = []
         self.done: set[str] = set()
 
-    # ------------------------------------------------------------ asking
-
     def ask(self, operation: str, region: str = HOME, **members: Any) -> tuple[str | None, Any]:
         """The error's name or None, and the answer. Never a 5xx, never an error AWS does not list."""
         answer = self.road.send(operation, json.dumps(members).encode(), account=self.account, region=region)
@@ -250,8 +248,6 @@ class WholeKeyLife(RuleBasedStateMachine):
         error, _ = self.change([life.key_id], "PutKeyPolicy", region, KeyId=life.key_id, Policy=policy)
         assert (error is None) is (self.state(life, region) is not None)
 
-    # ------------------------------------------------------------ tags, aliases, grants
-
     @rule(where=any_place, tag=st.sampled_from("xy"), put=st.booleans())
     def tag_or_untag(self, where: int, tag: str, put: bool) -> None:
         life, region = self.pick(where)
@@ -307,8 +303,6 @@ class WholeKeyLife(RuleBasedStateMachine):
         error, _ = self.change([key_id], operation, region, KeyId=key, GrantId=grant_id)
         if error is None:
             assert grant_id not in self.seen[f"{region}/{key_id}"]["grants"]
-
-    # ------------------------------------------------------------ rotation, import, Regions
 
     @rule(
         where=any_place,
@@ -369,8 +363,6 @@ class WholeKeyLife(RuleBasedStateMachine):
             roles = self.seen[f"{at}/{life.key_id}"]["metadata"]["MultiRegionConfiguration"]
             assert roles["PrimaryKey"]["Region"] == to
 
-    # ------------------------------------------------------------ key stores
-
     @rule(connect=st.sampled_from(["ConnectCustomKeyStore", "DisconnectCustomKeyStore"]), make=st.booleans())
     def custom_key_store(self, connect: str, make: bool) -> None:
         if make or not self.stores:
@@ -407,8 +399,6 @@ class WholeKeyLife(RuleBasedStateMachine):
             "TrustAnchorCertificate": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
             "KeyStorePassword": "password1",
         }
-
-    # ------------------------------------------------------------ use, and time
 
     @rule(where=any_place)
     def encrypt(self, where: int) -> None:
