@@ -216,6 +216,9 @@ def test_server_opens_its_seal_with_a_passphrase_file_and_after_kills_too(data: 
             for pid in server.processes().get(title, []):
                 os.kill(pid, signal.SIGKILL)
         _wait_until_decrypts(kms, blob)
+        deadline = time.monotonic() + 10
+        while "strongroom: seal" in server.processes() and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert "strongroom: seal" not in server.processes()
     assert PASSPHRASE.encode() not in server.logged
 
@@ -258,6 +261,9 @@ def test_stranger_at_the_door_of_a_sealed_server_cannot_open_it(server: SealedSe
     import socket
 
     server.wait_for("The seal is closed")
+    deadline = time.monotonic() + 10
+    while not (data / "seal.sock").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
     silent = socket.socket(socket.AF_UNIX)
     directory = os.open(data, os.O_RDONLY)
     try:

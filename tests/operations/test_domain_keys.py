@@ -16,6 +16,7 @@ from tests.support.road import ACCOUNT, REGION, Refusal, Road
 from strongroom.boundary.interface import BoundaryError, KeyBinding
 from strongroom.boundary.key_hierarchy import wrapping_key_id_of
 from strongroom.jobs.domain_keys import rotate_domain_keys
+from strongroom.operations.rules import Rules
 from strongroom.request_ids import RequestIds
 from strongroom.resources.domain_key import TokenPlace
 from strongroom.resources.identifiers import KeyId, Region
@@ -27,7 +28,7 @@ OTHER_REGION = "us-east-1"
 
 @pytest.fixture
 def road(tmp_path: Path) -> Iterator[Road]:
-    with Road(tmp_path) as road:
+    with Road(tmp_path, Rules(require_policy_principals=False)) as road:
         yield road
 
 

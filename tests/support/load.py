@@ -233,8 +233,12 @@ def all_served_again_seconds(load: Load, after: float) -> float:
 
 def serving_process(server: Server, kind: str) -> int:
     """The process id of the boundary (or another kind) that serves: a spare one has begun later."""
-    pids = [pid for title, found in server.processes().items() if kind in title for pid in found]
-    return min(pids, key=_started_at)
+    deadline = time.monotonic() + 10
+    while True:
+        pids = [pid for title, found in server.processes().items() if kind in title for pid in found]
+        if pids or time.monotonic() > deadline:
+            return min(pids, key=_started_at)
+        time.sleep(0.01)  # one that has just begun has no title yet
 
 
 def _started_at(pid: int) -> int:

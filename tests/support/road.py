@@ -108,7 +108,9 @@ class Road:
     def __init__(
         self,
         directory: Path,
-        rules: Rules = Rules(require_policy_principals=False),  # noqa: B008  (frozen)
+        rules: Rules = Rules(  # noqa: B008  (frozen)
+            require_policy_principals=False, domain_key_rotation_hours=0
+        ),
         request_quotas: RequestQuotas | None = None,
         attestation_roots: Mapping[str, bytes] | None = None,
         key_stores: Mapping[CustomKeyStoreType, KeyStoreBackend] = MappingProxyType({}),

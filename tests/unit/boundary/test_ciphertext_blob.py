@@ -112,7 +112,7 @@ def test_parse_header_of_every_truncation_below_the_minimum_is_refused() -> None
     "start",
     [
         pytest.param("0102020078", id="a blob of AWS"),
-        pytest.param("53520200", id="a later version"),
+        pytest.param("53520900", id="a later version"),
         pytest.param("53520102", id="an unknown flag"),
         pytest.param("53530100", id="another magic"),
     ],

@@ -124,7 +124,8 @@ def _module(load: type[SigningKey]) -> SoftwareModule:
 def test_new_key_pair_whose_halves_do_not_fit_ends_the_process() -> None:
     """It passes through what turns errors into answers."""
     dispatcher = Dispatcher(_module(_BrokenKey), {}, lambda line: None)
-    body = render_fields(ACCOUNT.encode(), REGION.encode(), KEY_ID.encode(), b"ECC_NIST_P256", b"SIGN_VERIFY")
+    texts = (ACCOUNT, REGION, KEY_ID, "ECC_NIST_P256", "SIGN_VERIFY", "AWS_KMS")
+    body = render_fields(*map(str.encode, texts))
     with pytest.raises(SelfTestFailed, match="A new ECC_NIST_P256 key pair failed"):
         dispatcher.answer(Opcode.GENERATE_KEY, body)
     sound = Dispatcher(_module(EllipticCurveSigningKey), {}, lambda line: None)
