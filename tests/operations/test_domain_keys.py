@@ -6,17 +6,21 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.operations.road_requests import TEXT
-from tests.support.road import REGION, Refusal, Road
+from tests.support.road import ACCOUNT, REGION, Refusal, Road
 
+from strongroom.boundary.interface import BoundaryError, KeyBinding
 from strongroom.boundary.key_hierarchy import wrapping_key_id_of
 from strongroom.jobs.domain_keys import rotate_domain_keys
 from strongroom.operations.rules import Rules
 from strongroom.request_ids import RequestIds
 from strongroom.resources.domain_key import TokenPlace
+from strongroom.resources.identifiers import KeyId, Region
+from strongroom.store.interface import ConcurrentChange
 
 DAY_SECONDS = 86_400
 OTHER_REGION = "us-east-1"
@@ -167,3 +171,76 @@ def test_key_of_a_key_store_made_one_of_ours_in_the_database_is_not_used(road: R
     with Road(road.directory) as later, pytest.raises(Refusal) as refused:
         later.call("Encrypt", KeyId=key, Plaintext=TEXT)
     assert refused.value.status == 500
+
+
+def test_change_of_a_key_read_before_its_token_moved_is_judged_again(road: Road) -> None:
+    """Or it would put the older token back, whose domain key may be gone by then (INVARIANT S3)."""
+    key = road.create_key()["KeyId"]
+    read = road.wait(road.store.find_key(Region(REGION), KeyId(key)))
+    assert read is not None
+    rotate(road)
+    with pytest.raises(ConcurrentChange):
+        road.wait(road.store.update_key(replace(read, description="changed")))
+    road.call("UpdateKeyDescription", KeyId=key, Description="changed")
+    assert {wrapping_key_id_of(token) for token in tokens_of(road, REGION)} == {active_of(road, REGION)}
+
+
+def test_domain_key_that_a_token_names_is_not_deleted_whoever_asks(road: Road) -> None:
+    road.create_key()
+    first = active_of(road, REGION)
+    rotate(road)
+    rotate(road)
+    kept = road.wait(road.store.list_domain_keys(REGION))
+    held = road.wait(road.store.list_held_tokens(REGION, TokenPlace.KEY_MATERIAL, None, 10))[0]
+    assert not road.wait(road.store.delete_domain_key(active_of(road, REGION)))
+    under_first = held.token[:2] + first + held.token[18:]
+    road.wait(road.store.replace_held_tokens([(held, under_first)]))
+    assert not road.wait(road.store.delete_domain_key(first))
+    assert road.wait(road.store.list_domain_keys(REGION)) == kept
+    assert road.wait(road.store.delete_domain_key(kept[1].domain_key_id))
+
+
+def test_domain_key_dated_in_the_future_is_replaced_when_the_clock_is_right_again(road: Road) -> None:
+    road.create_key()
+    with contextlib.closing(sqlite3.connect(road.directory / "strongroom.db")) as database, database:
+        database.execute("UPDATE domain_keys SET created_at = created_at + 3650 * 86400 * 1000000")
+    assert rotate(road, days=0) >= 1
+    assert rotate(road, days=0) == 0
+
+
+def test_token_that_does_not_open_keeps_no_other_from_moving(road: Road) -> None:
+    keys = [road.create_key()["KeyId"] for _ in range(4)]
+    held = road.wait(road.store.list_held_tokens(REGION, TokenPlace.KEY_MATERIAL, None, 10))
+    damaged = [held[0].token[:-1] + bytes([held[0].token[-1] ^ 1]), b"\x02\x01" + bytes(60)]
+    road.wait(road.store.replace_held_tokens(list(zip(held, damaged, strict=False))))
+    rotate(road)
+    moved = {wrapping_key_id_of(token) for token in tokens_of(road, REGION)[2:]}
+    assert moved == {active_of(road, REGION)}
+    for key in sorted(keys)[2:]:
+        road.call("Encrypt", KeyId=key, Plaintext=TEXT)
+
+
+@pytest.mark.parametrize("origin", ["EXTERNAL_KEY_STORE", "AWS_CLOUDHSM"])
+@pytest.mark.parametrize("takes_the_rows_away", [False, True])
+def test_key_whose_origin_was_switched_gets_no_new_material_of_ours(
+    road: Road, origin: str, takes_the_rows_away: bool
+) -> None:
+    """Or a rotation would make the switched origin true: new material that needs no key outside."""
+    key = road.create_key()["KeyId"]
+    binding = KeyBinding(ACCOUNT, REGION, key, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", origin)
+    made = road.wait(road.boundary.generate_key(binding))
+    with contextlib.closing(sqlite3.connect(road.directory / "strongroom.db")) as database, database:
+        # The key of a key store, as its rows would be after somebody wrote AWS_KMS into them.
+        database.execute(
+            "UPDATE key_materials SET exported_token = ?, material_id = ?",
+            (made.exported_token, made.material_id),
+        )
+        database.execute("UPDATE keys SET current_material_id = ?", (made.material_id,))
+        if takes_the_rows_away:
+            database.execute("DELETE FROM key_materials")
+        database.execute("UPDATE keys SET rotation_started_at = 1, next_rotation_at = 1")
+    with contextlib.suppress(BoundaryError):
+        road.wait(road.jobs.run_due())
+    with contextlib.closing(sqlite3.connect(road.directory / "strongroom.db")) as database:
+        materials = database.execute("SELECT material_id FROM key_materials").fetchall()
+    assert materials == ([] if takes_the_rows_away else [(made.material_id,)])

@@ -9,18 +9,18 @@ it and no backup that may be restored does: docs/decisions/0014-domain-keys.md.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from strongroom.audit.interface import AuditTrail
-from strongroom.boundary.interface import BoundaryError, BoundaryUnavailable, TokenRefused
+from strongroom.boundary.interface import BoundaryError, BoundaryUnavailable
 from strongroom.boundary.key_hierarchy import wrapping_key_id_of
 from strongroom.operations.context import Rooms
 from strongroom.request_ids import RequestIds
 from strongroom.resources.domain_key import DomainKeyRecord, HeldToken, TokenPlace
-from strongroom.store.interface import StoreUnavailable
 
 logger = logging.getLogger("strongroom.jobs")
 
@@ -41,10 +41,15 @@ async def rotate_domain_keys(rooms: Rooms, audit: AuditTrail, request_ids: Reque
     hours = rooms.rules.domain_key_rotation_hours
     for active in await rooms.store.list_active_domain_keys():
         now = rooms.clock.now()
-        if hours and active.created_at + timedelta(hours=hours) <= now:
+        if hours and _is_due(active, now, timedelta(hours=hours)):
             made += await _replace(rooms, active, now)
         await _finish_region(rooms, active.region)
     return made
+
+
+def _is_due(active: DomainKeyRecord, now: datetime, period: timedelta) -> bool:
+    """Also when it is dated in the future: the clock was wrong then, and nobody knows its age."""
+    return not now - period < active.created_at <= now + period
 
 
 async def _replace(rooms: Rooms, active: DomainKeyRecord, now: datetime) -> bool:
@@ -64,20 +69,16 @@ async def _finish_region(rooms: Rooms, region: str) -> None:
         return
     active_id = keys[-1].domain_key_id
     setting = REWRAPPED_SETTING + region
-    if await rooms.store.find_setting(setting) == active_id.hex():
-        await _retire(rooms, keys, still_named=None)
-        return
-    await rooms.boundary.activate_domain_key(region)  # a crash may have come between
-    still_named: set[bytes] = set()
-    for place in TokenPlace:
-        still_named |= await _rewrap_place(rooms, region, place, active_id)
-    await rooms.store.put_setting(setting, active_id.hex())
-    await _retire(rooms, keys, still_named)
+    if await rooms.store.find_setting(setting) != active_id.hex():
+        await rooms.boundary.activate_domain_key(region)  # a crash may have come between
+        for place in TokenPlace:
+            await _rewrap_place(rooms, region, place, active_id)
+        await rooms.store.put_setting(setting, active_id.hex())
+    await _retire(rooms, keys)
 
 
-async def _rewrap_place(rooms: Rooms, region: str, place: TokenPlace, active_id: bytes) -> set[bytes]:
-    """Re-wrap all tokens of a place; returns the domain keys of those that could not be."""
-    left: set[bytes] = set()
+async def _rewrap_place(rooms: Rooms, region: str, place: TokenPlace, active_id: bytes) -> None:
+    """Re-wrap all tokens of a place that open."""
     after: tuple[str, ...] | None = None
     clock = asyncio.get_running_loop().time
     while held := await rooms.store.list_held_tokens(region, place, after, BATCH_TOKENS):
@@ -85,53 +86,32 @@ async def _rewrap_place(rooms: Rooms, region: str, place: TokenPlace, active_id:
         after = held[-1].row
         replacing: list[tuple[HeldToken, bytes]] = []
         for one in held:
-            wrapped_under = wrapping_key_id_of(one.token)
-            if wrapped_under == active_id:
+            if wrapping_key_id_of(one.token) == active_id:
                 continue
             try:
                 replacing.append((one, await rooms.boundary.rewrap(one.token, one.origin, active_id)))
-            except TokenRefused:
+            except BoundaryUnavailable:
+                raise
+            except BoundaryError:
                 # Somebody has changed the row; whoever uses it is refused as well.
-                left.add(wrapped_under)
                 logger.warning("a token of %s in place %s does not open", region, place.name)
         if replacing:
             await rooms.store.replace_held_tokens(replacing)
             await asyncio.sleep((clock() - began) * REST_PER_WORK)
-    return left
 
 
-async def _retire(rooms: Rooms, keys: Sequence[DomainKeyRecord], still_named: set[bytes] | None) -> None:
-    """Delete the domain keys that nobody needs: no token, and no backup that may be restored.
-
-    `still_named`: of a pass that was just made; None: one is made, of reading alone, if any has come of age.
-    """
+async def _retire(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> None:
+    """Delete the domain keys that nobody needs: no token, and no backup that may be restored."""
     kept_for = timedelta(days=rooms.rules.backup_retention_days)
     now = rooms.clock.now()
     # A domain key was retired when its successor was made.
     of_age = [key for key, successor in pairwise(keys) if successor.created_at + kept_for <= now]
-    if not of_age:
-        return
-    if still_named is None:
-        still_named = set()
-    for place in TokenPlace:
-        still_named |= await _named_in_place(rooms, keys[0].region, place)
     for key in of_age:
-        if key.domain_key_id in still_named:
+        # Asked first, so that one that is kept for ever holds up no writer again and again.
+        if await rooms.store.is_domain_key_named(key.domain_key_id):
             continue
-        await rooms.store.delete_domain_key(key.domain_key_id)
-        try:
-            await rooms.boundary.forget_domain_key(key.domain_key_id)
-        except (BoundaryError, StoreUnavailable) as error:
-            if isinstance(error, BoundaryUnavailable):
-                continue  # a boundary that starts anew does not have it
-            raise
+        if not await rooms.store.delete_domain_key(key.domain_key_id):
+            continue
         logger.info("domain key %d of %s is deleted", key.generation, key.region)
-
-
-async def _named_in_place(rooms: Rooms, region: str, place: TokenPlace) -> set[bytes]:
-    named: set[bytes] = set()
-    after: tuple[str, ...] | None = None
-    while held := await rooms.store.list_held_tokens(region, place, after, BATCH_TOKENS):
-        after = held[-1].row
-        named |= {wrapping_key_id_of(one.token) for one in held}
-    return named
+        with contextlib.suppress(BoundaryUnavailable):  # a boundary that starts anew does not have it
+            await rooms.boundary.forget_domain_key(key.domain_key_id)

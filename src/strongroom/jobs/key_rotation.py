@@ -9,8 +9,9 @@ from dataclasses import replace
 from strongroom.audit.cloudtrail import render_service_event
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.aws.generated.enums import OriginType, RotationType
-from strongroom.boundary.interface import BoundaryError, BoundaryUnavailable, KeyBinding
+from strongroom.boundary.interface import BoundaryError, BoundaryUnavailable, KeyBinding, TokenRefused
 from strongroom.operations.context import Rooms
+from strongroom.operations.token_origins import require_origin
 from strongroom.replication.material import MaterialNotEverywhere, rotated_replicas
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import KeyId, MaterialId, Region
@@ -153,6 +154,9 @@ async def _replicas_after(rooms: Rooms, before: Key, after: Key) -> Sequence[Key
 
 
 async def _generate_material(rooms: Rooms, key: Key) -> KeyMaterial:
+    require_origin(key)  # or new material would make an origin true that somebody wrote into the database
+    if key.current_material_id not in key.materials:  # keys that rotate have always had some
+        raise TokenRefused
     generated = await rooms.boundary.generate_key(
         KeyBinding(key.account_id, key.region, key.key_id, key.key_spec, key.key_usage, key.origin)
     )

@@ -8,7 +8,6 @@ manager). Neither side alone opens a ciphertext; what a lying proxy gives back, 
 from __future__ import annotations
 
 import hmac
-from functools import lru_cache
 from hashlib import sha256
 
 from strongroom.aws import key_store_refusals, proxy_refusals, refusals
@@ -16,7 +15,6 @@ from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.enums import ConnectionStateType, OriginType
 from strongroom.aws.proxy_refusals import ProxyFailure
 from strongroom.boundary.ciphertext_format import EXTERNAL_HEADER_BYTES, render_external_header
-from strongroom.boundary.key_hierarchy import parse_token
 from strongroom.operations.context import Call
 from strongroom.operations.key_availability import store_of_key
 from strongroom.operations.key_store_backend import (
@@ -26,6 +24,7 @@ from strongroom.operations.key_store_backend import (
     OnBehalf,
     ProxyFailed,
 )
+from strongroom.operations.token_origins import has_switched_origin
 from strongroom.resources.custom_key_store import CustomKeyStore
 from strongroom.resources.key import Key
 
@@ -36,20 +35,9 @@ def is_external(key: Key) -> bool:
     The exported key token, which the boundary made, must say so too: who can write the database does not make
     a key of a key store one that needs no key outside. Raises: ApiError.
     """
-    current_id = key.current_material_id
-    token = None if current_id is None else key.materials[current_id].exported_token
-    if token is not None and _origin_named(token) not in ("", key.origin):
+    if has_switched_origin(key):
         raise refusals.internal()
     return key.origin in (OriginType.EXTERNAL_KEY_STORE, OriginType.AWS_CLOUDHSM)
-
-
-@lru_cache(8192)
-def _origin_named(token: bytes) -> str:
-    """The origin that a token is bound to; of one that is none, and of the first version, nothing."""
-    try:
-        return parse_token(token).header.origin
-    except ValueError:
-        return ""
 
 
 def on_behalf_of(call: Call, key_arn: str | None = None) -> OnBehalf:

@@ -38,9 +38,18 @@ class DomainKeyStore:
         except AlreadyExists:
             return False
 
-    async def delete_domain_key(self, domain_key_id: bytes) -> None:
-        """Remove a retired domain key, and leave no copy of its token."""
-        await self._writer.change(lambda c, _: held_tokens.delete_domain_key(c, domain_key_id), erase=True)
+    async def is_domain_key_named(self, domain_key_id: bytes) -> bool:
+        """Whether any token says that this domain key wraps it. Not in the loop's thread: it reads all."""
+        return await self._writer.read(lambda c: held_tokens.is_named(c, domain_key_id))
+
+    async def delete_domain_key(self, domain_key_id: bytes) -> bool:
+        """Remove a retired domain key, and leave no copy of its token.
+
+        False, and nothing removed, for one that wraps or that a token names: judged in the same transaction.
+        """
+        return await self._writer.change(
+            lambda c, _: held_tokens.delete_domain_key(c, domain_key_id), erase=True
+        )
 
     async def list_held_tokens(
         self, region: str, place: TokenPlace, after: tuple[str, ...] | None, limit: int

@@ -9,7 +9,21 @@ import base64
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Row, Table, and_, delete, func, insert, select, tuple_, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    LargeBinary,
+    Row,
+    Table,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
 from strongroom.resources.domain_key import GLOBAL_REGION, DomainKeyRecord, HeldToken, TokenPlace
 from strongroom.store.iam_store import access_key_identity
@@ -25,6 +39,9 @@ from strongroom.store.schema import (
     SETTINGS,
 )
 
+WRAPPING_KEY_ID_AT: Final = 3
+DOMAIN_KEY_ID_BYTES: Final = 16
+"""Where a token says what wraps it, counted from 1 (docs/formats/exported-key-token.md)."""
 _REPLICATION_KEY: Final = "replication_key/"
 
 
@@ -97,9 +114,36 @@ def insert_domain_key(connection: Connection, record: DomainKeyRecord, token: by
     return True
 
 
-def delete_domain_key(connection: Connection, domain_key_id: bytes) -> None:
-    """Remove a domain key; no token may be wrapped under it any more."""
-    connection.execute(delete(DOMAIN_KEYS).where(DOMAIN_KEYS.c.domain_key_id == domain_key_id))
+def is_named(connection: Connection, domain_key_id: bytes) -> bool:
+    """Whether any token, of whatever Region, says that this domain key wraps it."""
+    for where in _PLACES.values():
+        token = where.table.c[where.column]
+        named = func.substr(token, WRAPPING_KEY_ID_AT, len(domain_key_id), type_=LargeBinary())
+        if connection.execute(select(literal(1)).where(named == domain_key_id).limit(1)).first() is not None:
+            return True
+    begin, end = _REPLICATION_KEY, _REPLICATION_KEY[:-1] + "0"
+    of_replication = select(SETTINGS.c.value).where(SETTINGS.c.name >= begin, SETTINGS.c.name < end)
+    values = connection.execute(of_replication).scalars()
+    return any(wrapping_key_id(base64.b64decode(value)) == domain_key_id for value in values)
+
+
+def wrapping_key_id(token: bytes) -> bytes:
+    """What a token says that it is wrapped under."""
+    return token[WRAPPING_KEY_ID_AT - 1 : WRAPPING_KEY_ID_AT - 1 + DOMAIN_KEY_ID_BYTES]
+
+
+def delete_domain_key(connection: Connection, domain_key_id: bytes) -> bool:
+    """False, and nothing removed, for one that wraps or that a token names."""
+    is_it = DOMAIN_KEYS.c.domain_key_id == domain_key_id
+    row = connection.execute(select(DOMAIN_KEYS).where(is_it)).one_or_none()
+    if row is None:
+        return False
+    is_later = (DOMAIN_KEYS.c.region == row.region) & (DOMAIN_KEYS.c.generation > row.generation)
+    has_successor = connection.execute(select(literal(1)).where(is_later).limit(1)).first() is not None
+    if not has_successor or is_named(connection, domain_key_id):
+        return False
+    connection.execute(delete(DOMAIN_KEYS).where(is_it))
+    return True
 
 
 def select_held_tokens(
@@ -139,7 +183,22 @@ def replace_held_token(connection: Connection, held: HeldToken, token: bytes) ->
     change = update(where.table).where(where.table.c[where.column] == held.token)
     for column_of_key, value in zip(where.columns, held.row, strict=True):
         change = change.where(column_of_key == value)
-    return connection.execute(change.values({where.column: token})).rowcount == 1
+    if connection.execute(change.values({where.column: token})).rowcount != 1:
+        return False
+    _make_version_anew(connection, where.table, held.row)
+    return True
+
+
+def _make_version_anew(connection: Connection, table: Table, row: tuple[str, ...]) -> None:
+    """INVARIANT S3: whoever has read the record with the older token must not put that back."""
+    versioned = KEYS if table is KEY_MATERIALS else table
+    if "version" not in versioned.c:
+        return
+    change = update(versioned).values(version=versioned.c.version + 1)
+    # A material's row begins with its key's.
+    for column, value in zip(versioned.primary_key.columns, row, strict=False):
+        change = change.where(column == value)
+    connection.execute(change)
 
 
 def _select_replication_keys(connection: Connection, region: str) -> list[HeldToken]:

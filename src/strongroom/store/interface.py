@@ -308,8 +308,15 @@ class Store(IamStore, Protocol):
         """False (and nothing written) when another one has become the Region's newest meanwhile."""
         ...
 
-    async def delete_domain_key(self, domain_key_id: bytes) -> None:
-        """Remove a retired domain key, and leave no copy of its token."""
+    async def is_domain_key_named(self, domain_key_id: bytes) -> bool:
+        """Whether any token, of whatever Region, says that this domain key wraps it."""
+        ...
+
+    async def delete_domain_key(self, domain_key_id: bytes) -> bool:
+        """Remove a retired domain key, and leave no copy of its token.
+
+        False (and nothing removed) for one that wraps or that a token names: judged in the same transaction.
+        """
         ...
 
     async def list_held_tokens(
@@ -319,7 +326,10 @@ class Store(IamStore, Protocol):
         ...
 
     async def replace_held_tokens(self, replacing: Sequence[tuple[HeldToken, bytes]]) -> int:
-        """Put re-wrapped tokens in the place of those they were made from; returns how many were."""
+        """Put re-wrapped tokens in the place of those they were made from; returns how many were.
+
+        A record gets a new version: who has read the older token must not put it back (INVARIANT S3).
+        """
         ...
 
     async def find_setting(self, name: str) -> str | None:

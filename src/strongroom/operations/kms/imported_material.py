@@ -28,6 +28,7 @@ from strongroom.operations.context import Call
 from strongroom.operations.deletion_ledger import keep_deletions
 from strongroom.operations.material_erasure import erase_material
 from strongroom.operations.operation import Operation, on_key, records
+from strongroom.operations.token_origins import require_origin
 from strongroom.replication.related_keys import related_keys, replicas_of
 from strongroom.resources.identifiers import MaterialId
 from strongroom.resources.imported_material import (
@@ -135,6 +136,10 @@ async def get_parameters_for_import(
 
 async def _unwrapped(call: Call, request: ImportKeyMaterialRequest, now: datetime) -> GeneratedKey:
     key = call.key
+    try:
+        require_origin(key)
+    except TokenRefused:  # the record says EXTERNAL, what the key has says that it was generated here
+        raise refusals.internal() from None
     binding = KeyBinding(key.account_id, key.region, key.key_id, key.key_spec, key.key_usage, key.origin)
     try:
         return await call.rooms.boundary.import_key_material(
