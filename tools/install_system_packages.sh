@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs the system packages that some tests need: two software HSMs, and one that must be refused.
+# Installs the system packages that some tests need: two software HSMs, one that must be refused, and gcore (of gdb).
 # Called by `make test`; quick where all are there. Where they cannot be installed, their tests skip aloud, and
 # with CI=true they fail.
 set -euo pipefail
 
-PACKAGES=(softhsm2 libnss3 opencryptoki)
+PACKAGES=(softhsm2 libnss3 opencryptoki gdb)
 
 missing_packages() {
     local package

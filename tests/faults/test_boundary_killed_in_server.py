@@ -17,6 +17,7 @@ from tests.support.load import (
     load_on,
     render_milliseconds,
     serving_process,
+    wait_until_served,
 )
 from tests.support.server import Server
 
@@ -35,6 +36,8 @@ def kill_under_load(server: Server, load: Load, kills: int) -> tuple[list[float]
     for _ in range(kills):
         # Pauses keep it under the 20 deaths in 10 s at which a supervisor gives up.
         time.sleep(random.uniform(0.6, 0.9))
+        # One killed before it has ever served counts as a failed start, of which a supervisor takes ten.
+        wait_until_served(server, 10.0)
         pid = serving_process(server, "boundary")
         killed_at.append(time.monotonic())
         os.kill(pid, signal.SIGKILL)

@@ -14,7 +14,6 @@ import json
 import os
 import re
 import resource
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -43,6 +42,7 @@ from tests.support.server import (
     Server,
     strict_environment,
 )
+from tests.support.system_packages import require_package
 from tests.support.xks_proxy import ACCESS_KEY_ID, XksProxy
 
 from strongroom.operations import table
@@ -380,10 +380,8 @@ def test_no_core_dump_was_left_by_a_process_that_aborted(proof: Proof) -> None:
 
 
 @needs_root
-@pytest.mark.skipif(
-    shutil.which("gcore") is None, reason="no gcore here: forced core dumps were NOT searched"
-)
 def test_core_dump_taken_by_force_of_a_worker_holds_nothing_and_of_the_boundary_does(proof: Proof) -> None:
+    require_package("gdb", "/usr/bin/gcore")
     needles = Needles(proof.secrets)
     assert needles.find_in(read_file(take_core(proof, "worker 2"))) == Counter()
     core = take_core(proof, "boundary")
