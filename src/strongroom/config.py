@@ -89,6 +89,9 @@ class Settings:
     workers: int
     audit: AuditMode
     """`durable`: no answer before its record is on disk. `batched`: on disk within 5 ms."""
+    spare_boundary: bool | None = None
+    """Whether a second boundary, tested and without a key, waits for the first to die: 35 MB, for a return
+    within milliseconds. None: in production, and wherever an operator had to open the seal."""
     regions: tuple[Region, ...] | None = None
     """The Regions that are served; None: every Region."""
     root_access_key_id: AccessKeyId | None = None

@@ -168,6 +168,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "account_id": _matching(CUSTOMER_ACCOUNT_ID, "12 decimal digits that do not begin with 000099"),
     "workers": _whole_number(1, 64),
     "audit": _one_of("durable", "batched"),
+    "spare_boundary": _truth,
     "regions": _parse_regions,
     "root_access_key_id": _matching(
         re.compile(r"[A-Za-z0-9_]{3,128}", re.ASCII), "3 to 128 letters, digits or underscores"

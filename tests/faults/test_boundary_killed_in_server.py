@@ -23,9 +23,9 @@ from tests.support.server import Server
 
 KILLS = int(os.environ.get("KILLS", "20"))
 CONNECTIONS = 8
-RESPAWN_SECONDS_MEDIAN_MAX = 1.0
-"""Without a spare, as in development: a new process imports, and passes its self-tests, beside the load that
-takes both processors. With one (production) it is milliseconds: processes/README.md."""
+RESPAWN_SECONDS_MEDIAN_MAX = {"true": 0.5, "false": 10.0}
+"""With a spare, as in production. Without one a new process imports and tests itself first, beside a load
+that takes every processor: how long that is, is the machine's affair."""
 ANSWER_SECONDS_MAX = 2.0
 """The server answers at once; the rest is the load itself on a machine with few processors."""
 
@@ -50,11 +50,13 @@ def kill_under_load(server: Server, load: Load, kills: int) -> tuple[list[float]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("spare", ["true", "false"])
 def test_boundary_killed_under_load_answers_are_right_or_500_and_service_is_back(
-    capsys: pytest.CaptureFixture[str],
+    spare: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """T2. KILLS=200 for the long run."""
-    with Server("--workers", "2") as server, load_on(server, CONNECTIONS) as load:
+    environment = {"STRONGROOM_SPARE_BOUNDARY": spare}
+    with Server("--workers", "2", environment=environment) as server, load_on(server, CONNECTIONS) as load:
         first, all_served = kill_under_load(server, load, KILLS)
     outcomes = load.outcomes
     failed = [outcome for outcome in outcomes if outcome.status == 500]
@@ -71,5 +73,5 @@ def test_boundary_killed_under_load_answers_are_right_or_500_and_service_is_back
     assert failed, "no call met a kill: the load was too light to prove anything"
     assert not [outcome for outcome in outcomes if outcome.status == 0], "a worker dropped a connection"
     assert slowest_seconds < ANSWER_SECONDS_MAX
-    assert statistics.median(all_served) <= RESPAWN_SECONDS_MEDIAN_MAX
+    assert statistics.median(all_served) <= RESPAWN_SECONDS_MEDIAN_MAX[spare]
     assert len(outcomes) > 20 * KILLS

@@ -32,7 +32,8 @@ def run_server(
 ) -> None:
     """Run a server until it is told to stop (SIGTERM, SIGINT or SIGHUP).
 
-    `keeps_spare`: see Supervisor; by default in production only, for a developer's machine has little memory.
+    `keeps_spare`: see Supervisor; by default as the settings say, or in production only,
+    for a developer's machine has little memory.
     Raises: StartRefused, ServerFailed. Secrets: `root_secret_fd` is passed on to the boundary unread.
     """
     os.umask(0o077)
@@ -66,6 +67,8 @@ def run_server(
         proxy_url = None if proxy_listening is None else render_url(proxy_listening, True)
         block = render_ready_block(settings, render_url(listening[0], settings.secure), proxy_url)
         _name_process()
+        if keeps_spare is None:
+            keeps_spare = settings.spare_boundary
         if keeps_spare is None:
             keeps_spare = settings.mode == "serve"
         supervisor = Supervisor(settings, children, holdings, commands or ServiceCommands(), keeps_spare)
