@@ -368,7 +368,7 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     sys.excepthook = _log_type_only
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # workers drain first; the control socket ends this process
-    setproctitle("strongroom: spare boundary")  # until it is given something to guard
+    setproctitle("strongroom: starting boundary")
     end_with_parent()
     control = socket.socket(fileno=control_fd)
     protections = protect_memory()
@@ -378,6 +378,7 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     except SelfTestFailed as failed:
         control.send(b"E" + str(failed).encode("utf-8"))
         return 1
+    setproctitle("strongroom: spare boundary")  # until it is given something to guard
     packet, fds = receive_packet(control)
     handed_over: socket.socket | None = None
     while packet[:1] == b"H" and len(fds) == 1:  # the root key waits in it, unread, until it is needed
