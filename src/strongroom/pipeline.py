@@ -156,12 +156,15 @@ class Pipeline:
         """Take one request down the road and back. Never raises an Exception (T4)."""
         trip = Trip(http, name, self._plans.get((service, name)), self._ids.next())
         body = b""
+        self._audit.expected += 1
         try:
             plan = await self._travel(trip, codec, service)
             body = codec.encode(plan.operation, trip.response, trip.request_id)
         except Exception as raised:
             is_about_signature = trip.authenticated is None and (trip.plan is None or trip.plan.is_signed)
             trip.error = in_words_of(service, translate(raised), not is_about_signature)
+        finally:
+            self._audit.expected -= 1
         try:
             recorded = self._record(trip, service)
             if recorded is not None:

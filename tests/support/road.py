@@ -63,6 +63,7 @@ class ListedTrail:
     """An audit trail that keeps the records, and can be told to fail."""
 
     durable = False
+    expected = 0
 
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []

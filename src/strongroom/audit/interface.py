@@ -20,6 +20,10 @@ class AuditTrail(Protocol):
     durable: bool
     """True: every answer waits for `durably`. False: read-only requests use `soon`."""
 
+    expected: int
+    """How many requests are on the road whose record is still to come: the road counts them, and records
+    that are waited for may wait a moment for those."""
+
     def is_accepting(self) -> bool:
         """Whether a record handed over now would be taken; asked before anything is changed."""
         ...

@@ -39,8 +39,8 @@ class PlayedWriter:
         self.socket.send(ANSWER.pack(batch_id, status))
 
 
-async def attached(**options: float) -> tuple[AuditClient, PlayedWriter]:
-    client = AuditClient(asyncio.get_running_loop(), False, **options)  # type: ignore[arg-type]
+async def attached(durable: bool = False, **options: float) -> tuple[AuditClient, PlayedWriter]:
+    client = AuditClient(asyncio.get_running_loop(), durable, **options)  # type: ignore[arg-type]
     writer = PlayedWriter(client)
     assert (await writer.next()).flags == GREETING
     return client, writer
@@ -104,6 +104,38 @@ def test_durably_waits_for_the_answer_and_asks_for_a_sync() -> None:
         writer.answer(frame.batch_id)
         await reply
         await other
+
+    asyncio.run(run())
+
+
+def test_durably_requests_on_the_road_share_a_sync() -> None:
+    async def run() -> None:
+        client, writer = await attached(durable=True)
+        client.expected = 3
+        replies = []
+        for number in range(3):
+            client.expected -= 1
+            replies.append(client.durably(RECORD % number))
+            await asyncio.sleep(0)
+        frame = await writer.next()
+        assert (frame.count, frame.flags) == (3, DURABLE)
+        writer.answer(frame.batch_id)
+        for reply in replies:
+            await reply
+
+    asyncio.run(run())
+
+
+def test_durably_request_that_takes_long_holds_up_no_other() -> None:
+    async def run() -> None:
+        client, writer = await attached(durable=True)
+        client.expected = 1  # and stays on the road
+        client.soon(RECORD % 1)
+        reply = client.durably(RECORD % 2)
+        frame = await writer.next()
+        assert (frame.count, frame.flags) == (2, DURABLE)
+        writer.answer(frame.batch_id)
+        await reply
 
     asyncio.run(run())
 
