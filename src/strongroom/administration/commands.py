@@ -10,9 +10,12 @@ from typing import Final
 
 import msgspec
 
+from strongroom.administration.backups import HashRefused, authenticate_backup, check_backup
 from strongroom.administration.messages import (
     AccountLine,
     Accounts,
+    AuthenticateBackup,
+    CheckBackup,
     CreateAccount,
     CreateProxyCredential,
     DeleteProxyCredential,
@@ -73,12 +76,17 @@ async def carry_out(rooms: Rooms, command: RoomsCommand) -> Reply:
             return await _register_service(rooms, command)
         case ListServices():
             return await _list_services(rooms)
-        case CreateProxyCredential() | ListProxyCredentials() | DeleteProxyCredential():
-            return await _with_proxy_credentials(rooms, command)
+        case _:
+            return await _of_other_files(rooms, command)
 
 
-async def _with_proxy_credentials(
-    rooms: Rooms, command: CreateProxyCredential | ListProxyCredentials | DeleteProxyCredential
+async def _of_other_files(
+    rooms: Rooms,
+    command: CreateProxyCredential
+    | ListProxyCredentials
+    | DeleteProxyCredential
+    | AuthenticateBackup
+    | CheckBackup,
 ) -> Reply:
     try:
         match command:
@@ -88,7 +96,11 @@ async def _with_proxy_credentials(
                 return await list_proxy_credentials(rooms)
             case DeleteProxyCredential():
                 return await delete_proxy_credential(rooms, command)
-    except CredentialRefused as refused:
+            case AuthenticateBackup():
+                return await authenticate_backup(rooms, command)
+            case CheckBackup():
+                return await check_backup(rooms, command)
+    except (CredentialRefused, HashRefused) as refused:
         raise CommandRefused(str(refused)) from None
 
 
