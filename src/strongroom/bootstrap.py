@@ -39,6 +39,7 @@ from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
 from strongroom.jobs.key_store_health import KeyStoreHealth
 from strongroom.jobs.restored_data import finish_restore, wait_for_restore
 from strongroom.jobs.runner import JobRunner
+from strongroom.jobs.seal_watch import SealWatch
 from strongroom.operations.context import Rooms
 from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger
 from strongroom.operations.key_store_backend import KeyStoreBackend
@@ -60,6 +61,7 @@ from strongroom.processes.contexts import (
     ProxyContext,
     WorkerContext,
 )
+from strongroom.processes.data_directory import SEAL_RECORD_FILE
 from strongroom.processes.errors import ServerFailed
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
@@ -405,7 +407,15 @@ async def _run_job_runner(context: JobsContext) -> None:
         house.external_key_stores,
         context.settings.xks_health_check_seconds,
     )
-    await asyncio.gather(house.jobs.run_until(stopped), health.run_until(stopped))
+    seal = SealWatch(
+        house.rooms,
+        house.audit,
+        house.request_ids,
+        house.boundary_facts,
+        context.settings.data_directory / SEAL_RECORD_FILE,
+        context.settings.account_id,
+    )
+    await asyncio.gather(house.jobs.run_until(stopped), health.run_until(stopped), seal.run_until(stopped))
     desk.close()
     await desk.wait_closed()
     await house.close()
