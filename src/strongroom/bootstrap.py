@@ -41,7 +41,7 @@ from strongroom.jobs.restored_data import finish_restore, wait_for_restore
 from strongroom.jobs.runner import JobRunner
 from strongroom.jobs.seal_watch import SealWatch
 from strongroom.operations.context import Rooms
-from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger
+from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger, keep_deletions
 from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
@@ -270,6 +270,7 @@ async def _put_root_access_key(house: House) -> None:
         replaced = await house.store.find_access_key(AccessKeyId(previous))
         if replaced is not None:
             await house.store.put_access_key(replace(replaced, active=False))
+            await keep_deletions(house.rooms.deletion_ledger)
     token = await house.boundary.wrap_root_secret(access_key_id, settings.account_id)
     await house.store.put_access_key(
         AccessKey(

@@ -38,6 +38,7 @@ from strongroom.administration.proxy_credentials import (
 )
 from strongroom.identity.principal import PrincipalType
 from strongroom.operations.context import Rooms
+from strongroom.operations.deletion_ledger import keep_deletions
 from strongroom.resources.iam import IdPrefix, IntegratedService, new_unique_id
 from strongroom.resources.identifiers import (
     ACCOUNT_ID,
@@ -167,6 +168,7 @@ async def _retire(rooms: Rooms, access_keys: Sequence[AccessKey]) -> None:
         if access_key.active:
             with contextlib.suppress(ConcurrentChange):
                 await rooms.store.set_access_key_active(access_key.access_key_id, False)
+    await keep_deletions(rooms.deletion_ledger)
 
 
 async def _require_registered(rooms: Rooms, name: str) -> None:
