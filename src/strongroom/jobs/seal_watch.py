@@ -1,8 +1,8 @@
 """What becomes of the seal, on record: who opened it, and which slots came and went.
 
 Slots are changed by a program of its own, with or without a server (`strongroom seal`), and the trail has one
-writer: so the server looks at the seal record when it has started, and every few seconds from then on. What
-it saw last is kept with the data. A slot that came and went between two looks leaves no trace.
+writer: so the server looks at the seal record when it has started, and every few seconds from then on. Which
+slots it saw last is kept with the data. A slot that came and went between two looks leaves no trace.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ logger = logging.getLogger("strongroom.jobs")
 
 PERIOD_SECONDS: Final = 5.0
 SLOTS_SETTING: Final = "seal_slots"
-OPENING_SETTING: Final = "seal_opening"
 _REFUSED: Final = "seal attempts refused before"
 _OPENING: Final = {
     "seal opened at": "openedAt",
@@ -59,6 +58,8 @@ class SealWatch:
         self._account_id = account_id
         self._looked_at: tuple[int, ...] | None = ()
         """The record file as it was when its slots were last compared; None: there was none."""
+        self._known_opening: Mapping[str, object] = {}
+        """Not kept with the data: a job runner that was started again tells of the same opening again."""
 
     async def run_until(self, stopped: asyncio.Event, period_seconds: float = PERIOD_SECONDS) -> None:
         """Look again and again; a look that fails is logged and tried again."""
@@ -83,13 +84,11 @@ class SealWatch:
             await self._compare_slots(_describe(self._record))
             self._looked_at = seen
         facts = await self._boundary_facts()
-        opening: dict[str, object] = {name: facts[fact] for fact, name in _OPENING.items() if fact in facts}
-        text = json.dumps(opening, sort_keys=True)
-        if not opening or opening.get("openedBy") == LEFT_BY_BOUNDARY:
-            return
-        if await self._rooms.store.find_setting(OPENING_SETTING) != text:
-            await self._tell("OpenSeal", opening | {"attemptsRefused": int(facts[_REFUSED])})
-            await self._rooms.store.put_setting(OPENING_SETTING, text)
+        opening = {name: facts[fact] for fact, name in _OPENING.items() if fact in facts}
+        if opening and opening != self._known_opening:
+            if opening["openedBy"] != LEFT_BY_BOUNDARY:
+                await self._tell("OpenSeal", opening | {"attemptsRefused": int(facts[_REFUSED])})
+            self._known_opening = opening
 
     async def _compare_slots(self, now: dict[str, Any]) -> None:
         text = json.dumps(now, sort_keys=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import socket
 import threading
 import time
@@ -10,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from strongroom.boundary.seal import root_key_handing
 from strongroom.boundary.seal.opening import OpenedBy, OpenSeal, Sealed
 from strongroom.boundary.seal.passphrase_slot import wrap_under_passphrase
 from strongroom.boundary.seal.refusal import SealRefused
@@ -18,20 +21,24 @@ from strongroom.boundary.seal.root_key_handing import (
     ATTEMPT_REFUSED,
     FORGET_SHARES,
     ask_to_open,
-    give_share,
     tell_sealed,
 )
 from strongroom.boundary.seal.sealed_boundary import wait_until_opened
 from strongroom.boundary.seal.shamir_slot import wrap_under_shares
 from strongroom.boundary.seal.share_gathering import ShareGathering
-from strongroom.boundary.seal.shares import Share
+from strongroom.boundary.seal.shares import Share, render_share_content
 from strongroom.boundary.seal_format import SealSlot, render_seal
 
+MESSAGES = int(os.environ.get("SEAL_DOOR_MESSAGES", "2000"))
 ROOT_KEY = os.urandom(32)
 SLOT, SHARES = wrap_under_shares(ROOT_KEY, 3, 4)
 OTHER_SLOT, OTHER_SHARES = wrap_under_shares(ROOT_KEY, 2, 2)
 PASSPHRASE_SLOT = wrap_under_passphrase(ROOT_KEY, b"correct horse battery staple")
 SLOTS = (PASSPHRASE_SLOT, SLOT, OTHER_SLOT)
+
+
+def give_share(connection: socket.socket, share: Share) -> str:
+    return root_key_handing.give_share(connection, render_share_content(share))
 
 
 def _forged(share: Share) -> Share:
@@ -150,3 +157,24 @@ def test_sealed_boundary_forgets_shares_in_time_while_nobody_comes() -> None:
     assert tell_sealed(boundary.connect(), ASK) == "No share was given."
     boundary.control.close()
     assert boundary.result() is None
+
+
+def test_sealed_boundary_survives_whatever_is_said_to_it_and_opens_afterwards() -> None:
+    boundary, generator = _SealedBoundary(), random.Random()
+    for _ in range(MESSAGES):
+        length = generator.choice((0, 1, 33, 34, 45, 46, 400))
+        message = generator.choice(b"KASFQXZ").to_bytes() + generator.randbytes(length)
+        with boundary.connect() as connection:
+            connection.settimeout(10)
+            with contextlib.suppress(BrokenPipeError):
+                connection.sendall(message[: generator.randrange(len(message) + 1)])
+                connection.shutdown(socket.SHUT_WR)
+            try:
+                answer = connection.recv(1000)
+            except ConnectionResetError:
+                answer = b""
+            assert answer[:1] in (b"N", b"W", b"")
+    ask_to_open(boundary.connect(), 1, ROOT_KEY, by_settings=True)
+    opened = boundary.result()
+    assert opened is not None
+    assert (opened.root_key, opened.slot, opened.opened_by) == (ROOT_KEY, 1, OpenedBy.SETTINGS)

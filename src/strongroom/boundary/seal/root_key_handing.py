@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from strongroom.boundary.seal.refusal import SealRefused
-from strongroom.boundary.seal.shares import Share, render_share_content
 from strongroom.boundary.seal.wrapping import is_root_key_of
 from strongroom.boundary.seal_format import SealSlot
 from strongroom.boundary.software.key_wrapping import KEY_BYTES
@@ -44,12 +43,12 @@ def ask_to_open(boundary: socket.socket, slot: int, root_key: bytes, *, by_setti
     _tell(boundary, letter + bytes((slot,)) + root_key)
 
 
-def give_share(boundary: socket.socket, share: Share) -> str:
-    """Bring one share; what is missing still, or nothing when the seal is open. Raises SealRefused.
+def give_share(boundary: socket.socket, content: bytes) -> str:
+    """Bring the bytes of one share (shares.py); what is missing still, or nothing when the seal is open.
 
-    Secrets: as `ask_to_open`.
+    Raises SealRefused. Secrets: as `ask_to_open`.
     """
-    return _tell(boundary, SHARE + render_share_content(share))
+    return _tell(boundary, SHARE + content)
 
 
 def tell_sealed(boundary: socket.socket, letter: bytes) -> str:

@@ -22,6 +22,7 @@ from strongroom.boundary.seal.root_key_handing import (
     give_share,
     tell_sealed,
 )
+from strongroom.boundary.seal.shares import render_share_content
 from strongroom.boundary.seal_format import SealSlot
 
 DOOR: Final = "seal.sock"
@@ -39,7 +40,7 @@ def unseal(request: Request, slots: Sequence[SealSlot]) -> str:
     if brought.share_fd is not None or brought.asks_share:
         share = take_share(brought)
         with connect(directory) as server:
-            return give_share(server, share)
+            return give_share(server, render_share_content(share))
     try:
         slot, root_key = open_any_slot(slots, means_of(brought, os.environ))
     except SealRefused:
