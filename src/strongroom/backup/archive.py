@@ -29,6 +29,7 @@ _BYTES_MAX: Final[Mapping[str, int]] = {
     SEAL_RECORD: 32 << 10,
 }
 _CHUNK_BYTES: Final = 1 << 20
+_ADVICE: Final = "Nothing was changed. Use another copy of this backup, or an earlier one."
 _TEXT = re.compile(r"[ -~]{1,200}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -80,7 +81,7 @@ class Manifest:
 
 def parse_manifest(content: bytes) -> Manifest:
     """Raises BackupRefused."""
-    refused = BackupRefused("The backup's manifest is malformed. Nothing was changed.")
+    refused = BackupRefused("The backup's manifest is malformed.")
     try:
         read = json.loads(content)
         manifest = Manifest(
@@ -127,10 +128,17 @@ def read_archive(source: BinaryIO, directory: Path | None = None) -> Manifest:
 
     What is in `directory` is of a sound backup only if this returns. Raises BackupRefused, OSError.
     """
+    try:
+        return _read_all(source, directory)
+    except BackupRefused as refused:
+        raise BackupRefused(f"{refused} {_ADVICE}") from None
+
+
+def _read_all(source: BinaryIO, directory: Path | None) -> Manifest:
     content = _read_small(source, MANIFEST)
     manifest = parse_manifest(content)
     if _read_small(source, MANIFEST_HASH) != manifest.sha256.encode("ascii") + b"\n":
-        raise BackupRefused("The backup's manifest was changed or is damaged. Nothing was changed.")
+        raise BackupRefused("The backup's manifest was changed or is damaged.")
     for name in PARTS:
         size = _read_header(source, name)
         if size != manifest.part_bytes[name]:
