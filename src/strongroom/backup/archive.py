@@ -35,6 +35,7 @@ WITHOUT_TICKET: Final = 1
 WITH_TICKET: Final = 2
 """The versions of the format: in the second, the server has authenticated the manifest of its data."""
 _CHUNK_BYTES: Final = 1 << 20
+_ADVICE: Final = "Nothing was changed. Use another copy of this backup, or an earlier one."
 _TEXT = re.compile(r"[ -~]{1,200}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _TICKET = re.compile(rb"([A-Za-z0-9+/]{4,400}={0,2}) [0-9a-f]{64}\n")
@@ -96,7 +97,7 @@ class Archive(NamedTuple):
 
 def parse_manifest(content: bytes) -> Manifest:
     """Raises BackupRefused."""
-    refused = BackupRefused("The backup's manifest is malformed. Nothing was changed.")
+    refused = BackupRefused("The backup's manifest is malformed.")
     try:
         read = json.loads(content)
         if _count(read["backup"]) not in (WITHOUT_TICKET, WITH_TICKET):
@@ -151,10 +152,17 @@ def read_archive(source: BinaryIO, directory: Path | None = None) -> Archive:
 
     What is in `directory` is of a sound backup only if this returns. Raises BackupRefused, OSError.
     """
+    try:
+        return _read_all(source, directory)
+    except BackupRefused as refused:
+        raise BackupRefused(f"{refused} {_ADVICE}") from None
+
+
+def _read_all(source: BinaryIO, directory: Path | None) -> Archive:
     content = _read_small(source, MANIFEST)
     manifest = parse_manifest(content)
     if _read_small(source, MANIFEST_HASH) != manifest.sha256.encode("ascii") + b"\n":
-        raise BackupRefused("The backup's manifest was changed or is damaged. Nothing was changed.")
+        raise BackupRefused("The backup's manifest was changed or is damaged.")
     ticket = _read_ticket(source) if manifest.format == WITH_TICKET else None
     for name in PARTS:
         size = _read_header(source, name)
@@ -234,7 +242,7 @@ def _read_ticket(source: BinaryIO) -> bytes:
             ticket = b""
         if _render_ticket(ticket) == content:  # one spelling only
             return ticket
-    raise BackupRefused("The backup's ticket was changed or is damaged. Nothing was changed.")
+    raise BackupRefused("The backup's ticket was changed or is damaged.")
 
 
 def _read_padding(source: BinaryIO, size: int) -> None:

@@ -71,14 +71,15 @@ def test_archive_is_a_tar_that_other_programs_read(tmp_path: Path) -> None:
 def test_archive_with_flipped_bits_is_refused_always(tmp_path: Path) -> None:
     content, _ = _archive(tmp_path)
     generator = random.Random()
-    for _ in range(FLIPS):
+    for at in range(FLIPS):
         changed = bytearray(content)
-        for _ in range(generator.choice((1, 1, 2, 8))):
+        for _ in range((1, 1, 2, 8)[at % 4]):
             changed[generator.randrange(len(changed))] ^= 1 << generator.randrange(8)
         if bytes(changed) == content:
             continue
-        with pytest.raises(BackupRefused):
+        with pytest.raises(BackupRefused, match=r"Use another copy of this backup, or an earlier one\.$"):
             read_archive(io.BytesIO(bytes(changed)))
+    assert read_archive(io.BytesIO(content))
 
 
 def test_archive_cut_short_anywhere_or_longer_is_refused(tmp_path: Path) -> None:
