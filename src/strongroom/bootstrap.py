@@ -7,6 +7,7 @@ them); the boundary and the audit writer are programs of their own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import socket
@@ -112,6 +113,8 @@ def _run_worker(context: WorkerContext) -> None:
 
 
 def _run_jobs(context: JobsContext) -> None:
+    with contextlib.suppress(OSError):  # it waits for its turn, and pushes no worker from a processor
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     run_in_loop(_run_job_runner(context))
 
 
@@ -142,6 +145,7 @@ class House:
             regions=None if settings.regions is None else frozenset(settings.regions),
             require_policy_principals=settings.auth == "strict",
             foreign_principals=settings.xks_proxy is not None,
+            operator_account_id=settings.account_id,
         )
         self.external_key_stores = ExternalKeyStores(
             self.boundary,
