@@ -34,7 +34,7 @@ from strongroom.boundary.ciphertext_format import (
 from strongroom.boundary.interface import BoundaryRefused, CiphertextRefused, PeerKeyRefused, SignatureRefused
 from strongroom.boundary.key_hierarchy import TokenHeader
 from strongroom.boundary.pkcs11.errors import ReturnedError
-from strongroom.boundary.pkcs11.mechanisms import ecdh1, gcm, oaep, plain, pss
+from strongroom.boundary.pkcs11.mechanisms import ecdh1, oaep, plain, pss
 from strongroom.boundary.pkcs11.numbers import Cka, Ckk, Ckm, Cko
 from strongroom.boundary.pkcs11.structures import Mechanism
 from strongroom.boundary.pkcs11.token import KeyHandle, Token
@@ -146,10 +146,14 @@ class HeldSymmetricKey(HeldKey):
             raise BoundaryRefused
         iv = os.urandom(TOKEN_IV_BYTES)
         header = self._prefix + iv
-        mechanism = gcm(iv, render_authenticated_data(header, aad))
-        return header + self._connection.run(
-            self._domain_key_id, lambda token: token.encrypt(self._handle, mechanism, plaintext)
-        )
+        connection = self._connection
+        try:  # as connection.run does, without its function call: this is what nearly every request costs
+            sealed = connection.token.encrypt_gcm(
+                self._handle, iv, plaintext, render_authenticated_data(header, aad)
+            )
+        except ReturnedError as error:
+            raise connection.after_failure(self._domain_key_id, error) from None
+        return header + sealed
 
     def decrypt(self, blob: bytes, aad: bytes) -> bytes:
         """The plaintext of a blob that this key made. Raises CiphertextRefused, always the same."""
@@ -158,9 +162,10 @@ class HeldSymmetricKey(HeldKey):
         if not is_long_enough or blob[:PREFIX_BYTES] != self._prefix:
             raise CiphertextRefused
         header = blob[:TOKEN_HEADER_BYTES]
-        mechanism = gcm(header[PREFIX_BYTES:], render_authenticated_data(header, aad))
+        iv, authenticated = header[PREFIX_BYTES:], render_authenticated_data(header, aad)
+        sealed = blob[TOKEN_HEADER_BYTES:]
         return self._open(
-            lambda token: token.decrypt(self._handle, mechanism, blob[TOKEN_HEADER_BYTES:]), self._is_sound
+            lambda token: token.decrypt_gcm(self._handle, iv, sealed, authenticated), self._is_sound
         )
 
     def _is_sound(self, token: Token) -> bool:

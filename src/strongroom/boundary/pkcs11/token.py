@@ -26,6 +26,7 @@ from strongroom.boundary.pkcs11.errors import (
     TokenNotFound,
     Unclear,
 )
+from strongroom.boundary.pkcs11.gcm_calls import INPUT_BYTES_MAX, GcmCalls
 from strongroom.boundary.pkcs11.mechanisms import Template, Values, gcm, parse_number, plain
 from strongroom.boundary.pkcs11.numbers import (
     RW_SESSION,
@@ -69,6 +70,8 @@ class Token:
         self._worker = 0
         self._is_login = False
         self._output = ctypes.create_string_buffer(OUTPUT_BYTES)
+        self._sealing = GcmCalls(module, "Encrypt")
+        self._opening = GcmCalls(module, "Decrypt")
 
     @classmethod
     def open(
@@ -319,11 +322,23 @@ class Token:
 
     def encrypt_gcm(self, key: KeyHandle, iv: bytes, plaintext: bytes, aad: bytes) -> bytes:
         """AES-256-GCM: the ciphertext and its tag. Two encryptions must never have the same `iv`."""
-        return self._run("Encrypt", key, gcm(iv, aad), plaintext)
+        if len(plaintext) > INPUT_BYTES_MAX:
+            return self._run("Encrypt", key, gcm(iv, aad), plaintext)
+        try:
+            return self._sealing.run(self._worker, key, iv, plaintext, aad)
+        except SessionSpoilt:
+            self._renew_worker()
+            return self._sealing.run(self._worker, key, iv, plaintext, aad)
 
     def decrypt_gcm(self, key: KeyHandle, iv: bytes, ciphertext: bytes, aad: bytes) -> bytes:
         """Raises InputRefused or Unclear for a ciphertext that does not open."""
-        return self._run("Decrypt", key, gcm(iv, aad), ciphertext)
+        if len(ciphertext) > INPUT_BYTES_MAX:
+            return self._run("Decrypt", key, gcm(iv, aad), ciphertext)
+        try:
+            return self._opening.run(self._worker, key, iv, ciphertext, aad)
+        except SessionSpoilt:
+            self._renew_worker()
+            return self._opening.run(self._worker, key, iv, ciphertext, aad)
 
     def random(self, number_of_bytes: int) -> bytes:
         """Random bytes of the token's own source."""
@@ -347,9 +362,7 @@ class Token:
         try:
             self.module.call(function, self._worker, ctypes.byref(mechanism), key)
         except SessionSpoilt:
-            # The keys belong to the owner's session, so the one that works can be replaced.
-            self._close_session(self._worker)
-            self._worker = self._open_session(0)
+            self._renew_worker()
             self.module.call(function, self._worker, ctypes.byref(mechanism), key)
 
     def _take_output(self, length: Ulong) -> bytes:
@@ -358,6 +371,11 @@ class Token:
         return taken
 
     # --- sessions
+
+    def _renew_worker(self) -> None:
+        """The keys belong to the owner's session, so the one that works can be replaced."""
+        self._close_session(self._worker)
+        self._worker = self._open_session(0)
 
     def _open_session(self, flags: int) -> int:
         handle = Ulong()
