@@ -37,6 +37,8 @@ from strongroom.boundary.interface import (
 from strongroom.boundary.messages import (
     DOMAIN_KEY_ID_BYTES,
     MATERIAL_ID_BYTES,
+    PKCS11_FACT,
+    PKCS11_OPEN,
     Opcode,
     Status,
     parse_fields,
@@ -287,10 +289,10 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
 
     async def is_ready(self) -> bool:
         try:
-            await self.status()
+            status = await self.status()
         except BoundaryError:
             return False
-        return True
+        return status.facts.get(PKCS11_FACT, PKCS11_OPEN) == PKCS11_OPEN
 
     # calls beside the interface, for the composition root and the status page
 

@@ -467,5 +467,5 @@ class Boundary(Protocol):
         ...
 
     def is_ready(self) -> Awaitable[bool]:
-        """Whether the boundary answers and holds its root key."""
+        """Whether the boundary answers, holds its root key, and has the token that it is to have."""
         ...

@@ -22,6 +22,9 @@ BODY_BYTES_MAX: Final = FRAME_BYTES_MAX - LENGTH_COUNTS
 
 SLOW_KEY_SPECS: Final = frozenset(("RSA_2048", "RSA_3072", "RSA_4096"))
 """Key pairs of these take up to seconds to make: they are made beside the loop, and callers wait longer."""
+PKCS11_FACT: Final = "PKCS#11 token"
+"""The name in the status under which a boundary with a PKCS#11 token says how that is."""
+PKCS11_OPEN: Final = "open"
 DATA_KEY_BYTES_MAX: Final = 1024
 RANDOM_BYTES_MAX: Final = 1024
 DOMAIN_KEY_ID_BYTES: Final = 16

@@ -37,7 +37,12 @@ from strongroom.boundary.key_hierarchy import (
     require_account_id,
     require_region,
 )
-from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX, SLOW_KEY_SPECS
+from strongroom.boundary.messages import (
+    DATA_KEY_BYTES_MAX,
+    PKCS11_FACT,
+    RANDOM_BYTES_MAX,
+    SLOW_KEY_SPECS,
+)
 from strongroom.boundary.pkcs11.connection import TokenConnection
 from strongroom.boundary.pkcs11.families import Family
 from strongroom.boundary.pkcs11.family_trials import offered_families
@@ -325,7 +330,7 @@ class Pkcs11Module:
     def describe(self) -> Mapping[str, str]:
         return {
             "module": f"PKCS#11: {self._connection.description}",
-            "PKCS#11 token": self._connection.describe(),
+            PKCS11_FACT: self._connection.describe(),
             "domain keys in the token": str(len(self._resident)),
             "backing keys in the token": str(len(self._keys)),
             **{f"not offered: {name}": why for name, why in self._missing.items()},

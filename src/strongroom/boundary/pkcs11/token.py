@@ -18,9 +18,13 @@ from typing import Final, NewType
 from strongroom.boundary.pkcs11.binding import Module, TokenDescription, load_module
 from strongroom.boundary.pkcs11.cold_start import RETRY_PAUSES_SECONDS, TURN_SECONDS_MAX, cold_start_turn
 from strongroom.boundary.pkcs11.errors import (
+    Ckr,
     KeyNotFound,
+    LoginUnclear,
     ModuleWouldNotStart,
+    PinRefused,
     ReturnedError,
+    SessionLost,
     SessionSpoilt,
     TokenLost,
     TokenNotFound,
@@ -88,7 +92,7 @@ class Token:
                 try:
                     return cls._open_once(path, label, pin, init_arguments)
                 except (ModuleWouldNotStart, TokenNotFound, TokenLost, Unclear):
-                    time.sleep(pause_seconds)  # never after a refused PIN: tokens count those
+                    time.sleep(pause_seconds)  # never after a PIN was given: tokens count wrong ones
             return cls._open_once(path, label, pin, init_arguments)
 
     @classmethod
@@ -110,7 +114,7 @@ class Token:
     def _log_in(self, pin: bytes) -> Token:
         self._owner = self._open_session(RW_SESSION)
         try:
-            self.module.call("Login", self._owner, USER, pin, len(pin))
+            self._give_pin(pin)
             self._worker = self._open_session(0)
         except ReturnedError:
             self._close_session(self._owner)
@@ -118,6 +122,17 @@ class Token:
         self._is_login = True
         self.module.tokens_open += 1
         return self
+
+    def _give_pin(self, pin: bytes) -> None:
+        """Whatever fails here is tried again by nobody, unless it is sure that the PIN was not looked at."""
+        try:
+            self.module.call("Login", self._owner, USER, pin, len(pin))
+        except (PinRefused, TokenLost, SessionLost):
+            raise
+        except ReturnedError as error:
+            if error.code == Ckr.USER_ALREADY_LOGGED_IN:
+                raise
+            raise LoginUnclear(error.function, error.code) from None
 
     def another(self) -> Token:
         """The same login for one thread more: it sees the same keys, and ends with this one."""
