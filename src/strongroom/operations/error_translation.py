@@ -6,7 +6,7 @@ import logging
 
 from strongroom.aws import refusals, signature_refusals
 from strongroom.aws.errors import ApiError
-from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused, KeySpecNotOffered
+from strongroom.boundary.interface import BoundaryBusy, CiphertextRefused, KeySpecNotOffered, NotInToken
 
 logger = logging.getLogger("strongroom.pipeline")
 
@@ -26,6 +26,8 @@ def translate(raised: Exception) -> ApiError:
         return refusals.throttled()
     if isinstance(raised, KeySpecNotOffered):
         return refusals.not_built("The key spec of the KMS key")
+    if isinstance(raised, NotInToken):
+        return refusals.not_in_token("This operation", str(raised))
     where = raised.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next
