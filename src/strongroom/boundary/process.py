@@ -304,13 +304,13 @@ def initialise(
             "The root user's secret access key must be 1 to 128 printable ASCII characters without blanks:"
             " set another one."
         ) from None
-    return with_token(module, start), seal
+    return with_token(module, start, control), seal
 
 
-def with_token(module: SoftwareModule, start: StartPacket) -> CryptographicModule:
+def with_token(module: SoftwareModule, start: StartPacket, control: socket.socket) -> CryptographicModule:
     """The module that the settings name: the one in software, or with it the one of a PKCS#11 token.
 
-    Raises SealRefused with a sentence.
+    The supervisor is told when the token refuses its PIN, then or later. Raises SealRefused with a sentence.
     """
     if "pkcs11_module" not in start.options:
         return module
@@ -319,8 +319,12 @@ def with_token(module: SoftwareModule, start: StartPacket) -> CryptographicModul
         open_token_module,
     )
 
+    def tell_pin_refused() -> None:
+        with contextlib.suppress(OSError):
+            control.send(b"P")
+
     try:
-        return open_token_module(module, start.options, start.files, log)
+        return open_token_module(module, start.options, start.files, log, tell_pin_refused)
     except TokenRefusesStart as refused:
         raise SealRefused(str(refused)) from None
 
