@@ -123,7 +123,7 @@ class Road:
         self.clock = MovableClock(memoryview(bytearray(8)).cast("Q"))
         self.store = open_store(directory / "strongroom.db", Stamps(new_stamp_words()), self.clock)
         self.boundary = BoundaryClient(self.loop, self.store)
-        self.boundary.attach(self.running_boundary.new_channel())
+        self.boundary.attach(self.running_boundary.new_channel("jobs"))  # worker and job runner in one
         self.audit = ListedTrail()
         self.rooms = Rooms(
             self.store,
@@ -178,7 +178,7 @@ class Road:
         seal_record = self.running_boundary.seal_record
         self.running_boundary.stop()
         self.running_boundary = RunningBoundary(self._seal_key, seal_record, environment=environment)
-        self.boundary.attach(self.running_boundary.new_channel())
+        self.boundary.attach(self.running_boundary.new_channel("jobs"))
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         async def waiting() -> T:
