@@ -189,6 +189,7 @@ class ProxyService:
         action = ACTIONS[visit.operation]
         visit.decision = await self._authority.decide(key.policy, caller, action, key.arn, values)
         if not visit.decision.allowed:
+            visit.condition_values = self._authority.told_values(key.policy, caller, values)
             raise _denied()
         return offered
 
