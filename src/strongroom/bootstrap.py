@@ -355,6 +355,7 @@ async def _serve_proxy(context: ProxyContext) -> None:
     from strongroom.xks_proxy.authentication import Authenticator as ProxyAuthenticator
     from strongroom.xks_proxy.front import build_proxy_front
     from strongroom.xks_proxy.health import DeepHealth
+    from strongroom.xks_proxy.quota import CredentialQuota
     from strongroom.xks_proxy.service import ProxyService
 
     proxy = context.settings.xks_proxy
@@ -374,6 +375,7 @@ async def _serve_proxy(context: ProxyContext) -> None:
         region=proxy.region,
         authenticator=ProxyAuthenticator(house.store, house.boundary, HostClock()),
         health=health,
+        quota=CredentialQuota(proxy.requests_per_second),
     )
     front = build_proxy_front(
         service,
