@@ -24,7 +24,7 @@ def test_cluster_with_all_its_settings_is_what_its_process_is_told() -> None:
     assert (cluster.module, cluster.account_id) == (Path("/usr/lib/module.so"), "111122223333")
     assert cluster.render_start() == (
         b"module\t/usr/lib/module.so\ntoken_label\tpayments\nuser\tkmsuser\ninit_arguments\t\n"
-        b"environment.SOFTHSM2_CONF\t/etc/s.conf"
+        b"threads\t8\nenvironment.SOFTHSM2_CONF\t/etc/s.conf"
     )
 
 
@@ -40,6 +40,8 @@ def test_cluster_with_all_its_settings_is_what_its_process_is_told() -> None:
         ({NAME: TABLE | {"region": "nowhere at all"}}, "must be a Region name"),
         ({NAME: TABLE | {"token_label": "x" * 33}}, "label of 1 to 32 bytes"),
         ({NAME: TABLE | {"user": "a\tb"}}, "printable"),
+        ({NAME: TABLE | {"threads": 0}}, "a number from 1 to 64"),
+        ({NAME: TABLE | {"threads": True}}, "a number from 1 to 64"),
         ({NAME: TABLE | {"environment": {"LD_PRELOAD": "/tmp/x.so"}}}, "no variable for a PKCS#11 module"),
         ({NAME: TABLE, "cluster-2a23b4cdefg": TABLE}, "names one token twice"),
     ],
