@@ -16,7 +16,8 @@ from strongroom.setting_values import PARSERS, quoted
 
 CLUSTERS_MAX: Final = 16
 THREADS_MAX: Final = 64
-_CLUSTER_ID = re.compile(r"cluster-[0-9a-zA-Z]{11,16}", re.ASCII)
+_CLUSTER_ID = re.compile(r"cluster-[2-7a-zA-Z]{11,16}", re.ASCII)
+"""As the API takes it: of another one, nobody could make a custom key store."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _LOADER_VARIABLES = ("LD_", "PYTHON", "MALLOC_", "GLIBC_")
 _TEXT_CHARACTERS_MAX: Final = 1024
@@ -66,7 +67,8 @@ def parse_clusters(value: object) -> Mapping[str, ClusterSettings]:
     for cluster_id, table in value.items():
         if not isinstance(cluster_id, str) or _CLUSTER_ID.fullmatch(cluster_id) is None:
             raise ValueError(
-                f"has {quoted(cluster_id)}: a cluster id is cluster- and 11 to 16 letters and digits"
+                f"has {quoted(cluster_id)}: a cluster id is cluster- and 11 to 16 "
+                "letters and digits from 2 to 7"
             )
         clusters[cluster_id] = _parse_cluster(cluster_id, table)
     tokens = [(cluster.module, cluster.token_label, cluster.environment) for cluster in clusters.values()]

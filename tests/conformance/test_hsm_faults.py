@@ -243,7 +243,7 @@ def test_four_clusters_start_at_once_and_lose_no_request(tmp_path: Path) -> None
             scene.kms.connect_custom_key_store(CustomKeyStoreId=store_id)
         assert [scene.settle(store_id) for store_id in stores] == [("CONNECTED", None)] * 4
         blobs = [scene.encrypt(scene.create_key(store_id)) for store_id in stores]
-        for _ in range(5):
+        for _ in range(3):
             for cluster in clusters:
                 os.kill(scene.hsm_pid(cluster), signal.SIGKILL)
             with ThreadPoolExecutor(4) as callers:

@@ -1,4 +1,4 @@
-"""SoftHSM behind a module that can fail as real HSMs do: faulty_hsm.c, compiled once for each test run."""
+"""SoftHSM behind a module that can fail as real HSMs do: faulty_hsm.c, compiled for each test."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ CALL_SECONDS_MAX: Final = 5.0
 LOGIN_SECONDS_MAX: Final = 150.0
 """For ConnectCustomKeyStore's job. Longer than the process itself waits for its module."""
 CHANNEL_PREFIX: Final = "hsm "
-"""The supervisor names a channel `hsm cluster-1a23b4cdefg`."""
+"""The supervisor names a channel `hsm cluster-2a23b4cdefg`."""
 
 
 class ClusterAnswered(BoundaryError):
