@@ -82,7 +82,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
             finally:
                 client.close()
 
-        with RunningBoundary(tmp_path / "key", token=token) as running, refusal:
+        with RunningBoundary(tmp_path / "key", token=token, is_nursed=token is None) as running, refusal:
             asyncio.run(body(running))
 
     return run_test
