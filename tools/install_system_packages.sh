@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the system packages that some tests need: two software HSMs, one that must be refused, gcore (of gdb), and gcc for a
-# PKCS#11 module that fails when it is told to.
+# Installs the system packages that some tests need: two software HSMs, one that must be refused, gcore (of gdb), and gcc for
+# PKCS#11 modules that fail when they are told to.
 # Called by `make test`; quick where all are there. Where they cannot be installed, their tests skip aloud, and
 # with CI=true they fail.
 set -euo pipefail

@@ -36,6 +36,7 @@ from strongroom.hsm.client import ClusterClients
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
+from strongroom.jobs.cluster_logins import ClusterLogins
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
 from strongroom.jobs.key_store_health import KeyStoreHealth
 from strongroom.jobs.restored_data import finish_restore, wait_for_restore
@@ -161,9 +162,11 @@ class House:
         key_stores: dict[CustomKeyStoreType, KeyStoreBackend] = {
             CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores
         }
+        self.hsm_key_stores: HsmKeyStores | None = None
         if settings.cloudhsm_clusters:
             places = load_cluster_places(settings)
-            key_stores[CustomKeyStoreType.AWS_CLOUDHSM] = HsmKeyStores(self.boundary, self.clusters, places)
+            self.hsm_key_stores = HsmKeyStores(self.boundary, self.clusters, places)
+            key_stores[CustomKeyStoreType.AWS_CLOUDHSM] = self.hsm_key_stores
         self.rooms = Rooms(
             self.store,
             self.boundary,
@@ -355,6 +358,7 @@ async def _serve_proxy(context: ProxyContext) -> None:
     from strongroom.xks_proxy.authentication import Authenticator as ProxyAuthenticator
     from strongroom.xks_proxy.front import build_proxy_front
     from strongroom.xks_proxy.health import DeepHealth
+    from strongroom.xks_proxy.quota import CredentialQuota
     from strongroom.xks_proxy.service import ProxyService
 
     proxy = context.settings.xks_proxy
@@ -374,6 +378,7 @@ async def _serve_proxy(context: ProxyContext) -> None:
         region=proxy.region,
         authenticator=ProxyAuthenticator(house.store, house.boundary, HostClock()),
         health=health,
+        quota=CredentialQuota(proxy.requests_per_second),
     )
     front = build_proxy_front(
         service,
@@ -420,7 +425,10 @@ async def _run_job_runner(context: JobsContext) -> None:
         context.settings.data_directory / SEAL_RECORD_FILE,
         context.settings.account_id,
     )
-    await asyncio.gather(house.jobs.run_until(stopped), health.run_until(stopped), seal.run_until(stopped))
+    watches = [house.jobs.run_until(stopped), health.run_until(stopped), seal.run_until(stopped)]
+    if house.hsm_key_stores is not None:
+        watches.append(ClusterLogins(house.rooms, house.hsm_key_stores).run_until(stopped))
+    await asyncio.gather(*watches)
     desk.close()
     await desk.wait_closed()
     await house.close()

@@ -73,14 +73,17 @@ def test_rotation_and_deletion_of_a_domain_key_are_on_record(road: Road) -> None
     rotate(road)
     rotate(road, days=40)
 
-    made, deleted = (
+    made, finished, deleted = (
         [one for one in road.audit.records if one["eventName"] == name and one["awsRegion"] == REGION]
-        for name in ("RotateDomainKey", "DeleteDomainKey")
+        for name in ("RotateDomainKey", "FinishDomainKeyRotation", "DeleteDomainKey")
     )
 
     assert [one["serviceEventDetails"]["generation"] for one in made] == [2, 3]
     assert made[0]["serviceEventDetails"]["previousDomainKeyId"] == first.hex()
     assert made[1]["serviceEventDetails"]["domainKeyId"] == active_of(road, REGION).hex()
+    assert [one["serviceEventDetails"]["generation"] for one in finished] == [2, 3]
+    assert finished[0]["serviceEventDetails"]["rewrappedTokens"] == 1
+    assert finished[0]["serviceEventDetails"]["refusedTokens"] == 0
     assert [one["serviceEventDetails"] for one in deleted] == [{"domainKeyId": first.hex(), "generation": 1}]
     assert made[0]["eventType"] == "AwsServiceEvent"
 
@@ -141,7 +144,9 @@ def test_rotation_broken_off_goes_on_where_it_was(road: Road) -> None:
         road.call("Encrypt", KeyId=key, Plaintext=TEXT)
 
 
-def test_retired_domain_key_goes_when_no_backup_needs_it(road: Road) -> None:
+def test_retired_domain_key_goes_when_no_backup_needs_it(
+    road: Road, caplog: pytest.LogCaptureFixture
+) -> None:
     key = road.create_key()["KeyId"]
     blob = road.call("Encrypt", KeyId=key, Plaintext=TEXT)["CiphertextBlob"]
     rotate(road)
@@ -150,7 +155,21 @@ def test_retired_domain_key_goes_when_no_backup_needs_it(road: Road) -> None:
     rotate(road, days=6)
     kept = road.wait(road.store.list_domain_keys(REGION))
     assert [one.generation for one in kept] == [2, 3, 4]
+    assert "did not forget" not in caplog.text
     assert road.call("Decrypt", CiphertextBlob=blob)["Plaintext"] == TEXT
+
+
+def test_retired_domain_key_that_the_boundary_keeps_is_named_in_the_log(
+    road: Road, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is deleted all the same; an operator may have to look for it in a PKCS#11 token."""
+    road.create_key()
+    first = active_of(road, REGION)
+    rotate(road)
+    road.boundary.attach(road.running_boundary.new_channel("worker 1"))  # which may not
+    rotate(road, days=40)
+    assert f"did not forget domain key {first.hex()} (BoundaryRefused)" in caplog.text
+    assert any(one["eventName"] == "DeleteDomainKey" for one in road.audit.records)
 
 
 def test_retired_domain_key_that_a_token_names_is_kept(road: Road) -> None:

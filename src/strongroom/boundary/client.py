@@ -282,8 +282,8 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
     async def activate_domain_key(self, region: str) -> None:
         await self._activate_domain_key(region)
 
-    def forget_domain_key(self, domain_key_id: bytes) -> Awaitable[None]:
-        return self._call(Opcode.FORGET_DOMAIN_KEY, parse_nothing, domain_key_id)
+    def forget_domain_key(self, token: bytes) -> Awaitable[None]:
+        return self._call(Opcode.FORGET_DOMAIN_KEY, parse_nothing, token)
 
     def rewrap(self, token: bytes, origin: str, domain_key_id: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.REWRAP, None, token, origin.encode(), domain_key_id)

@@ -463,8 +463,12 @@ class Boundary(Protocol):
         """Have the Region's newest domain key in the store wrap from now on."""
         ...
 
-    def forget_domain_key(self, domain_key_id: bytes) -> Awaitable[None]:
-        """Open no more what a retired domain key has wrapped. Raises BoundaryRefused while it wraps."""
+    def forget_domain_key(self, token: bytes) -> Awaitable[None]:
+        """Open no more what a retired domain key has wrapped; one in a PKCS#11 token is destroyed there.
+
+        `token` is the domain key's own. The job runner alone may ask. Raises BoundaryRefused while no later
+        domain key has followed, BoundaryUnavailable when the PKCS#11 token may still hold it.
+        """
         ...
 
     def rewrap(self, token: bytes, origin: str, domain_key_id: bytes) -> Awaitable[bytes]:

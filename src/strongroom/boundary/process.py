@@ -16,10 +16,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeAlias
 
 from setproctitle import setproctitle
 
@@ -53,8 +53,13 @@ from strongroom.boundary.start_packet import StartPacket, parse_start_packet
 READ_BYTES: Final = 65536
 STALLED_SECONDS: Final = 10.0
 """A client that takes none of its replies for so long loses its channel."""
+JOBS_CLIENT: Final = "jobs"
+"""The job runner, as the supervisor names its channel."""
 _ROOT_SECRET_BYTES_MAX: Final = 4096
 _APPROVED_ONLY: Final = "yes: key specs of FIPS-approved algorithms only. This is not a validated module"
+
+
+Start: TypeAlias = Callable[[int, bytes], tuple[int, bytes | Deferred]]
 
 
 def log(line: str) -> None:
@@ -66,10 +71,12 @@ def log(line: str) -> None:
 class Channel:
     """One client's stream socket and what is under way on it."""
 
-    __slots__ = ("blocked_since", "is_open", "name", "socket", "unparsed", "unsent")
+    __slots__ = ("blocked_since", "is_open", "name", "socket", "start", "unparsed", "unsent")
 
-    def __init__(self, name: str, stream: socket.socket) -> None:
+    def __init__(self, name: str, stream: socket.socket, start: Start) -> None:
         self.name = name
+        self.start = start
+        """What answers it."""
         self.is_open = True
         self.socket = stream
         self.unparsed = b""
@@ -149,7 +156,7 @@ class Server:
 
     def _answer_frames(self, channel: Channel, received: bytes) -> bytes:
         frames = channel.unparsed + received if channel.unparsed else received
-        start = self._dispatcher.start
+        start = channel.start
         replies: list[bytes] = []
         position, end = 0, len(frames)
         while end - position >= HEAD_BYTES:
@@ -237,7 +244,9 @@ class Server:
         letter, name = packet[:1], packet[1:].decode("ascii", "replace")
         if letter == b"C" and len(fds) == 1:
             stream = socket.socket(fileno=fds[0])
-            self._channels[stream.fileno()] = Channel(name, stream)
+            # The supervisor says who is at the other end, and nobody else can.
+            start = self._dispatcher.start_for_jobs if name == JOBS_CLIENT else self._dispatcher.start
+            self._channels[stream.fileno()] = Channel(name, stream, start)
             self._epoll.register(stream.fileno(), select.EPOLLIN)
         elif letter == b"K" and len(fds) == 1:
             hand_transport_key(fds[0], self._dispatcher.make_transport_key(name))

@@ -11,9 +11,8 @@ Two jobs: replacing a domain key takes a moment; the pass over all tokens is upk
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -52,7 +51,8 @@ async def replace_domain_keys(rooms: Rooms, audit: AuditTrail, request_ids: Requ
             new = await _replace(rooms, active, now)
             if new is not None:
                 made += 1
-                await _record(rooms, audit, request_ids, "RotateDomainKey", new, active)
+                before = {"previousDomainKeyId": active.domain_key_id.hex()}
+                await _record(rooms, audit, request_ids, "RotateDomainKey", new, before)
     return made
 
 
@@ -66,11 +66,17 @@ async def bring_tokens_up_to_date(rooms: Rooms, audit: AuditTrail, request_ids: 
         keys = await rooms.store.list_domain_keys(active.region)
         if len(keys) < 2:
             continue
-        finished += await _rewrap_region(rooms, keys[-1])
         if not audit.is_accepting():  # INVARIANT J4
             raise AuditUnavailable
+        setting = REWRAPPED_SETTING + active.region
+        if await rooms.store.find_setting(setting) != keys[-1].domain_key_id.hex():
+            counts = await _rewrap_region(rooms, keys[-1])
+            # Recorded first: a crash in between repeats the pass and the record, and forgets neither.
+            await _record(rooms, audit, request_ids, "FinishDomainKeyRotation", keys[-1], counts)
+            await rooms.store.put_setting(setting, keys[-1].domain_key_id.hex())
+            finished += 1
         for retired in await _retire(rooms, keys):
-            await _record(rooms, audit, request_ids, "DeleteDomainKey", retired)
+            await _record(rooms, audit, request_ids, "DeleteDomainKey", retired, {})
     return finished
 
 
@@ -80,12 +86,10 @@ async def _record(
     request_ids: RequestIds,
     event_name: str,
     key: DomainKeyRecord,
-    before: DomainKeyRecord | None = None,
+    more: Mapping[str, object],
 ) -> None:
     """AWS has no such events, as it shows no domain keys: docs/divergences.md."""
-    details: dict[str, object] = {"domainKeyId": key.domain_key_id.hex(), "generation": key.generation}
-    if before is not None:
-        details["previousDomainKeyId"] = before.domain_key_id.hex()
+    details = {"domainKeyId": key.domain_key_id.hex(), "generation": key.generation, **more}
     event = render_service_event(
         event_time=rooms.clock.epoch_seconds(),
         event_source="kms.amazonaws.com",
@@ -116,20 +120,19 @@ async def _replace(rooms: Rooms, active: DomainKeyRecord, now: datetime) -> Doma
     return record
 
 
-async def _rewrap_region(rooms: Rooms, active: DomainKeyRecord) -> bool:
-    """One whole pass, unless one has been through under this domain key."""
-    setting = REWRAPPED_SETTING + active.region
-    if await rooms.store.find_setting(setting) == active.domain_key_id.hex():
-        return False
+async def _rewrap_region(rooms: Rooms, active: DomainKeyRecord) -> Mapping[str, int]:
+    """One whole pass; how many tokens it re-wrapped, and how many do not open."""
     await rooms.boundary.activate_domain_key(active.region)  # a crash may have come between
+    rewrapped = refused = 0
     for place in TokenPlace:
-        await _rewrap_place(rooms, active.region, place, active.domain_key_id)
-    await rooms.store.put_setting(setting, active.domain_key_id.hex())
-    return True
+        moved, left = await _rewrap_place(rooms, active.region, place, active.domain_key_id)
+        rewrapped, refused = rewrapped + moved, refused + left
+    return {"rewrappedTokens": rewrapped, "refusedTokens": refused}
 
 
-async def _rewrap_place(rooms: Rooms, region: str, place: TokenPlace, active_id: bytes) -> None:
-    """Re-wrap all tokens of a place that open."""
+async def _rewrap_place(rooms: Rooms, region: str, place: TokenPlace, active_id: bytes) -> tuple[int, int]:
+    """Re-wrap all tokens of a place that open; how many were, and how many do not."""
+    rewrapped = refused = 0
     after: tuple[str, ...] | None = None
     clock = asyncio.get_running_loop().time
     while held := await rooms.store.list_held_tokens(region, place, after, BATCH_TOKENS):
@@ -145,10 +148,12 @@ async def _rewrap_place(rooms: Rooms, region: str, place: TokenPlace, active_id:
             elif isinstance(answer, BoundaryUnavailable) or not isinstance(answer, BoundaryError):
                 raise answer
             else:  # somebody has changed the row; whoever uses it is refused as well
+                refused += 1
                 logger.warning("a token of %s in place %s does not open", region, place.name)
         if replacing:
-            await rooms.store.replace_held_tokens(replacing)
+            rewrapped += await rooms.store.replace_held_tokens(replacing)
             await asyncio.sleep((clock() - began) * REST_PER_WORK)
+    return rewrapped, refused
 
 
 async def _retire(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> list[DomainKeyRecord]:
@@ -162,10 +167,18 @@ async def _retire(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> list[DomainK
         # Asked first, so that one that is kept for ever holds up no writer again and again.
         if await rooms.store.is_domain_key_named(key.domain_key_id):
             continue
-        if not await rooms.store.delete_domain_key(key.domain_key_id):
+        token = await rooms.store.find_domain_key_token(key.domain_key_id)
+        if token is None or not await rooms.store.delete_domain_key(key.domain_key_id):
             continue
         deleted.append(key)
         logger.info("domain key %d of %s is deleted", key.generation, key.region)
-        with contextlib.suppress(BoundaryUnavailable):  # a boundary that starts anew does not have it
-            await rooms.boundary.forget_domain_key(key.domain_key_id)
+        # Not before the transaction: what is destroyed in a PKCS#11 token never comes back.
+        try:
+            await rooms.boundary.forget_domain_key(token)
+        except BoundaryError as error:
+            logger.warning(
+                "the boundary did not forget domain key %s (%s): a PKCS#11 token may still hold it",
+                key.domain_key_id.hex(),
+                type(error).__name__,
+            )
     return deleted

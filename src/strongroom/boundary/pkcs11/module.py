@@ -115,11 +115,14 @@ class Pkcs11Module:
         self._software.load_domain_key(software_token, activate)
         self._resident.load(parse_token(software_token).header, token, activate)
 
-    def forget_domain_key(self, domain_key_id: bytes) -> None:
-        self._software.forget_domain_key(domain_key_id)
-        self._resident.forget(domain_key_id)
+    def forget_domain_key(self, token_bytes: bytes) -> bytes:
+        """Destroys it in the token, too, for ever. Raises BoundaryUnavailable: it may still be there."""
+        software_token, _ = split_domain_key_token(token_bytes)
+        domain_key_id = self._software.forget_domain_key(software_token)
         for token in [token for token, key in self._keys.items() if key.domain_key_id == domain_key_id]:
             self._keys.pop(token).destroy()
+        self._resident.destroy(domain_key_id)
+        return domain_key_id
 
     def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
         if token_bytes[1:2] != bytes([TokenKind.TOKEN_KEY]):

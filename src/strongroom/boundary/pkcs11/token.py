@@ -138,7 +138,11 @@ class Token:
         """The same login for one thread more: it sees the same keys, and ends with this one."""
         other = Token(self.module, self.description)
         other._owner = other._open_session(RW_SESSION)
-        other._worker = other._open_session(0)
+        try:
+            other._worker = other._open_session(0)
+        except ReturnedError:
+            other._close_session(other._owner)
+            raise
         return other
 
     def close(self) -> None:

@@ -315,9 +315,10 @@ class SoftwareModule:
     def load_domain_key(self, token: bytes, activate: bool) -> None:
         self._domain_keys.load(token, activate)
 
-    def forget_domain_key(self, domain_key_id: bytes) -> None:
-        self._domain_keys.forget(domain_key_id)
+    def forget_domain_key(self, token_bytes: bytes) -> bytes:
+        domain_key_id = self._domain_keys.forget(token_bytes)
         self._forget_tokens(lambda token, _: wrapping_key_id_of(token) == domain_key_id)
+        return domain_key_id
 
     def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
         try:
