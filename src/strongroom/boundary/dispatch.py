@@ -21,6 +21,7 @@ from strongroom.boundary.interface import (
     KeyBinding,
     KeySpecNotOffered,
     MaterialRefused,
+    NotInToken,
     PeerKeyRefused,
     PlaintextRefused,
     SignatureRefused,
@@ -165,6 +166,10 @@ class CryptographicModule(RecipientModule, ProxyModule, Protocol):
         """Raises MaterialRefused."""
         ...
 
+    def require_movable_keys(self) -> None:
+        """Raises NotInToken where key material can neither be imported nor taken to another Region."""
+        ...
+
     def describe(self) -> Mapping[str, str]:
         """Facts for the status, by name; no secrets."""
         ...
@@ -231,6 +236,7 @@ class Dispatcher:
             Opcode.CREATE_REPLICATION_KEY: self._create_replication_key,
             Opcode.EXPORT_FOR_REGION: self._export_for_region,
             Opcode.IMPORT_FROM_REGION: self._import_from_region,
+            Opcode.REQUIRE_MOVABLE_KEYS: self._require_movable_keys,
         }
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
@@ -263,12 +269,14 @@ class Dispatcher:
     def _guarded(self, opcode: int, handler: Callable[[bytes], R], body: bytes) -> tuple[int, R | bytes]:
         try:
             return 0, handler(body)
+        except NotInToken as missing:
+            return Status.NOT_IN_TOKEN, str(missing).encode("utf-8")
         except _REFUSALS as refused:
             return _STATUSES[type(refused)], b""
         except DomainKeyUnknown as unknown:
             return Status.DOMAIN_KEY_UNKNOWN, unknown.domain_key_id
-        except NoActiveDomainKey as missing:
-            return Status.NO_ACTIVE_DOMAIN_KEY, missing.region.encode("ascii")
+        except NoActiveDomainKey as inactive:
+            return Status.NO_ACTIVE_DOMAIN_KEY, inactive.region.encode("ascii")
         except MalformedFrame:
             raise
         except Exception as error:
@@ -414,6 +422,11 @@ class Dispatcher:
         binding = KeyBinding(*(text.decode("ascii") for text in texts))
         key = self._module.import_from_region(message, receiving_token, binding)
         return bytes.fromhex(key.material_id) + key.exported_token
+
+    def _require_movable_keys(self, body: bytes) -> bytes:
+        parse_fields(body, 0)
+        self._module.require_movable_keys()
+        return b""
 
     def _status(self, body: bytes) -> bytes:
         parse_fields(body, 0)

@@ -27,6 +27,7 @@ class BoundaryError(Exception):
      ├─ KeySpecNotOffered     the key is authentic, and of a spec that this boundary has no means for
      ├─ TokenRefused          the exported key token does not belong to the named key, or is damaged
      └─ BoundaryRefused       the request itself was malformed or not allowed (a fault of ours)
+         └─ NotInToken        the PKCS#11 token that holds the keys does not do that; its text says why
     """
 
 
@@ -76,6 +77,10 @@ class TicketRefused(BoundaryError):
 
 class BoundaryRefused(BoundaryError):
     """The boundary does not do that."""
+
+
+class NotInToken(BoundaryRefused):
+    """The PKCS#11 token that holds the keys does not do that. Its text is for callers: what is lacking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +185,10 @@ class Boundary(Protocol):
 
     def require_key_spec(self, key_spec: str) -> Awaitable[None]:
         """Raises BoundaryRefused for a spec whose keys it can neither make nor use (SM2 is optional)."""
+        ...
+
+    def require_movable_keys(self) -> Awaitable[None]:
+        """Raises NotInToken where key material can neither be imported nor taken to another Region."""
         ...
 
     def encrypt(self, token: bytes, key_id: str, plaintext: bytes, aad: bytes) -> Awaitable[bytes]:
@@ -471,5 +480,5 @@ class Boundary(Protocol):
         ...
 
     def is_ready(self) -> Awaitable[bool]:
-        """Whether the boundary answers and holds its root key."""
+        """Whether the boundary answers, holds its root key, and has the token that it is to have."""
         ...

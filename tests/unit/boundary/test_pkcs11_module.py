@@ -55,12 +55,17 @@ class Clock:
 class Provider:
     """A module on a token; asked as the client asks: once more after DomainKeyUnknown."""
 
-    def __init__(self, token: TestToken, root_key: bytes = bytes(32)) -> None:
+    def __init__(
+        self,
+        token: TestToken,
+        root_key: bytes = bytes(32),
+        tell_pin_refused: Callable[[], None] = lambda: None,
+    ) -> None:
         self.logged: list[str] = []
         self.clock = Clock()
         accepted = [Weakness(name) for name in token.accepted_weaknesses]
         place = TokenPlace(token.module, token.label, token.pin, token.init_arguments, accepted)
-        self.connection = TokenConnection(place, self.logged.append, self.clock)
+        self.connection = TokenConnection(place, self.logged.append, self.clock, tell_pin_refused)
         self.software = SoftwareModule(root_key, None)
         self.module = Pkcs11Module(self.software, self.connection)
         _, self.domain_key = self.module.create_domain_key(REGION)
