@@ -1,8 +1,8 @@
 """Request quotas: how many requests of a kind an account may make in a second, in a Region.
 
 The caller's account is charged, also for a key of another account (Developer Guide, "Request quotas",
-cross-account requests). A request is judged by what it says itself, before its key is looked up; the quota of
-a custom key store, which is the same for all who use its keys, once the key is known.
+cross-account requests). A request is judged by what it says itself, before its key is looked up; the quota
+of a custom key store, which is the same for all who use its keys, once the key is known.
 
 Shared among the workers of a server by division: each has its share of every quota. The kernel hands
 out connections, not requests, so a client with one connection has one worker's share.

@@ -1,4 +1,4 @@
-"""How many requests a second each credential may make. A key store has one; two while it changes over."""
+"""How many requests a second each credential may make: a key store has one, or two while it changes."""
 
 from __future__ import annotations
 
