@@ -63,7 +63,7 @@ check: setup-dev
 	$(BIN)/python tools/unread_members.py
 
 test: check system-packages
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 system-packages:
 	@tools/install_system_packages.sh

@@ -7,11 +7,12 @@ import json
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.secrets.memory_scan import read_memory
+from tests.secrets.memory_scan import Needles
 from tests.support.hsm_clusters import PASSWORD, make_cluster
 from tests.support.hsm_scene import CONTEXT, STATE, Scene, code_of
 
@@ -211,12 +212,11 @@ def test_planted_password_is_in_no_process_but_the_two_that_need_it(tmp_path: Pa
         assert scene.decrypt(blob) == b"text"
         for _ in range(20):
             assert scene.decrypt(scene.encrypt(key_id)) == b"text"
-        password, searched = PASSWORD.encode(), []
+        needles, searched = Needles({"password": PASSWORD.encode()}), []
         for title, (pid, *_) in scene.server.processes().items():
             if title not in ("strongroom: boundary", f"strongroom: hsm {scene.cluster.cluster_id}"):
-                assert not any(password in chunk for chunk in read_memory(pid)), title
+                assert needles.find_in_process(pid) == Counter(), title
                 searched.append(title)
         assert {"strongroom: worker 1", "strongroom: worker 2", "strongroom: jobs"} <= set(searched)
-        assert PASSWORD not in scene.server.logged.decode()
-    for file in (tmp_path / "data").rglob("*"):
-        assert not file.is_file() or password not in file.read_bytes(), file
+        assert needles.find_in([bytes(scene.server.logged)]) == Counter()
+    assert needles.find_in_files(tmp_path / "data") == {}

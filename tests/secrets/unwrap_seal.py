@@ -69,17 +69,19 @@ def open_seal(record: bytes, key_file: bytes) -> tuple[bytes, bytes]:
 
 
 def secrets_of_passphrase(record: bytes, passphrase: str) -> dict[str, bytes]:
-    """The passphrase and what it comes to."""
+    """The passphrase and all that it comes to, down to the root key."""
     slot = slot_of(record, PASSPHRASE)
     salt = slot.parameters[:SALT_BYTES]
     memory, passes, lanes = struct.unpack(">IBB", slot.parameters[SALT_BYTES:])
     slot_key = Argon2id(
         salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory
     ).derive(passphrase.encode())  # fmt: skip
+    wrapping_key, root_key = open_slot(slot, slot_key)
     return {
         "passphrase": passphrase.encode(),
         "passphrase slot key": slot_key,
-        "passphrase wrapping key": open_slot(slot, slot_key)[0],
+        "passphrase wrapping key": wrapping_key,
+        "root key": root_key,
     }
 
 
