@@ -20,7 +20,7 @@ from strongroom.boundary.pkcs11.resident_keys import WRAPS
 
 
 def token_alone_per_second(token: TestToken, seconds: float) -> tuple[float, float]:
-    """What the token gives one process in a second of its processor: unwrap, AES-GCM and destroy; and AES-GCM.
+    """What the token gives one process in a second of processor time: unwrap, AES-GCM, destroy; and AES-GCM.
 
     Of the processor, for others may have it meanwhile: the rate itself where nobody has.
     """
