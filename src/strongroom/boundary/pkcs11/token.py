@@ -136,7 +136,7 @@ class Token:
             raise LoginUnclear(error.function, error.code) from None
 
     def another(self) -> Token:
-        """The same login for one thread more: it sees the same keys. Until it is closed the module stays.
+        """The same login for one thread more: it sees the same keys; the module does not end before it.
 
         Raises ReturnedError.
         """
