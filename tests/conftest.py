@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.faulty_module import FaultyToken, make_faulty
 from tests.support.server import Server
 from tests.support.softhsm import TestToken, make_nss, make_softhsm
 
@@ -49,6 +50,15 @@ def softhsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestToken:
     """A fresh token of SoftHSM 2, which this process and those that inherit its environment find."""
     token = make_softhsm(tmp_path / "softhsm")
     for name, value in token.environment.items():
+        monkeypatch.setenv(name, value)
+    return token
+
+
+@pytest.fixture
+def faulty(softhsm: TestToken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FaultyToken:
+    """The same token by a module that fails when it is told to."""
+    token = make_faulty(softhsm, tmp_path)
+    for name, value in token.token.environment.items():
         monkeypatch.setenv(name, value)
     return token
 

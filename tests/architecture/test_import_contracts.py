@@ -37,6 +37,7 @@ PORTS = "Rooms meet the boundary, the store and the audit trail at their interfa
 FRONT_DOOR = "The wire speaks only to the pipeline"
 PURE = "Authorization decides from what it is given"
 FAMILIES = "Operation families do not call each other"
+BACKUPS = "Backups know files, and neither keys nor rules"
 SUPERVISOR = "The supervisor has no event loop and knows no room"
 
 VIOLATIONS = [
@@ -95,6 +96,15 @@ VIOLATIONS = [
     ("aws/errors.py", "import strongroom.operations.table", ONE_WAY),
     ("identity/sigv4.py", "import strongroom.authorization.decision", ONE_WAY),
     ("store/engine.py", "import strongroom.audit.interface", ONE_WAY),
+    ("backup/making.py", "import strongroom.preparation", ONE_WAY),
+    ("processes/data_directory.py", "import strongroom.backup.archive", ONE_WAY),
+    ("jobs/restored_data.py", "import strongroom.backup.restoring", ONE_WAY),
+    ("backup/restoring.py", "import strongroom.boundary.seal.key_file", KEY_MATERIAL),
+    ("backup/making.py", "import sqlite3", DATABASE),
+    ("backup/making.py", "import strongroom.administration.client", BACKUPS),
+    ("backup/archive.py", "import strongroom.boundary.client", BACKUPS),
+    ("backup/restoring.py", "import strongroom.operations.deletion_ledger", BACKUPS),
+    ("operations/backup_tickets.py", "import strongroom.boundary.client", PORTS),
     ("resources/key.py", "import strongroom.config", ONE_WAY),
     ("wire/aws_json.py", "import strongroom.jobs", ONE_WAY),
     ("helpers_of_all_kinds.py", "", ONE_WAY),

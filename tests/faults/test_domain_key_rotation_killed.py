@@ -61,7 +61,7 @@ def move_clock(server: Server) -> None:
 
 
 def kill_workers_and_jobs(server: Server) -> None:
-    """In development the worker that moved the clock rotates, the job runner goes on with it."""
+    """The worker that moved the clock has made the domain key, the job runner re-wraps."""
     for title, pids in server.processes().items():
         if "worker" in title or "jobs" in title:
             for pid in pids:

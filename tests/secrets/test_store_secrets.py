@@ -37,7 +37,7 @@ def found_in(server: Server, needles: Needles) -> set[str]:
 def test_secret_of_an_external_key_store_is_in_two_boundaries_alone(tmp_path: Path) -> None:
     authority, clients = Authority(tmp_path), Authority(tmp_path, "clients")
     certificate, key = clients.issue(NAME)
-    with running_proxy(tmp_path, authority, clients) as (proxy, _):
+    with running_proxy(tmp_path, authority, clients, None) as (proxy, _):
         credential = create_credential(tmp_path / "proxy-data")
         secret = Needles({"secret": credential["RawSecretAccessKey"].encode()})
         access_key_id = Needles({"access key id": credential["AccessKeyId"].encode()})

@@ -126,7 +126,7 @@ class Road:
             new_database(directory / "strongroom.db"), Stamps(new_stamp_words()), self.clock
         )
         self.boundary = BoundaryClient(self.loop, self.store)
-        self.boundary.attach(self.running_boundary.new_channel())
+        self.boundary.attach(self.running_boundary.new_channel("jobs"))  # worker and job runner in one
         self.audit = ListedTrail()
         self.rooms = Rooms(
             self.store,
@@ -183,7 +183,7 @@ class Road:
         self.running_boundary = RunningBoundary(
             self._seal_key, seal_record, environment=environment, is_nursed=environment is None
         )
-        self.boundary.attach(self.running_boundary.new_channel())
+        self.boundary.attach(self.running_boundary.new_channel("jobs"))
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         async def waiting() -> T:

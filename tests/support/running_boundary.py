@@ -130,6 +130,8 @@ class RunningBoundary:
         for fd in fds:
             os.close(fd)
         answer = self.control.recv(65536)
+        if answer == b"P":  # its token's PIN was refused; the sentence follows
+            answer = self.control.recv(65536)
         if answer[:1] == b"E":
             assert self.process.wait(10) != 0
             raise Refused(answer[1:].decode())

@@ -9,14 +9,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from strongroom.backup.archive import DATABASE, PARTS, SEAL_RECORD, BackupRefused, Manifest, read_archive
+from strongroom.backup.archive import (
+    DATABASE,
+    PARTS,
+    SEAL_RECORD,
+    Archive,
+    BackupRefused,
+    Manifest,
+    read_archive,
+)
 from strongroom.backup.making import require_facts
+from strongroom.boundary.seal_format import parse_seal
 from strongroom.processes.data_directory import open_data_directory
 from strongroom.processes.errors import StartRefused
 from strongroom.resources.deletion import GENESIS, LEDGER_BYTES_MAX, LedgerRefused, parse_ledger
@@ -28,18 +38,46 @@ GIVEN_LEDGER_FILE: Final = "restore.ledger"
 _ORDER: Final = (GIVEN_LEDGER_FILE, PENDING_FILE, SEAL_RECORD, DATABASE)
 _ADMITTED: Final = frozenset({"lock", "audit", DRAFT, "seal.key", "deletion.ledger"})
 """What a directory may hold that nobody's keys are in."""
+_UNAUTHENTICATED: Final = (
+    "No server has authenticated this backup: it is of an older version, or was made without its server, or "
+    "somebody else made it, with key policies, grants and users of his own. If its SHA-256 is the one that "
+    "you noted when it was made, say --unauthenticated. Nothing was changed."
+)
 
 
-def restore_backup(source: Path, data_directory: Path, ledger: Path | None, *, replaces: bool) -> Manifest:
+class Restored(NamedTuple):
+    """What was put in place."""
+
+    manifest: Manifest
+    root_key_id: str
+    """In hexadecimal, as `strongroom seal status` shows it."""
+    is_authenticated: bool
+    """Whether the first start verifies that a server with this root key made the backup."""
+
+
+def restore_backup(
+    source: Path,
+    data_directory: Path,
+    ledger: Path | None,
+    *,
+    replaces: bool,
+    takes_unauthenticated: bool = False,
+    root_key_id: str | None = None,
+) -> Restored:
     """Put a backup's data in `data_directory`, whose server must be stopped.
 
     `ledger` None: without a deletion ledger, so that what was deleted since comes back.
+    `takes_unauthenticated`: also a backup that no server authenticated, which anybody may have made.
+    `root_key_id`: whose root key the backup must be of; by default that of the data there, if there are any.
     Raises BackupRefused, StartRefused (another process uses the directory).
     """
     lines = b"" if ledger is None else _load_ledger(ledger)
     try:
         with source.open("rb") as file:
-            manifest = read_archive(file)  # all of it, before anything is written
+            archive = read_archive(file)  # all of it, before anything is written
+            manifest = archive.manifest
+            if archive.ticket is None and not takes_unauthenticated:
+                raise BackupRefused(_UNAUTHENTICATED)
             if ledger is not None:
                 _require_fitting(lines, manifest)
             held = open_data_directory(data_directory)
@@ -51,10 +89,11 @@ def restore_backup(source: Path, data_directory: Path, ledger: Path | None, *, r
                 draft.mkdir(mode=0o700)
                 try:
                     file.seek(0)
-                    if read_archive(file, draft) != manifest:
+                    if read_archive(file, draft) != archive:
                         raise BackupRefused("The backup changed while it was read. Nothing was changed.")
                     require_facts(draft / DATABASE, manifest)
-                    _write_pending(draft, manifest, lines, with_ledger=ledger is not None)
+                    found = _require_root_key(draft, data_directory, root_key_id)
+                    _write_pending(draft, archive, found, lines, with_ledger=ledger is not None)
                     os.rename(draft, data_directory / READY)
                     _sync_directory(data_directory)
                 finally:
@@ -62,7 +101,7 @@ def restore_backup(source: Path, data_directory: Path, ledger: Path | None, *, r
                 finish_swap(data_directory)
             finally:
                 held.close()
-            return manifest
+            return Restored(manifest, found, archive.ticket is not None)
     except OSError as error:
         raise BackupRefused(f"The restore could not be done: {error.strerror} ({error.filename}).") from None
 
@@ -146,10 +185,43 @@ def _require_fitting(content: bytes, manifest: Manifest) -> None:
         )
 
 
-def _write_pending(draft: Path, manifest: Manifest, ledger: bytes, *, with_ledger: bool) -> None:
+def _require_root_key(draft: Path, data_directory: Path, wanted: str | None) -> str:
+    """The backup's root key, by its id, must be the `wanted` one, or that of the data there.
+
+    Whoever brings a seal record of his own brings a root key that he knows, where a slot of it opens by what
+    the settings name (another KMS); then a ticket proves nothing. Raises BackupRefused.
+    """
+    found = _root_key_id(draft / SEAL_RECORD)
+    if found is None:
+        raise BackupRefused("The backup's seal record is damaged. Nothing was changed.")
+    there = data_directory / SEAL_RECORD
+    known = wanted or (_root_key_id(there) if there.exists() else None)
+    if known is not None and known != found:
+        raise BackupRefused(
+            f"The backup is of another root key ({found}) than {'was named' if wanted else 'the data there'} "
+            f"({known}): it is of another server, or was made by somebody else. To have it all the same, say "
+            f"--root-key {found}. Nothing was changed."
+        )
+    return found
+
+
+def _root_key_id(record: Path) -> str | None:
+    try:
+        (check,) = {slot.check for slot in parse_seal(record.read_bytes())}
+    except ValueError:
+        return None
+    return check.hex()
+
+
+def _write_pending(
+    draft: Path, archive: Archive, root_key_id: str, ledger: bytes, *, with_ledger: bool
+) -> None:
+    manifest, ticket = archive
     pending = {
         "created_at": manifest.created_at,
         "sha256": manifest.sha256,
+        "ticket": None if ticket is None else base64.b64encode(ticket).decode("ascii"),
+        "root_key_id": root_key_id,
         "audit_block": manifest.audit_block,
         "audit_hash": manifest.audit_hash,
         "with_ledger": with_ledger,

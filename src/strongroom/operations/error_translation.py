@@ -11,6 +11,7 @@ from strongroom.boundary.interface import (
     BoundaryBusy,
     CiphertextRefused,
     KeySpecNotOffered,
+    NotInToken,
     TokenRefused,
 )
 
@@ -36,6 +37,8 @@ def translate(raised: Exception) -> ApiError:
         return refusals.throttled()
     if isinstance(raised, KeySpecNotOffered):
         return refusals.not_built("The key spec of the KMS key")
+    if isinstance(raised, NotInToken):
+        return refusals.not_in_token("This operation", str(raised))
     where = raised.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next

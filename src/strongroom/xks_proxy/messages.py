@@ -16,11 +16,10 @@ import msgspec
 from strongroom import __version__
 from strongroom.boundary.external_key_format import (
     AAD_BYTES_MAX,
-    IV_BYTES,
-    METADATA_BYTES,
     PLAINTEXT_BYTES_MAX,
     TAG_BYTES,
     Sealed,
+    lengths_of,
 )
 
 ALGORITHM: Final = "AES_GCM"
@@ -205,8 +204,12 @@ def parse_decrypt_request(body: bytes) -> DecryptRequest:
 
 def require_own_lengths(sealed: Sealed) -> None:
     """Whether this proxy could have sealed it. Raises ProxyRefused: InvalidCiphertextException."""
-    lengths = len(sealed.metadata), len(sealed.iv), len(sealed.tag)
-    if lengths != (METADATA_BYTES, IV_BYTES, TAG_BYTES) or not sealed.ciphertext:
+    try:
+        lengths = lengths_of(sealed.metadata)
+    except ValueError:
+        raise ciphertext_refused() from None
+    is_of_own_lengths = (len(sealed.metadata), len(sealed.iv)) == lengths and len(sealed.tag) == TAG_BYTES
+    if not is_of_own_lengths or not sealed.ciphertext:
         raise ciphertext_refused()
 
 

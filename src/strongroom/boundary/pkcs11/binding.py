@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -72,6 +72,11 @@ class Module:
         code = self._functions[function](*arguments)
         if code:
             raise error_of(f"C_{function}", code)
+
+    def function(self, name: str) -> Callable[..., int]:
+        """C_<name> itself, for what is called all the time: it returns its code, and nobody looks at it."""
+        found: Callable[..., int] = self._functions[name]
+        return found
 
     def describe(self) -> str:
         """Who made the library, and its version."""
