@@ -483,11 +483,13 @@ def test_whole_key_life_any_sequence_of_all_changes_holds_together(road: Road) -
     assert len(never_done) <= (0 if examples else NEVER_DONE_IN_CI_MAX), sorted(never_done)
 
 
-CHANGES = set(
-    """
-    CancelKeyDeletion ConnectCustomKeyStore CreateAlias CreateCustomKeyStore CreateGrant CreateKey DeleteAlias
-    DeleteImportedKeyMaterial DisableKey DisableKeyRotation DisconnectCustomKeyStore EnableKey EnableKeyRotation
-    GetParametersForImport ImportKeyMaterial PutKeyPolicy ReplicateKey RetireGrant RevokeGrant RotateKeyOnDemand
-    ScheduleKeyDeletion TagResource UntagResource UpdateAlias UpdateKeyDescription UpdatePrimaryRegion
-    """.split()
-)
+# fmt: off
+CHANGES = {
+    "CancelKeyDeletion", "ConnectCustomKeyStore", "CreateAlias", "CreateCustomKeyStore", "CreateGrant",
+    "CreateKey", "DeleteAlias", "DeleteImportedKeyMaterial", "DisableKey", "DisableKeyRotation",
+    "DisconnectCustomKeyStore", "EnableKey", "EnableKeyRotation", "GetParametersForImport",
+    "ImportKeyMaterial", "PutKeyPolicy", "ReplicateKey", "RetireGrant", "RevokeGrant", "RotateKeyOnDemand",
+    "ScheduleKeyDeletion", "TagResource", "UntagResource", "UpdateAlias", "UpdateKeyDescription",
+    "UpdatePrimaryRegion",
+}
+# fmt: on
