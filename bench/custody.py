@@ -9,6 +9,7 @@ import sqlite3
 import statistics
 import subprocess
 import time
+from collections import Counter
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ KEYS = 10_000
 CONNECTIONS = 16
 MOVED_SECONDS = 90_000
 """Past the next rotation."""
-WINDOW_SECONDS, REWRAP_SECONDS_MAX = 1.0, 600.0
+WINDOW_SECONDS, OTHER_WINDOWS, REWRAP_SECONDS_MAX = 1.0, 60, 1_800.0
 P99_RATIO_MAX, RESTORE_SECONDS_MAX = 2.0, 60.0
 
 
@@ -41,16 +42,16 @@ def bench_custody(directory: Path) -> None:
                 server.port, "Encrypt", {"KeyId": key_id, "Plaintext": text}, "test", "test", REGION
             )
         ]
-        before = [_load(server, encrypt, seconds=WINDOW_SECONDS) for _ in range(10)]
+        before = [_load(server, encrypt, seconds=WINDOW_SECONDS) for _ in range(OTHER_WINDOWS)]
         seconds, during = _rotate_under_load(server, encrypt, data_dir / "strongroom.db")
-        after = [_load(server, encrypt, seconds=WINDOW_SECONDS) for _ in range(10)]
+        after = [_load(server, encrypt, seconds=WINDOW_SECONDS) for _ in range(OTHER_WINDOWS)]
         print(f"\nCustody: {made:,} keys, Encrypt on {CONNECTIONS} connections")
-        print(f"{'p99, ms, median and worst of windows of 1 s':44}   median    worst")
+        print(f"{'p99, ms; and that of windows of 1 s':44}      all   median    worst")
         for name, windows in (("before", before), ("while tokens are re-wrapped", during), ("after", after)):
-            print(f"  {name:42}{_median_p99(windows):9.2f}{max(_p99_ms(windows)):9.2f}")
-        quiet = _median_p99([*before, *after])
-        print(f"{'times that of the other windows, median':44}{_median_p99(during) / quiet:9.2f}x", end="")
-        print(f"   (limit {P99_RATIO_MAX:g}x)")
+            each = [one.p99_us / 1000 for one in windows]
+            print(f"  {name:42}{_p99_ms(windows):9.2f}{statistics.median(each):9.2f}{max(each):9.2f}")
+        ratio = _p99_ms(during) / _p99_ms([*before, *after])
+        print(f"{'times that before and after':44}{ratio:9.2f}x   (limit {P99_RATIO_MAX:g}x)")
         print(f"{'requests a second, before and meanwhile':44}{_rate(before):9.0f}{_rate(during):9.0f}")
         failed = sum(one.failed + one.non_200 for one in during)
         print(f"{'requests that failed (limit 0)':44}{failed:9}")
@@ -100,12 +101,17 @@ def _is_rewrapped(database: Path) -> bool:
     return noted is not None and noted[0] == newest.hex()
 
 
-def _p99_ms(windows: list[LoadResult]) -> list[float]:
-    return [one.p99_us / 1000 for one in windows]
-
-
-def _median_p99(windows: list[LoadResult]) -> float:
-    return statistics.median(_p99_ms(windows))
+def _p99_ms(windows: list[LoadResult]) -> float:
+    """Of all requests of all windows."""
+    counts: Counter[int] = Counter()
+    for one in windows:
+        counts.update({int(taken): count for taken, count in one.answers_by_10_us.items()})
+    slower_left = counts.total() // 100
+    for taken in sorted(counts, reverse=True):
+        slower_left -= counts[taken]
+        if slower_left < 0:
+            return taken / 100
+    return 0.0
 
 
 def _rate(windows: list[LoadResult]) -> float:

@@ -17,14 +17,12 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from strongroom.administration.desk import Desk
-from strongroom.administration.server_status import StatusSource
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.aws.query_services import QUERY_SERVICES
-from strongroom.backup.restoring import require_no_half_restore
+from strongroom.backup.swap import require_no_half_restore
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
@@ -36,12 +34,9 @@ from strongroom.hsm.client import ClusterClients
 from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthenticator
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
-from strongroom.jobs.cluster_logins import ClusterLogins
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
-from strongroom.jobs.key_store_health import KeyStoreHealth
 from strongroom.jobs.restored_data import finish_restore, wait_for_restore
 from strongroom.jobs.runner import JobRunner
-from strongroom.jobs.seal_watch import SealWatch
 from strongroom.operations.context import Rooms
 from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger, keep_deletions
 from strongroom.operations.key_store_backend import KeyStoreBackend
@@ -398,6 +393,14 @@ async def _serve_proxy(context: ProxyContext) -> None:
 
 
 async def _run_job_runner(context: JobsContext) -> None:
+    from strongroom.administration.desk import (
+        Desk,
+    )  # late, as what follows: no other process has it in memory
+    from strongroom.administration.server_status import StatusSource
+    from strongroom.jobs.cluster_logins import ClusterLogins
+    from strongroom.jobs.key_store_health import KeyStoreHealth
+    from strongroom.jobs.seal_watch import SealWatch
+
     house = House(context.settings, context.shared_words)
     control = ControlChannel(context.control, house.on_channel)
     control.start()

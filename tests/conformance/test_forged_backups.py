@@ -14,7 +14,6 @@ from tests.support.server import Server
 from tests.support.users import strongroom
 
 from strongroom.backup.archive import (
-    DATABASE,
     PARTS,
     WITH_TICKET,
     WITHOUT_TICKET,
@@ -22,6 +21,7 @@ from strongroom.backup.archive import (
     read_archive,
     write_archive,
 )
+from strongroom.backup.swap import DATABASE
 
 WITHOUT_LEDGER = "--without-deletion-ledger"
 

@@ -10,6 +10,7 @@ from tests.support.faulty_hsm import Faults, make_faulty
 from tests.support.hsm_clusters import TestCluster, make_cluster
 from tests.support.running_cluster import ClusterGone, ClusterRefusedIt, RunningCluster
 
+from strongroom.hsm.cluster import UNCLEAR_SECONDS
 from strongroom.hsm.frames import Opcode, Status
 from strongroom.hsm.process import EXIT_OVERDUE
 
@@ -55,6 +56,27 @@ def test_refused_login_is_told_as_what_it_is_and_a_pin_is_given_once(
         assert faults.logins == (4 if is_tried_again else 1)
         faults.end("login")
         running.log_in(Opcode.CONNECT)
+
+
+def test_login_that_fails_without_a_word_on_the_pin_is_tried_again_after_a_while(
+    faulty: tuple[TestCluster, Faults],
+) -> None:
+    cluster, faults = faulty
+    with RunningCluster(cluster) as running:
+        wrapped = connected(running)
+        faults.begin("login", "30")
+        faults.begin("close")
+        assert running.refusal(Opcode.UNWRAP, KEY_ID, wrapped, AAD) is Status.NOT_CONNECTED
+        for _ in range(5):
+            with pytest.raises(ClusterRefusedIt) as caught:
+                running.log_in(Opcode.RESUME)
+            assert (caught.value.status, faults.logins) == (Status.LOGIN_UNCLEAR, 2)
+        faults.end("login")
+        with pytest.raises(ClusterRefusedIt):
+            running.log_in(Opcode.RESUME)
+        time.sleep(UNCLEAR_SECONDS)
+        running.log_in(Opcode.RESUME)
+        assert faults.logins == 3
 
 
 def test_wrong_pin_is_given_to_the_token_once(faulty: tuple[TestCluster, Faults]) -> None:

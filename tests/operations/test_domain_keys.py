@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,12 @@ from tests.support.road import ACCOUNT, REGION, Refusal, Road
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.boundary.interface import BoundaryError, KeyBinding
 from strongroom.boundary.key_hierarchy import wrapping_key_id_of
-from strongroom.jobs.domain_keys import bring_tokens_up_to_date, replace_domain_keys
+from strongroom.jobs.domain_keys import (
+    PATIENT_SECONDS,
+    Pace,
+    bring_tokens_up_to_date,
+    replace_domain_keys,
+)
 from strongroom.operations.rules import Rules
 from strongroom.request_ids import RequestIds
 from strongroom.resources.domain_key import TokenPlace
@@ -142,6 +148,22 @@ def test_rotation_broken_off_goes_on_where_it_was(road: Road) -> None:
     assert {wrapping_key_id_of(token) for token in tokens_of(road, REGION)} == {new.domain_key_id}
     for key in keys:
         road.call("Encrypt", KeyId=key, Plaintext=TEXT)
+
+
+@pytest.mark.parametrize(
+    ("ran_seconds", "at_least", "at_most"), [(0.0, 50, 1e9), (PATIENT_SECONDS + 1, 1, 50)]
+)
+def test_pass_rests_far_longer_than_it_worked_and_hurries_when_it_is_late(
+    road: Road, ran_seconds: float, at_least: float, at_most: float
+) -> None:
+    pace = Pace(ran_seconds)
+    worked_from = time.process_time()
+    while time.process_time() < worked_from + 0.02:
+        pass
+    worked = time.process_time() - worked_from
+    began = time.monotonic()
+    road.wait(pace.rest())
+    assert at_least * worked <= time.monotonic() - began <= at_most * worked + 1
 
 
 def test_retired_domain_key_goes_when_no_backup_needs_it(

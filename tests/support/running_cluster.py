@@ -119,6 +119,14 @@ class RunningCluster:
             raise ClusterRefusedIt(status)
         return body
 
+    def refusal(self, opcode: Opcode, *fields: bytes) -> Status:
+        """The status of a request that must be refused."""
+        try:
+            self.ask(opcode, *fields)
+        except ClusterRefusedIt as refused:
+            return refused.status
+        raise AssertionError("it was not refused")
+
     def ask_beside(self, opcode: Opcode, *fields: bytes) -> bytes:
         """Ask by another channel, while answers are awaited on the first."""
         first, unparsed = self.stream, self._unparsed

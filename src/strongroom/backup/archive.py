@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
+from strongroom.backup.swap import DATABASE, SEAL_RECORD
+
 BLOCK_BYTES: Final = 512
 MANIFEST: Final = "manifest.json"
 MANIFEST_HASH: Final = "manifest.sha256"
 MANIFEST_TICKET: Final = "manifest.ticket"
-DATABASE: Final = "strongroom.db"
-SEAL_RECORD: Final = "seal.record"
 PARTS: Final = (DATABASE, SEAL_RECORD)
 _BYTES_MAX: Final[Mapping[str, int]] = {
     MANIFEST: 8 << 20,

@@ -16,9 +16,7 @@ from typing import TypeAlias
 from strongroom import __version__
 from strongroom.audit.chain import HEAD_FILE, START, ChainBroken, Link, parse_head
 from strongroom.backup.archive import (
-    DATABASE,
     PARTS,
-    SEAL_RECORD,
     WITH_TICKET,
     WITHOUT_TICKET,
     Archive,
@@ -28,6 +26,7 @@ from strongroom.backup.archive import (
     read_archive,
     write_archive,
 )
+from strongroom.backup.swap import DATABASE, SEAL_RECORD
 from strongroom.resources.deletion import LedgerRefused
 from strongroom.store.copying import CopyFacts, copy_database, describe_copy
 from strongroom.store.interface import StoreUnavailable

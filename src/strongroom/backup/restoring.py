@@ -4,7 +4,7 @@
     restore.ready/   renamed from it when complete and on disk: from here on the restore is decided
     restore.pending  in the data directory, last: the next start deletes again what the ledger tells of
 
-`finish_swap` goes on from restore.ready wherever it was cut short; a start calls it too.
+`swap.py` goes on from restore.ready wherever it was cut short; a start calls it too.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from strongroom.backup.archive import (
-    DATABASE,
-    PARTS,
-    SEAL_RECORD,
     Archive,
     BackupRefused,
     Manifest,
     read_archive,
 )
 from strongroom.backup.making import require_facts
+from strongroom.backup.swap import (
+    DATABASE,
+    DRAFT,
+    GIVEN_LEDGER_FILE,
+    PENDING_FILE,
+    READY,
+    SEAL_RECORD,
+    finish_swap,
+    sync_directory,
+)
 from strongroom.boundary.seal_format import parse_seal
 from strongroom.processes.data_directory import open_data_directory
-from strongroom.processes.errors import StartRefused
 from strongroom.resources.deletion import GENESIS, LEDGER_BYTES_MAX, LedgerRefused, parse_ledger
 
-DRAFT: Final = "restore.draft"
-READY: Final = "restore.ready"
-PENDING_FILE: Final = "restore.pending"
-GIVEN_LEDGER_FILE: Final = "restore.ledger"
-_ORDER: Final = (GIVEN_LEDGER_FILE, PENDING_FILE, SEAL_RECORD, DATABASE)
 _ADMITTED: Final = frozenset({"lock", "audit", DRAFT, "seal.key", "deletion.ledger"})
 """What a directory may hold that nobody's keys are in."""
 _UNAUTHENTICATED: Final = (
@@ -95,7 +96,7 @@ def restore_backup(
                     found = _require_root_key(draft, data_directory, root_key_id)
                     _write_pending(draft, archive, found, lines, with_ledger=ledger is not None)
                     os.rename(draft, data_directory / READY)
-                    _sync_directory(data_directory)
+                    sync_directory(data_directory)
                 finally:
                     shutil.rmtree(draft, ignore_errors=True)
                 finish_swap(data_directory)
@@ -104,44 +105,6 @@ def restore_backup(
             return Restored(manifest, found, archive.ticket is not None)
     except OSError as error:
         raise BackupRefused(f"The restore could not be done: {error.strerror} ({error.filename}).") from None
-
-
-def finish_swap(data_directory: Path) -> None:
-    """Put a decided restore's files in place; nothing to do without one. Idempotent. Raises OSError."""
-    ready = data_directory / READY
-    if not ready.is_dir():
-        return
-    for name in _ORDER:
-        if not (ready / name).exists():
-            continue
-        if name == DATABASE:
-            for suffix in (
-                "-wal",
-                "-shm",
-                "-journal",
-            ):  # of the older database
-                (data_directory / f"{DATABASE}{suffix}").unlink(missing_ok=True)
-            _sync_directory(data_directory)
-        os.replace(ready / name, data_directory / name)
-        _sync_directory(data_directory)
-    shutil.rmtree(ready)
-    _sync_directory(data_directory)
-
-
-def require_no_half_restore(data_directory: Path) -> None:
-    """Finish a decided restore before a start; one that was cut short earlier leaves no server to start.
-
-    Raises StartRefused.
-    """
-    try:
-        finish_swap(data_directory)
-    except OSError as error:
-        raise StartRefused(f"A restore into {data_directory} cannot be finished: {error.strerror}.") from None
-    if (data_directory / DRAFT).exists() and not (data_directory / DATABASE).exists():
-        raise StartRefused(
-            f"A restore into {data_directory} was cut short: run strongroom restore again, or remove "
-            f"{data_directory / DRAFT} to begin with an empty server."
-        )
 
 
 def _require_room(data_directory: Path, *, replaces: bool) -> None:
@@ -229,7 +192,7 @@ def _write_pending(
     _write_synced(draft / PENDING_FILE, json.dumps(pending).encode("ascii"))
     if with_ledger:
         _write_synced(draft / GIVEN_LEDGER_FILE, ledger)
-    _sync_directory(draft)
+    sync_directory(draft)
 
 
 def _write_synced(path: Path, content: bytes) -> None:
@@ -238,14 +201,3 @@ def _write_synced(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-assert set(PARTS) < set(_ORDER)  # noqa: S101

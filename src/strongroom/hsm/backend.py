@@ -65,6 +65,7 @@ _CONNECTION_CODES: Final = {
 _MAY_PASS: Final = (
     Status.TOKEN_NOT_FOUND,
     Status.MODULE_UNUSABLE,
+    Status.LOGIN_UNCLEAR,
     Status.TRANSPORT_KEY_UNKNOWN,
     Status.FAILED,
 )

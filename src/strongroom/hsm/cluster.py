@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -15,6 +16,7 @@ from strongroom.boundary.pkcs11.errors import (
     HandleLost,
     InputRefused,
     KeyNotFound,
+    LoginUnclear,
     ModuleUnusable,
     NotOffered,
     PinLocked,
@@ -41,6 +43,20 @@ _NEEDED = (Ckm.AES_KEY_GEN, Ckm.AES_GCM)
 _CANARY: Final = b"strongroom canary"
 _LOST: Final = (SessionLost, TokenLost)
 """What ends a login, whatever else still answers: one lost session may be the only one."""
+_STATUS_OF_CODE: Final[Mapping[int, Status]] = {
+    Ckr.USER_ALREADY_LOGGED_IN: Status.USER_LOGGED_IN,
+    Ckr.USER_ANOTHER_ALREADY_LOGGED_IN: Status.USER_LOGGED_IN,
+    Ckr.USER_PIN_NOT_INITIALIZED: Status.USER_UNKNOWN,
+}
+_STATUS_OF_KIND: Final = (  # the first that fits
+    (LoginUnclear, Status.LOGIN_UNCLEAR),
+    (PinLocked, Status.PIN_LOCKED),
+    (PinRefused, Status.PIN_REFUSED),
+    (TokenNotFound, Status.TOKEN_NOT_FOUND),
+    (ModuleUnusable, Status.MODULE_UNUSABLE),
+)
+UNCLEAR_SECONDS: Final = 5.0
+UNCLEAR_SECONDS_MAX: Final = 300.0
 
 
 class ClusterRefused(Exception):
@@ -69,11 +85,15 @@ class Cluster:
     Concurrency: any thread; logins and logouts take turns. Secrets: keeps no PIN; keys stay in the token.
     """
 
-    def __init__(self, options: ClusterOptions) -> None:
+    def __init__(self, options: ClusterOptions, clock: Callable[[], float] = time.monotonic) -> None:
         self._options = options
+        self._clock = clock
         self._login: Login | None = None
         self._turn = threading.Lock()
         """Of whoever changes the login; nobody waits for it while a call of his holds sessions."""
+        self._unclear_pause_seconds = 0.0
+        self._resumes_at = 0.0
+        """After a login of which nobody knows whether it was counted, the next waits, each time longer."""
         self._barred: Status | None = None
         """Why nobody logs in but by `connect`: the PIN was refused, or somebody disconnected."""
 
@@ -122,8 +142,13 @@ class Cluster:
             status = status_of(error)
             # INVARIANT H2: a refused PIN counts against the user. Not again until somebody says so.
             self._barred = status if status in CREDENTIALS_REFUSED else None
+            if status is Status.LOGIN_UNCLEAR:
+                pause = min(UNCLEAR_SECONDS_MAX, max(UNCLEAR_SECONDS, 2 * self._unclear_pause_seconds))
+                self._unclear_pause_seconds = pause
+                self._resumes_at = self._clock() + pause
             raise ClusterRefused(status) from None
         self._barred = None
+        self._unclear_pause_seconds = 0.0
         self._login = Login(token, options.threads)
         if not set(_NEEDED) <= token.mechanisms().keys():
             self._barred = Status.TOKEN_UNSOUND
@@ -139,6 +164,8 @@ class Cluster:
                 return
             if self._barred is not None:
                 raise ClusterRefused(self._barred)
+            if self._unclear_pause_seconds and self._clock() < self._resumes_at:
+                raise ClusterRefused(Status.LOGIN_UNCLEAR)
             self._connect(pin)
 
     def disconnect(self) -> None:
@@ -299,17 +326,6 @@ def _values_of(key_id: str) -> Values:
 
 def status_of(error: Pkcs11Error) -> Status:
     """Why a login failed."""
-    if isinstance(error, PinRefused):
-        if error.code == Ckr.USER_PIN_NOT_INITIALIZED:
-            return Status.USER_UNKNOWN
-        return Status.PIN_LOCKED if isinstance(error, PinLocked) else Status.PIN_REFUSED
-    if isinstance(error, ReturnedError) and error.code in (
-        Ckr.USER_ALREADY_LOGGED_IN,
-        Ckr.USER_ANOTHER_ALREADY_LOGGED_IN,
-    ):
-        return Status.USER_LOGGED_IN
-    if isinstance(error, TokenNotFound):
-        return Status.TOKEN_NOT_FOUND
-    if isinstance(error, ModuleUnusable):
-        return Status.MODULE_UNUSABLE
-    return Status.FAILED
+    if isinstance(error, ReturnedError) and error.code in _STATUS_OF_CODE:
+        return _STATUS_OF_CODE[error.code]
+    return next((status for kind, status in _STATUS_OF_KIND if isinstance(error, kind)), Status.FAILED)

@@ -70,6 +70,8 @@ class Status(IntEnum):
     FAILED = 12
     REFUSED = 13
     """Out of the limits of the operation."""
+    LOGIN_UNCLEAR = 14
+    """A login failed without a word on the PIN; the next one waits for a while."""
 
 
 CREDENTIALS_REFUSED: Final = (Status.PIN_REFUSED, Status.PIN_LOCKED, Status.USER_UNKNOWN)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -26,10 +27,13 @@ from strongroom.resources.domain_key import DomainKeyRecord, HeldToken, TokenPla
 
 logger = logging.getLogger("strongroom.jobs")
 
-BATCH_TOKENS = 10
+BATCH_TOKENS = 20
 """Few enough that callers who come meanwhile hardly wait: the boundary takes a batch in one go."""
-REST_PER_WORK = 2.0
-"""How long a pass rests after each batch, for each second that it took: callers have the machine then."""
+PATIENT_REST, PATIENT_SECONDS = 99.0, 6 * 3600.0
+"""How long a pass rests after each batch, for each second of processor time that it took in this process:
+so it is in the way of one request in a hundred at most. For so long; a pass of millions of tokens must
+be through before the next domain key comes."""
+HURRIED_REST = 2.0
 REWRAPPED_SETTING = "domain_keys_rewrapped/"
 """With a Region: the domain key under which a whole pass has brought all tokens, in hex."""
 
@@ -124,19 +128,36 @@ async def _rewrap_region(rooms: Rooms, active: DomainKeyRecord) -> Mapping[str, 
     """One whole pass; how many tokens it re-wrapped, and how many do not open."""
     await rooms.boundary.activate_domain_key(active.region)  # a crash may have come between
     rewrapped = refused = 0
+    pace = Pace()
     for place in TokenPlace:
-        moved, left = await _rewrap_place(rooms, active.region, place, active.domain_key_id)
+        moved, left = await _rewrap_place(rooms, active.region, place, active.domain_key_id, pace)
         rewrapped, refused = rewrapped + moved, refused + left
     return {"rewrappedTokens": rewrapped, "refusedTokens": refused}
 
 
-async def _rewrap_place(rooms: Rooms, region: str, place: TokenPlace, active_id: bytes) -> tuple[int, int]:
+class Pace:
+    """When a pass works, and when it rests."""
+
+    def __init__(self, ran_seconds: float = 0.0) -> None:
+        """Of a pass that has run for so long already."""
+        self._began = time.monotonic() - ran_seconds
+        self._rested = time.process_time()
+
+    async def rest(self) -> None:
+        """After a batch."""
+        is_patient = time.monotonic() - self._began < PATIENT_SECONDS
+        worked = time.process_time() - self._rested
+        await asyncio.sleep(worked * (PATIENT_REST if is_patient else HURRIED_REST))
+        self._rested = time.process_time()  # what the process did meanwhile was other jobs' work
+
+
+async def _rewrap_place(
+    rooms: Rooms, region: str, place: TokenPlace, active_id: bytes, pace: Pace
+) -> tuple[int, int]:
     """Re-wrap all tokens of a place that open; how many were, and how many do not."""
     rewrapped = refused = 0
     after: tuple[str, ...] | None = None
-    clock = asyncio.get_running_loop().time
     while held := await rooms.store.list_held_tokens(region, place, after, BATCH_TOKENS):
-        began = clock()
         after = held[-1].row
         older = [one for one in held if wrapping_key_id_of(one.token) != active_id]
         asked = (rooms.boundary.rewrap(one.token, one.origin, active_id) for one in older)
@@ -152,7 +173,8 @@ async def _rewrap_place(rooms: Rooms, region: str, place: TokenPlace, active_id:
                 logger.warning("a token of %s in place %s does not open", region, place.name)
         if replacing:
             rewrapped += await rooms.store.replace_held_tokens(replacing)
-            await asyncio.sleep((clock() - began) * REST_PER_WORK)
+        if len(held) == BATCH_TOKENS:  # else it was the last
+            await pace.rest()
     return rewrapped, refused
 
 

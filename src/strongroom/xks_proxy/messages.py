@@ -21,6 +21,7 @@ from strongroom.boundary.external_key_format import (
     Sealed,
     lengths_of,
 )
+from strongroom.resources.json_members import require_distinct_members
 
 ALGORITHM: Final = "AES_GCM"
 INTEGRITY_ALGORITHM: Final = "SHA_256"
@@ -137,9 +138,11 @@ def _invalid(sentence: str) -> ProxyRefused:
 
 def _decode(body: bytes, shape: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=shape, strict=True)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _invalid("The body must be a JSON object with all required members.") from None
+        request = msgspec.json.decode(body, type=shape, strict=True)
+        require_distinct_members(body)
+    except (ValueError, RecursionError):  # msgspec.DecodeError and UnicodeDecodeError are ValueErrors
+        raise _invalid("The body must be a JSON object with all required members, each once.") from None
+    return request
 
 
 def _bytes(text: str, sentence: str) -> bytes:

@@ -124,6 +124,10 @@ class TokenConnection:
         if self._is_pin_refused or now - self._tried_at < REOPEN_SECONDS:
             return False
         self._tried_at = now
+        if self._token is not None and self._token.module.others_inside:
+            # Logging out would end what they have under their hands, and the process with it.
+            self._say("the PKCS#11 token is opened again when the key pairs under way are made")
+            return False
         if self._token is not None:
             self._token.close()
             self._token = None

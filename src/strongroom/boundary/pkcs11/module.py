@@ -19,6 +19,7 @@ from strongroom.boundary.ciphertext_format import render_key_id
 from strongroom.boundary.dispatch import DomainKeyUnknown, NoActiveDomainKey
 from strongroom.boundary.interface import (
     BoundaryRefused,
+    BoundaryUnavailable,
     GeneratedKey,
     ImportBinding,
     ImportParameters,
@@ -45,11 +46,13 @@ from strongroom.boundary.messages import (
     SLOW_KEY_SPECS,
 )
 from strongroom.boundary.pkcs11.connection import TokenConnection
+from strongroom.boundary.pkcs11.errors import ReturnedError
 from strongroom.boundary.pkcs11.families import Family
 from strongroom.boundary.pkcs11.family_trials import offered_families
 from strongroom.boundary.pkcs11.held_keys import HeldKey, HeldSymmetricKey
 from strongroom.boundary.pkcs11.resident_keys import ResidentKey, ResidentKeys, split_domain_key_token
 from strongroom.boundary.pkcs11.shortcomings import MATERIAL_STAYS, shortcoming
+from strongroom.boundary.pkcs11.token import Token as PkcsToken
 from strongroom.boundary.pkcs11.wrapped_key_format import (
     MAC_BYTES,
     parse_wrapped_key,
@@ -63,9 +66,12 @@ from strongroom.boundary.software.public_keys import public_half
 HELD_KEYS_MAX: Final = 4096
 """Session objects in the token."""
 _OPENING: Final = struct.Struct(">Q")
+_TOKEN_FAILED: Final = b""
+"""Instead of material."""
 _NO_DOMAIN_KEY: Final = bytes(WRAPPING_KEY_ID_BYTES)
 
 K = TypeVar("K", bound=BackingKey)
+T = TypeVar("T")
 
 
 class Pkcs11Module:
@@ -189,17 +195,17 @@ class Pkcs11Module:
         token = self._connection.token
 
         def generate_in_any_thread() -> bytes:
-            own = token.another()
             try:
-                made = family.generate(own, domain_key.wraps, mechanism)
-            finally:
-                own.close()
+                made = _on_own_sessions(token, lambda own: family.generate(own, domain_key.wraps, mechanism))
+            except ReturnedError:
+                return _TOKEN_FAILED
             return made_by + render_wrapped_key(made)
 
         return generate_in_any_thread
 
     def export_key(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
         """The exported key token of a key that `prepare_key` made: its name and spec, bound to it."""
+        _require_made(material)
         (opening,) = _OPENING.unpack_from(material)
         body_at = _OPENING.size + WRAPPING_KEY_ID_BYTES
         domain_key_id, body = material[_OPENING.size : body_at], material[body_at:]
@@ -295,11 +301,10 @@ class Pkcs11Module:
         pkcs11_token = self._connection.token
 
         def generate_in_any_thread() -> bytes:
-            own = pkcs11_token.another()
             try:
-                return family.generate_plain(own)
-            finally:
-                own.close()
+                return _on_own_sessions(pkcs11_token, family.generate_plain)
+            except ReturnedError:
+                return _TOKEN_FAILED
 
         return generate_in_any_thread
 
@@ -308,6 +313,7 @@ class Pkcs11Module:
     ) -> tuple[bytes, bytes, bytes]:
         key = self._symmetric_key(token, key_id)
         self._pair_family(pair_spec)
+        _require_made(material)
         return public_half(material), material, key.encrypt(material, aad)
 
     def _pair_family(self, pair_spec: str) -> Family:
@@ -353,6 +359,21 @@ class Pkcs11Module:
             "backing keys in the token": str(len(self._keys)),
             **{f"not offered: {name}": why for name, why in self._missing.items()},
         }
+
+
+def _on_own_sessions(token: PkcsToken, make: Callable[[PkcsToken], T]) -> T:
+    """What a thread beside the loop makes, by sessions of its own. Raises ReturnedError."""
+    own = token.another()
+    try:
+        return make(own)
+    finally:
+        own.close()
+
+
+def _require_made(material: bytes) -> None:
+    """A token that failed beside the loop fails the request; it does not refuse the key spec."""
+    if material == _TOKEN_FAILED:
+        raise BoundaryUnavailable
 
 
 def _split_token(token_bytes: bytes) -> tuple[TokenHeader, bytes, bytes]:

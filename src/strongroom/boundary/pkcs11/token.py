@@ -73,6 +73,7 @@ class Token:
         self._owner = 0
         self._worker = 0
         self._is_login = False
+        self._is_inside = False
         self._output = ctypes.create_string_buffer(OUTPUT_BYTES)
         self._sealing = GcmCalls(module, "Encrypt")
         self._opening = GcmCalls(module, "Decrypt")
@@ -135,13 +136,18 @@ class Token:
             raise LoginUnclear(error.function, error.code) from None
 
     def another(self) -> Token:
-        """The same login for one thread more: it sees the same keys, and ends with this one."""
+        """The same login for one thread more: it sees the same keys. Until it is closed the module stays.
+
+        Raises ReturnedError.
+        """
         other = Token(self.module, self.description)
-        other._owner = other._open_session(RW_SESSION)
+        self.module.enter()
+        other._is_inside = True
         try:
+            other._owner = other._open_session(RW_SESSION)
             other._worker = other._open_session(0)
         except ReturnedError:
-            other._close_session(other._owner)
+            other.close()
             raise
         return other
 
@@ -156,6 +162,9 @@ class Token:
             self._attempt("Logout", self._owner)
         self._close_session(self._worker)
         self._close_session(self._owner)
+        if self._is_inside:
+            self._is_inside = False
+            self.module.leave()
         self.module.finalize_unless_used()
 
     def is_pin_locked(self) -> bool:
