@@ -63,15 +63,17 @@ check: setup-dev
 	$(BIN)/python tools/unread_members.py
 
 test: check system-packages
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 system-packages:
 	@tools/install_system_packages.sh
 
 torture: setup-dev system-packages
-	$(BIN)/pytest -v tests/faults tests/secrets $(ARGS)
+	PROOF_CALLS=1000 $(BIN)/pytest -v tests/faults tests/secrets $(ARGS)
 	POLICY_WORLDS=100000 $(BIN)/pytest -n 2 -v tests/properties/test_engine_against_slow_evaluator.py
-	DAMAGES=100000 $(BIN)/pytest -v tests/properties/test_damaged_tokens_and_blobs.py
+	STRONGROOM_BACKUP_FLIPS=100000 SEAL_BIT_FLIPS=100000 TOKEN_FLIPS=100000 DAMAGES=100000 $(BIN)/pytest -n 2 -v \
+		-k "flipped or damaged" tests/unit/backup/test_archive.py tests/unit/boundary/test_seal_slots.py \
+		tests/unit/boundary/test_pkcs11_module.py tests/properties/test_damaged_tokens_and_blobs.py
 
 bench: setup-bench
 	$(BIN)/python bench/run.py $(ARGS)

@@ -21,8 +21,9 @@ import subprocess
 import sys
 import time
 from array import array
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
@@ -36,6 +37,8 @@ class LoadResult:
     seconds: float
     p50_us: float
     p99_us: float
+    answers_by_10_us: dict[str, int] = field(default_factory=dict)
+    """How many answers took how many times 10 microseconds: what several loads together had."""
 
     @property
     def requests_per_second(self) -> float:
@@ -160,7 +163,13 @@ def run_load(
     selector.close()
     ordered = sorted(latencies_ns)
     return LoadResult(
-        len(ordered), non_200, failed, elapsed, _percentile_us(ordered, 0.50), _percentile_us(ordered, 0.99)
+        len(ordered),
+        non_200,
+        failed,
+        elapsed,
+        _percentile_us(ordered, 0.50),
+        _percentile_us(ordered, 0.99),
+        dict(Counter(str(one // 10_000) for one in ordered)),
     )
 
 

@@ -7,8 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.faulty_module import FaultyToken, make_faulty
 from tests.support.server import Server
 from tests.support.softhsm import TestToken, make_nss, make_softhsm
+
+LONGEST = (
+    "test_keys_never_leave",
+    "test_kill_server",
+    "test_planted_material",
+    "test_key_life",
+    "test_xks_proxy",
+    "test_hsm_key_stores",
+    "test_sealed_server",
+    "test_backup_restore",
+)
+"""Files that take longest are begun first, or all processes but one would wait for them at the end. Not those
+that judge times: they are better off among short ones."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """After the random order, which keeps the tests of a file together."""
+    rank = {name: at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +50,15 @@ def softhsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestToken:
     """A fresh token of SoftHSM 2, which this process and those that inherit its environment find."""
     token = make_softhsm(tmp_path / "softhsm")
     for name, value in token.environment.items():
+        monkeypatch.setenv(name, value)
+    return token
+
+
+@pytest.fixture
+def faulty(softhsm: TestToken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FaultyToken:
+    """The same token by a module that fails when it is told to."""
+    token = make_faulty(softhsm, tmp_path)
+    for name, value in token.token.environment.items():
         monkeypatch.setenv(name, value)
     return token
 

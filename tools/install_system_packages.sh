@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs the system packages that some tests need: two software HSMs, one that must be refused, and gcore (of gdb).
+# Installs the system packages that some tests need: two software HSMs, one that must be refused, gcore (of gdb), and gcc for
+# PKCS#11 modules that fail when they are told to.
 # Called by `make test`; quick where all are there. Where they cannot be installed, their tests skip aloud, and
 # with CI=true they fail.
 set -euo pipefail
 
-PACKAGES=(softhsm2 libnss3 opencryptoki gdb)
+PACKAGES=(softhsm2 libnss3 opencryptoki gdb gcc libc6-dev)
 
 missing_packages() {
     local package

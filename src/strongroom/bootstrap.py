@@ -7,6 +7,7 @@ them); the boundary and the audit writer are programs of their own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import socket
@@ -16,14 +17,12 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from strongroom.administration.desk import Desk
-from strongroom.administration.server_status import StatusSource
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
 from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.aws.query_services import QUERY_SERVICES
-from strongroom.backup.restoring import require_no_half_restore
+from strongroom.backup.swap import require_no_half_restore
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
@@ -36,11 +35,10 @@ from strongroom.identity.authenticate import OpenAuthenticator, StrictAuthentica
 from strongroom.identity.callers import Callers
 from strongroom.identity.principal import PrincipalType
 from strongroom.jobs.development import CLOCK_SETTING, DevelopmentControls
-from strongroom.jobs.key_store_health import KeyStoreHealth
 from strongroom.jobs.restored_data import finish_restore, wait_for_restore
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
-from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger
+from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger, keep_deletions
 from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
@@ -60,6 +58,7 @@ from strongroom.processes.contexts import (
     ProxyContext,
     WorkerContext,
 )
+from strongroom.processes.data_directory import SEAL_RECORD_FILE
 from strongroom.processes.errors import ServerFailed
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
@@ -110,6 +109,8 @@ def _run_worker(context: WorkerContext) -> None:
 
 
 def _run_jobs(context: JobsContext) -> None:
+    with contextlib.suppress(OSError):  # it waits for its turn, and pushes no worker from a processor
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     run_in_loop(_run_job_runner(context))
 
 
@@ -140,6 +141,7 @@ class House:
             regions=None if settings.regions is None else frozenset(settings.regions),
             require_policy_principals=settings.auth == "strict",
             foreign_principals=settings.xks_proxy is not None,
+            operator_account_id=settings.account_id,
         )
         self.external_key_stores = ExternalKeyStores(
             self.boundary,
@@ -155,9 +157,11 @@ class House:
         key_stores: dict[CustomKeyStoreType, KeyStoreBackend] = {
             CustomKeyStoreType.EXTERNAL_KEY_STORE: self.external_key_stores
         }
+        self.hsm_key_stores: HsmKeyStores | None = None
         if settings.cloudhsm_clusters:
             places = load_cluster_places(settings)
-            key_stores[CustomKeyStoreType.AWS_CLOUDHSM] = HsmKeyStores(self.boundary, self.clusters, places)
+            self.hsm_key_stores = HsmKeyStores(self.boundary, self.clusters, places)
+            key_stores[CustomKeyStoreType.AWS_CLOUDHSM] = self.hsm_key_stores
         self.rooms = Rooms(
             self.store,
             self.boundary,
@@ -268,6 +272,7 @@ async def _put_root_access_key(house: House) -> None:
         replaced = await house.store.find_access_key(AccessKeyId(previous))
         if replaced is not None:
             await house.store.put_access_key(replace(replaced, active=False))
+            await keep_deletions(house.rooms.deletion_ledger)
     token = await house.boundary.wrap_root_secret(access_key_id, settings.account_id)
     await house.store.put_access_key(
         AccessKey(
@@ -348,6 +353,7 @@ async def _serve_proxy(context: ProxyContext) -> None:
     from strongroom.xks_proxy.authentication import Authenticator as ProxyAuthenticator
     from strongroom.xks_proxy.front import build_proxy_front
     from strongroom.xks_proxy.health import DeepHealth
+    from strongroom.xks_proxy.quota import CredentialQuota
     from strongroom.xks_proxy.service import ProxyService
 
     proxy = context.settings.xks_proxy
@@ -367,6 +373,7 @@ async def _serve_proxy(context: ProxyContext) -> None:
         region=proxy.region,
         authenticator=ProxyAuthenticator(house.store, house.boundary, HostClock()),
         health=health,
+        quota=CredentialQuota(proxy.requests_per_second),
     )
     front = build_proxy_front(
         service,
@@ -386,6 +393,14 @@ async def _serve_proxy(context: ProxyContext) -> None:
 
 
 async def _run_job_runner(context: JobsContext) -> None:
+    from strongroom.administration.desk import (
+        Desk,
+    )  # late, as what follows: no other process has it in memory
+    from strongroom.administration.server_status import StatusSource
+    from strongroom.jobs.cluster_logins import ClusterLogins
+    from strongroom.jobs.key_store_health import KeyStoreHealth
+    from strongroom.jobs.seal_watch import SealWatch
+
     house = House(context.settings, context.shared_words)
     control = ControlChannel(context.control, house.on_channel)
     control.start()
@@ -405,7 +420,18 @@ async def _run_job_runner(context: JobsContext) -> None:
         house.external_key_stores,
         context.settings.xks_health_check_seconds,
     )
-    await asyncio.gather(house.jobs.run_until(stopped), health.run_until(stopped))
+    seal = SealWatch(
+        house.rooms,
+        house.audit,
+        house.request_ids,
+        house.boundary_facts,
+        context.settings.data_directory / SEAL_RECORD_FILE,
+        context.settings.account_id,
+    )
+    watches = [house.jobs.run_until(stopped), health.run_until(stopped), seal.run_until(stopped)]
+    if house.hsm_key_stores is not None:
+        watches.append(ClusterLogins(house.rooms, house.hsm_key_stores).run_until(stopped))
+    await asyncio.gather(*watches)
     desk.close()
     await desk.wait_closed()
     await house.close()

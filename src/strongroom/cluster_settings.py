@@ -15,7 +15,9 @@ from strongroom.resources.identifiers import CUSTOMER_ACCOUNT_ID, REGION, Accoun
 from strongroom.setting_values import PARSERS, quoted
 
 CLUSTERS_MAX: Final = 16
-_CLUSTER_ID = re.compile(r"cluster-[0-9a-zA-Z]{11,16}", re.ASCII)
+THREADS_MAX: Final = 64
+_CLUSTER_ID = re.compile(r"cluster-[2-7a-zA-Z]{11,16}", re.ASCII)
+"""As the API takes it: of another one, nobody could make a custom key store."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _LOADER_VARIABLES = ("LD_", "PYTHON", "MALLOC_", "GLIBC_")
 _TEXT_CHARACTERS_MAX: Final = 1024
@@ -37,6 +39,8 @@ class ClusterSettings:
     """For modules that take `USER:PASSWORD` as the PIN, as that of AWS CloudHSM does (`kmsuser`)."""
     init_arguments: str = ""
     """The reserved argument of C_Initialize, for modules that want one."""
+    threads: int = 8
+    """How many calls of the module may be under way at once; 1 for a module that bears no threads."""
     environment: tuple[tuple[str, str], ...] = ()
     """Variables that the module looks for, such as SOFTHSM2_CONF."""
 
@@ -47,6 +51,7 @@ class ClusterSettings:
             "token_label": self.token_label,
             "user": self.user or "",
             "init_arguments": self.init_arguments,
+            "threads": str(self.threads),
             **{f"environment.{name}": value for name, value in self.environment},
         }
         return "\n".join(f"{name}\t{value}" for name, value in lines.items()).encode("utf-8")
@@ -62,7 +67,8 @@ def parse_clusters(value: object) -> Mapping[str, ClusterSettings]:
     for cluster_id, table in value.items():
         if not isinstance(cluster_id, str) or _CLUSTER_ID.fullmatch(cluster_id) is None:
             raise ValueError(
-                f"has {quoted(cluster_id)}: a cluster id is cluster- and 11 to 16 letters and digits"
+                f"has {quoted(cluster_id)}: a cluster id is cluster- and 11 to 16 "
+                "letters and digits from 2 to 7"
             )
         clusters[cluster_id] = _parse_cluster(cluster_id, table)
     tokens = [(cluster.module, cluster.token_label, cluster.environment) for cluster in clusters.values()]
@@ -113,6 +119,12 @@ def _parse_account(value: object) -> AccountId:
     return AccountId(value)
 
 
+def _parse_threads(value: object) -> int:
+    if type(value) is not int or not 1 <= value <= THREADS_MAX:
+        raise ValueError(f"must be a number from 1 to {THREADS_MAX}")
+    return value
+
+
 def _parse_environment(value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, Mapping):
         raise ValueError("must be a table of variables and values")
@@ -134,5 +146,6 @@ _PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "account_id": _parse_account,
     "user": _parse_text,
     "init_arguments": _parse_text,
+    "threads": _parse_threads,
     "environment": _parse_environment,
 }

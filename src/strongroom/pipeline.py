@@ -82,7 +82,7 @@ from strongroom.request_ids import RequestIds
 from strongroom.resources.grant import Grant
 from strongroom.resources.identifiers import Region, global_region_of
 from strongroom.resources.key import Key
-from strongroom.resources.key_state import StateRule
+from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, StateRule
 from strongroom.store.interface import ConcurrentChange
 
 logger = logging.getLogger("strongroom.pipeline")
@@ -357,8 +357,10 @@ class Pipeline:
         return None
 
     async def _judge_states_in_stores(self, plan: Plan, rule: StateRule, keys: tuple[Key, ...]) -> None:
-        """The states of keys of which some are in a custom key store."""
+        """The states of keys of which some are in a custom key store, and the quotas of those stores."""
         require_states(rule, plan, await as_judged(self._rooms.store, keys), self._rooms.clock)
+        if self._request_quotas is not None and rule is USABLE_FOR_CRYPTOGRAPHY:
+            self._request_quotas.require_room_in_stores(keys)
 
     async def _rehearse(self, plan: Plan, call: Call, request: Any) -> None:
         """What a dry run still checks: a read-only operation runs and its result is thrown away; of a

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from strongroom.resources.identifiers import REGION, KeyId, Region, is_key_id, parse_kms_arn
 from strongroom.resources.proxied_key import EXTERNAL_KEY_ID, USAGES, ProxiedKey
-from strongroom.setting_values import PARSERS, quoted
+from strongroom.setting_values import PARSERS, REQUEST_RATE_MAX, quoted
 
 API_PATH: Final = "/kms/xks/v1"
 URI_PATH_CHARACTERS_MAX: Final = 128
@@ -39,6 +39,8 @@ class ProxySettings:
     """Certificate authorities (PEM) of clients: with them, no client is served without a certificate."""
     client_names: tuple[str, ...] = ()
     """The common names that a client's certificate may have."""
+    requests_per_second: float | None = None
+    """Of each credential; beyond it a request gets ThrottlingException. None: as many as it can."""
 
     @property
     def uri_path(self) -> str:
@@ -82,6 +84,12 @@ def _parse_region(value: object) -> Region:
     if not isinstance(value, str) or REGION.fullmatch(value) is None:
         raise ValueError("must be a Region name such as eu-central-1")
     return Region(value)
+
+
+def _parse_requests_per_second(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= REQUEST_RATE_MAX:
+        return float(value)
+    raise ValueError(f"must be a number of requests per second from 1 to {REQUEST_RATE_MAX}")
 
 
 def _parse_client_names(value: object) -> tuple[str, ...]:
@@ -135,4 +143,5 @@ _PARSERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "region": _parse_region,
     "client_ca_file": PARSERS["tls_certificate_file"],
     "client_names": _parse_client_names,
+    "requests_per_second": _parse_requests_per_second,
 }

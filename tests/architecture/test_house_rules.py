@@ -130,6 +130,7 @@ def test_c_functions_are_called_where_the_house_says() -> None:
     assert found == {
         "audit/process.py",
         "boundary/pkcs11/binding.py",
+        "boundary/pkcs11/gcm_calls.py",
         "boundary/pkcs11/mechanisms.py",
         "boundary/pkcs11/structures.py",
         "boundary/pkcs11/token.py",

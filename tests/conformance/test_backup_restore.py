@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.support.key_imports import wrap
-from tests.support.server import STRONGROOM, Server
+from tests.support.server import STRONGROOM, Server, strict_environment
 from tests.support.users import strongroom
 
 DAY_SECONDS = 86_400
@@ -251,3 +251,25 @@ def test_restore_killed_in_the_middle_leaves_the_old_data_or_the_restored(tmp_pa
         is_restored = _state(server.client(), second) == "NotFoundException"
     trail = b"".join(segment.read_bytes() for segment in (data / "audit").glob("*.jsonl"))
     assert is_restored == (b'"RestoreBackup"' in trail)
+
+
+def test_access_key_that_was_replaced_is_in_the_ledger_before_the_operator_has_the_new_one(
+    tmp_path: Path,
+) -> None:
+    """Of an account's root, of a service, and the root's of the settings: none comes back with a backup."""
+    data, ledger = tmp_path / "data", tmp_path / "data" / "deletion.ledger"
+
+    def lines() -> int:
+        return ledger.read_bytes().count(b"active-access-key") if ledger.exists() else 0
+
+    with Server("--auth", "strict", data_dir=data, environment=strict_environment()):
+        _require_ok("account", "create", "--name", "team", "--id", "111122223333", "--data-dir", data)
+        assert lines() == 0
+        _require_ok("account", "replace-root-key", "111122223333", "--data-dir", data)
+        assert lines() == 1
+        for count in (1, 2):
+            _require_ok("service", "register", "s3", "--data-dir", data)
+            assert lines() == count
+    environment = {**strict_environment(), "STRONGROOM_ROOT_ACCESS_KEY_ID": "AKIASTRONGROOMROOT02"}
+    with Server("--auth", "strict", data_dir=data, environment=environment):
+        assert lines() == 3

@@ -7,81 +7,14 @@ import json
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
-from tests.secrets.memory_scan import read_memory
-from tests.support.hsm_clusters import PASSWORD, TestCluster, make_cluster, write_configuration
-from tests.support.server import Server
-
-STATE = "KMSInvalidStateException"
-CONTEXT = {"purpose": "test"}
-
-
-class Scene:
-    """A server with one or two clusters, and what the tests ask of it."""
-
-    def __init__(self, directory: Path, *clusters: TestCluster, workers: int = 2) -> None:
-        self.cluster, self.clusters = clusters[0], clusters
-        configuration = write_configuration(directory, *clusters)
-        self.server = Server(
-            "--workers", str(workers), "--config", str(configuration), data_dir=directory / "data"
-        )
-
-    @property
-    def kms(self) -> Any:
-        return self.server.client()
-
-    def entry(self, store_id: str) -> dict[str, Any]:
-        (entry,) = self.kms.describe_custom_key_stores(CustomKeyStoreId=store_id)["CustomKeyStores"]
-        return dict(entry)
-
-    def settle(self, store_id: str) -> tuple[str, str | None]:
-        """The connection state when nothing is under way any more, and the error code."""
-        deadline = time.monotonic() + 20
-        while (entry := self.entry(store_id))["ConnectionState"] in ("CONNECTING", "DISCONNECTING"):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        return entry["ConnectionState"], entry.get("ConnectionErrorCode")
-
-    def create(self, cluster: TestCluster | None = None, name: str = "store", **members: Any) -> str:
-        made = self.kms.create_custom_key_store(**(cluster or self.cluster).store_members(name, **members))
-        return str(made["CustomKeyStoreId"])
-
-    def connect(self, store_id: str) -> tuple[str, str | None]:
-        self.kms.connect_custom_key_store(CustomKeyStoreId=store_id)
-        return self.settle(store_id)
-
-    def disconnect(self, store_id: str) -> None:
-        self.kms.disconnect_custom_key_store(CustomKeyStoreId=store_id)
-        assert self.settle(store_id) == ("DISCONNECTED", None)
-
-    def connected(self, cluster: TestCluster | None = None, name: str = "store") -> str:
-        store_id = self.create(cluster, name)
-        assert self.connect(store_id) == ("CONNECTED", None)
-        return store_id
-
-    def create_key(self, store_id: str) -> str:
-        made = self.kms.create_key(CustomKeyStoreId=store_id, Origin="AWS_CLOUDHSM")
-        return str(made["KeyMetadata"]["KeyId"])
-
-    def encrypt(self, key_id: str) -> bytes:
-        answer = self.kms.encrypt(KeyId=key_id, Plaintext=b"text", EncryptionContext=CONTEXT)
-        return bytes(answer["CiphertextBlob"])
-
-    def decrypt(self, blob: bytes) -> bytes:
-        return bytes(self.kms.decrypt(CiphertextBlob=blob, EncryptionContext=CONTEXT)["Plaintext"])
-
-    def hsm_pid(self, cluster: TestCluster | None = None) -> int:
-        (pid,) = self.server.processes()[f"strongroom: hsm {(cluster or self.cluster).cluster_id}"]
-        return pid
-
-    def key_labels(self) -> dict[str, str]:
-        """What the token holds, read by another process."""
-        return dict(line.split() for line in self.cluster.ask_token("list").splitlines())
+from tests.secrets.memory_scan import Needles
+from tests.support.hsm_clusters import PASSWORD, make_cluster
+from tests.support.hsm_scene import CONTEXT, STATE, Scene, code_of
 
 
 @pytest.fixture
@@ -89,12 +22,6 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     scene = Scene(tmp_path, make_cluster(tmp_path))
     with scene.server:
         yield scene
-
-
-def code_of(call: Any, **members: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        call(**members)
-    return str(caught.value.response["Error"]["Code"])
 
 
 def test_hsm_key_store_lives_from_create_to_delete(scene: Scene) -> None:
@@ -285,12 +212,11 @@ def test_planted_password_is_in_no_process_but_the_two_that_need_it(tmp_path: Pa
         assert scene.decrypt(blob) == b"text"
         for _ in range(20):
             assert scene.decrypt(scene.encrypt(key_id)) == b"text"
-        password, searched = PASSWORD.encode(), []
+        needles, searched = Needles({"password": PASSWORD.encode()}), []
         for title, (pid, *_) in scene.server.processes().items():
             if title not in ("strongroom: boundary", f"strongroom: hsm {scene.cluster.cluster_id}"):
-                assert not any(password in chunk for chunk in read_memory(pid)), title
+                assert needles.find_in_process(pid) == Counter(), title
                 searched.append(title)
         assert {"strongroom: worker 1", "strongroom: worker 2", "strongroom: jobs"} <= set(searched)
-        assert PASSWORD not in scene.server.logged.decode()
-    for file in (tmp_path / "data").rglob("*"):
-        assert not file.is_file() or password not in file.read_bytes(), file
+        assert needles.find_in([bytes(scene.server.logged)]) == Counter()
+    assert needles.find_in_files(tmp_path / "data") == {}

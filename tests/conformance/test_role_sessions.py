@@ -24,6 +24,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from tests.conformance.raw_calls import RawAnswer, send
+from tests.support.aws_clients import new_client
 from tests.support.oidc import AUDIENCE, HOST, SUBJECT, URL, Issuer
 from tests.support.server import ACCOUNT, REGION, Server, strict_environment
 
@@ -214,9 +215,7 @@ def test_aws_cli_in_a_pod_uses_keys_with_its_token(pod: House, tmp_path: Path) -
 
 def unsigned_client(house: House) -> Any:
     config = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1})
-    return boto3.session.Session().client(
-        "sts", endpoint_url=house.server.url, region_name=REGION, config=config
-    )
+    return new_client("sts", endpoint_url=house.server.url, region_name=REGION, config=config)
 
 
 @pytest.mark.parametrize(

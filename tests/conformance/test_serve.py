@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, SSLError
 from tests.conformance.raw_calls import control
+from tests.support.aws_clients import new_client
 from tests.support.server import (
     REGION,
     ROOT_ACCESS_KEY_ID,
@@ -123,7 +123,7 @@ def test_serve_over_tls_is_verified_by_boto3(tmp_path: Path) -> None:
         assert server.url.startswith("https://127.0.0.1:")
 
         def client(verify: str | bool) -> Any:
-            return boto3.session.Session().client(
+            return new_client(
                 "kms",
                 endpoint_url=server.url,
                 region_name=REGION,

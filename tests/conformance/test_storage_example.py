@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from tests.conformance.test_operator_commands import records, shown_keys, strongroom
+from tests.support.aws_clients import new_client
 from tests.support.server import (
     ACCOUNT,
     REGION,
@@ -44,7 +44,7 @@ MAY_USE_KEYS = {
 
 
 def client(server: Server, service: str, credentials: tuple[str, ...]) -> Any:
-    return boto3.session.Session().client(
+    return new_client(
         service,
         endpoint_url=server.url,
         region_name=REGION,

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.faults.test_pkcs11_server import write_configuration
 from tests.support.certificates import Authority
 from tests.support.proxy_server import (
     HOST,
@@ -33,6 +34,7 @@ from tests.support.server import (
     Server,
     strict_environment,
 )
+from tests.support.softhsm import TestToken, make_softhsm
 
 from strongroom.audit.reader import read_records
 
@@ -116,11 +118,15 @@ def succeed_soon(call: Callable[..., Any], **members: Any) -> Any:
 
 
 @contextlib.contextmanager
-def running_proxy(tmp_path: Path, authority: Authority, clients: Authority) -> Iterator[tuple[Server, str]]:
+def running_proxy(
+    tmp_path: Path, authority: Authority, clients: Authority, token: TestToken | None
+) -> Iterator[tuple[Server, str]]:
     """A production server made in two starts: its key first, then the table that offers it."""
     data = tmp_path / "proxy-data"
     settings = tmp_path / "proxy.toml"
     plain = f'data_directory = "{data}"\nseal_key_file = "{tmp_path / "seal.key"}"\nport = 0\nworkers = 1\n'
+    if token is not None:
+        plain += write_configuration(tmp_path / "token", token).read_text()
     settings.write_text(plain)
     with Server("--config", str(settings), command="serve", environment=strict_environment()) as server:
         key_id = root_of(server).create_key(Policy=policy_of())["KeyMetadata"]["KeyId"]
@@ -134,12 +140,15 @@ def running_proxy(tmp_path: Path, authority: Authority, clients: Authority) -> I
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    """Both ends know each other by certificates."""
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
+    """Both ends know each other by certificates. The proxy's keys may be in a PKCS#11 token."""
+    (tmp_path / "token").mkdir()
+    is_on_token = getattr(request, "param", "software") == "softhsm"
+    token = make_softhsm(tmp_path / "token") if is_on_token else None
     authority, clients = Authority(tmp_path), Authority(tmp_path, "clients")
     certificate, key = clients.issue(NAME)
     data = tmp_path / "proxy-data"
-    with running_proxy(tmp_path, authority, clients) as (proxy, key_id):
+    with running_proxy(tmp_path, authority, clients, token) as (proxy, key_id):
         environment = client_environment(
             authority,
             proxy_port_of(proxy),
@@ -161,6 +170,7 @@ def records_of(data: Path) -> list[dict[str, Any]]:
     return list(read_records(data / "audit", b'"kms-xks-proxy.amazonaws.com"'))
 
 
+@pytest.mark.parametrize("pair", ["software", "softhsm"], indirect=True)
 def test_key_behind_another_server_works_until_that_server_says_no(pair: Pair) -> None:
     kms, owner = pair.kms, pair.owner
     key_id = pair.create_key("foo")

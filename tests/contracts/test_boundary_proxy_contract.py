@@ -17,8 +17,6 @@ from tests.support.boundary_contract import AAD, Run
 from tests.support.running_boundary import KEY_ID, MULTI_REGION_KEY_ID, OTHER_KEY_ID, REGION, binding
 
 from strongroom.boundary.external_key_format import (
-    METADATA_BYTES,
-    OVERHEAD_BYTES,
     material_prefix,
     split_sealed,
 )
@@ -42,8 +40,8 @@ def test_xks_decrypt_of_what_was_sealed_gives_the_plaintext_and_the_metadata_the
         for plaintext, aad in ((b"x", b""), (os.urandom(4300), os.urandom(8192))):
             sealed = await boundary.xks_encrypt(key.exported_token, key_id, plaintext, aad)
             parts = split_sealed(sealed)
-            assert len(parts.metadata) == METADATA_BYTES == 20
-            assert (len(parts.iv), len(parts.tag), len(parts.ciphertext)) == (12, 16, len(plaintext))
+            lengths = len(parts.metadata), len(parts.iv), len(parts.tag), len(parts.ciphertext)
+            assert lengths == {1: (20, 12, 16, len(plaintext)), 2: (9, 16, 16, len(plaintext))}[sealed[0]]
             assert key.material_id.startswith(material_prefix(parts.metadata))
             assert await boundary.xks_decrypt(key.exported_token, key_id, sealed, aad) == plaintext
 
@@ -54,8 +52,8 @@ def test_xks_encrypt_twice_has_nothing_in_common_but_the_material(run: Run) -> N
     async def test(boundary: Boundary) -> None:
         token = (await boundary.generate_key(binding())).exported_token
         sealed = [await boundary.xks_encrypt(token, KEY_ID, b"same", AAD) for _ in range(50)]
-        assert len({one[:METADATA_BYTES] for one in sealed}) == 50
-        assert len({one[METADATA_BYTES : METADATA_BYTES + 12] for one in sealed}) == 50
+        assert len({one[9:20] for one in sealed}) == 50
+        assert len({split_sealed(one).iv for one in sealed}) == 50
         assert len({one[:9] for one in sealed}) == 1
 
     run(test)
@@ -80,7 +78,7 @@ def test_xks_decrypt_of_any_changed_bit_is_refused(run: Run) -> None:
             changed[position // 8] ^= 1 << position % 8
             with pytest.raises(CiphertextRefused):
                 await boundary.xks_decrypt(token, KEY_ID, bytes(changed), AAD)
-        for cut in (b"", sealed[:OVERHEAD_BYTES], sealed[:-1], sealed + b"x", bytes(5000)):
+        for cut in (b"", sealed[:-4], sealed[:-1], sealed + b"x", bytes(5000)):
             with pytest.raises(CiphertextRefused):
                 await boundary.xks_decrypt(token, KEY_ID, cut, AAD)
 
@@ -91,7 +89,8 @@ def test_xks_decrypt_where_metadata_and_aad_trade_places_is_refused(run: Run) ->
     async def test(boundary: Boundary) -> None:
         token = (await boundary.generate_key(binding())).exported_token
         sealed = await boundary.xks_encrypt(token, KEY_ID, b"text", b"")
-        for aad in (sealed[:METADATA_BYTES], b"\x14" + sealed[:METADATA_BYTES], bytes(8193)):
+        metadata = split_sealed(sealed).metadata
+        for aad in (metadata, bytes([len(metadata)]) + metadata, bytes(8193)):
             with pytest.raises(CiphertextRefused):
                 await boundary.xks_decrypt(token, KEY_ID, sealed, aad)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.support.new_database import new_database
 from tests.support.store_records import ACCOUNT, CREATED_AT, OTHER_ACCOUNT, FixedClock, new_access_key
 
 from strongroom.resources.iam import (
@@ -54,7 +55,9 @@ def open_same(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenSt
     with ExitStack() as opened:
 
         def open_one() -> Store:
-            store = open_store(tmp_path / "data" / "strongroom.db", stamps, FixedClock(NOW), ballast_bytes=0)
+            store = open_store(
+                new_database(tmp_path / "data" / "strongroom.db"), stamps, FixedClock(NOW), ballast_bytes=0
+            )
             opened.callback(store.close)
             return store
 

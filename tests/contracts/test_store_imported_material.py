@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.support.new_database import new_database
 from tests.support.store_records import OTHER_REGION, REGION, FixedClock, new_key
 
 from strongroom.aws.generated.enums import OriginType
@@ -26,7 +27,7 @@ run = asyncio.run
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     assert request.param == "sqlite"
     path = tmp_path / "data" / "strongroom.db"
-    opened = open_store(path, Stamps(new_stamp_words()), FixedClock(NOW), ballast_bytes=0)
+    opened = open_store(new_database(path), Stamps(new_stamp_words()), FixedClock(NOW), ballast_bytes=0)
     yield opened
     opened.close()
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.support.new_database import new_database
 from tests.support.store_records import FixedClock
 
 from strongroom.resources.proxy_credential import (
@@ -39,7 +40,7 @@ def open_same(tmp_path: Path) -> Iterator[OpenStore]:
 
         def open_one() -> Store:
             path = tmp_path / "data" / "strongroom.db"
-            store = open_store(path, stamps, FixedClock(NOW), ballast_bytes=0)
+            store = open_store(new_database(path), stamps, FixedClock(NOW), ballast_bytes=0)
             opened.callback(store.close)
             return store
 

@@ -10,6 +10,7 @@ from datetime import datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.new_database import new_database
 from tests.support.store_records import CREATED_AT, FixedClock, new_key, new_material
 
 from strongroom.resources.identifiers import MaterialId
@@ -62,6 +63,6 @@ def test_find_key_gives_back_any_text_bytes_and_instant(
 @pytest.fixture(scope="module")
 def store_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     path = tmp_path_factory.mktemp("store") / "data" / "strongroom.db"
-    store = open_store(path, Stamps(new_stamp_words()), FixedClock(CREATED_AT), ballast_bytes=0)
+    store = open_store(new_database(path), Stamps(new_stamp_words()), FixedClock(CREATED_AT), ballast_bytes=0)
     yield store
     store.close()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.support.new_database import new_database
 from tests.support.store_records import ACCOUNT, REGION, FixedClock, new_alias, new_key
 
 from strongroom.aws.generated.enums import KeyManagerType
@@ -30,7 +31,9 @@ def open_same(tmp_path: Path) -> Iterator[OpenStore]:
     with ExitStack() as opened:
 
         def open_one() -> Store:
-            store = open_store(tmp_path / "data" / "strongroom.db", stamps, clock, ballast_bytes=0)
+            store = open_store(
+                new_database(tmp_path / "data" / "strongroom.db"), stamps, clock, ballast_bytes=0
+            )
             opened.callback(store.close)
             return store
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.support.server import Server
 from tests.support.softhsm import TestToken
+
+from strongroom.boundary.pkcs11.numbers import Cka, Cko
 
 CONTEXT = {"app": "demo"}
 
@@ -98,6 +103,54 @@ def _fails(kms: Any, blob: bytes) -> bool:
         code = error.response["Error"]["Code"]
     assert code == "KMSInternalException"
     return True
+
+
+def test_retired_domain_key_goes_from_the_token_too_and_keys_live_on(
+    tmp_path: Path, softhsm: TestToken
+) -> None:
+    """By the job runner, in a boundary that may do with files only what its sandbox allows."""
+    configuration = write_configuration(tmp_path, softhsm)
+    environment = {"STRONGROOM_BACKUP_RETENTION_DAYS": "2"}
+    with Server(
+        "--config", str(configuration), data_dir=tmp_path / "data", environment=environment
+    ) as server:
+        kms = server.client()
+        key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+        blob = kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
+        first = domain_keys_of(tmp_path / "data")
+        assert in_token(softhsm) == first
+        for days in (1.1, 2.1):  # one retires, and is of age
+            advance(server, days)
+        deadline = time.monotonic() + 40
+        while first & in_token(softhsm):
+            assert time.monotonic() < deadline, server.logged.decode()
+            time.sleep(0.2)
+        assert in_token(softhsm) == domain_keys_of(tmp_path / "data")
+        assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"text"
+        assert b"did not forget" not in server.logged
+
+
+def advance(server: Server, days: float) -> None:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("POST", "/_strongroom/clock", b'{"advance_seconds": %d}' % (days * 86_400))
+    assert connection.getresponse().read()
+    connection.close()
+
+
+def domain_keys_of(data_dir: Path) -> set[str]:
+    """The ids of those that the store has."""
+    with contextlib.closing(sqlite3.connect(f"file:{data_dir / 'strongroom.db'}?mode=ro", uri=True)) as store:
+        return {row[0].hex() for row in store.execute("SELECT domain_key_id FROM domain_keys")}
+
+
+def in_token(softhsm: TestToken) -> set[str]:
+    """The ids of those that the token has, whole or in part."""
+    token = softhsm.open()
+    try:
+        keys = token.find_keys({Cka.CLASS: Cko.SECRET_KEY, Cka.TOKEN: True}, 256)
+        return {token.read_attribute(key, Cka.LABEL).decode().rsplit(" ", 1)[1] for key in keys}
+    finally:
+        token.close()
 
 
 def test_server_whose_token_refuses_the_pin_does_not_start_and_says_why(

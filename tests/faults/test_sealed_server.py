@@ -19,6 +19,7 @@ from tests.support.seal_commands import PASSPHRASE, make_seal, run_strongroom
 from tests.support.server import (
     ROOT_ACCESS_KEY_ID,
     ROOT_SECRET_ACCESS_KEY,
+    STRONGROOM,
     Server,
     strict_environment,
 )
@@ -107,6 +108,10 @@ def _get(url: str, body: bytes | None = None, headers: dict[str, str] | None = N
 
 def _unseal(data: Path, passphrase: str = PASSPHRASE) -> subprocess.CompletedProcess[str]:
     return run_strongroom("seal", "unseal", "--data-dir", data, secrets={"--passphrase-fd": passphrase})
+
+
+def _status(data: Path) -> str:
+    return run_strongroom("status", "--data-dir", data).stdout
 
 
 def _decrypts(kms: Any, blob: bytes) -> bool:
@@ -268,7 +273,7 @@ def test_stranger_at_the_door_of_a_sealed_server_cannot_open_it(server: SealedSe
     directory = os.open(data, os.O_RDONLY)
     try:
         silent.connect(f"/proc/self/fd/{directory}/seal.sock")
-        for brought in (b"K" + bytes(32), b"", b"K", b"X" * 400):
+        for brought in (b"K" + bytes(33), b"A" + bytes(33), b"", b"K", b"S", b"Z" * 400):
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(15)
                 connection.connect(f"/proc/self/fd/{directory}/seal.sock")
@@ -284,6 +289,48 @@ def test_stranger_at_the_door_of_a_sealed_server_cannot_open_it(server: SealedSe
     finally:
         silent.close()
         os.close(directory)
+
+
+def test_shares_of_several_people_open_the_seal_one_at_a_time(
+    server: SealedServer, data: Path, shares: list[str]
+) -> None:
+    def give(share: str) -> subprocess.CompletedProcess[str]:
+        return run_strongroom("seal", "unseal", "--data-dir", data, secrets={"--share-fd": share})
+
+    server.wait_for("The seal is closed")
+    server.wait_for_front()
+    first = give(shares[0])
+    assert (first.returncode, "1 of 2 shares given" in first.stdout) == (0, True)
+    assert "forgotten in 60 minutes" in first.stdout
+    assert "1 of 2 shares given" in run_strongroom("seal", "status", "--data-dir", data).stdout
+    for refused in (give(shares[0]), give("not a share"), give(f"{shares[0]}\n{shares[1]}")):
+        assert refused.returncode == 255
+        assert shares[0] not in refused.stderr + refused.stdout
+    forgotten = run_strongroom("seal", "unseal", "--data-dir", data, "--forget-shares")
+    assert (forgotten.returncode, "are forgotten" in forgotten.stdout) == (0, True)
+    assert "1 of 2 shares given" in give(shares[1]).stdout
+    assert _get(f"{server.url}/readyz")[0] == 503
+    assert "The seal is open" in give(shares[2]).stdout
+    server.wait_for("Ready.")
+    assert "opened with slot: 2, shamir" in _status(data)
+    assert not any(share.encode() in server.logged for share in shares)
+    late = give(shares[0])
+    assert (late.returncode, "No sealed server waits" in late.stderr) == (255, True)
+
+
+def test_passphrase_that_takes_long_to_type_opens_the_seal(server: SealedServer, data: Path) -> None:
+    """The boundary waits two seconds for who brings a root key, and for nobody who types."""
+    server.wait_for("The seal is closed")
+    server.wait_for_front()
+    reading, writing = os.pipe()
+    command = [str(STRONGROOM), "seal", "unseal", "--data-dir", str(data), "--passphrase-fd", str(reading)]
+    unsealing = subprocess.Popen(command, pass_fds=[reading], start_new_session=True)
+    os.close(reading)
+    time.sleep(3.5)
+    os.write(writing, PASSPHRASE.encode())
+    os.close(writing)
+    assert unsealing.wait(30) == 0
+    server.wait_for("Ready.")
 
 
 def test_stop_while_sealed_ends_in_order(server: SealedServer) -> None:

@@ -29,6 +29,7 @@ from strongroom.operations.key_store_backend import (
     ClusterKeyNotFound,
     ConnectionFailed,
     KeyStoreError,
+    LoginRefused,
 )
 
 # ---------------------------------------------------------------- without a backend
@@ -171,7 +172,7 @@ _ERRORS = [
     if isinstance(kind, type)
     and issubclass(kind, KeyStoreError)
     and kind.code != KeyStoreError.code
-    and kind not in (CiphertextNotOpened, ClusterKeyNotFound)  # of the use of a key
+    and kind not in (CiphertextNotOpened, ClusterKeyNotFound, LoginRefused)  # of the use of a key
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,15 @@ import pytest
 from tests.operations.road_requests import TEXT
 from tests.support.road import ACCOUNT, REGION, Refusal, Road
 
+from strongroom.audit.interface import AuditUnavailable
 from strongroom.boundary.interface import BoundaryError, KeyBinding
 from strongroom.boundary.key_hierarchy import wrapping_key_id_of
-from strongroom.jobs.domain_keys import rotate_domain_keys
+from strongroom.jobs.domain_keys import (
+    PATIENT_SECONDS,
+    Pace,
+    bring_tokens_up_to_date,
+    replace_domain_keys,
+)
 from strongroom.operations.rules import Rules
 from strongroom.request_ids import RequestIds
 from strongroom.resources.domain_key import TokenPlace
@@ -33,8 +40,11 @@ def road(tmp_path: Path) -> Iterator[Road]:
 
 
 def rotate(road: Road, days: float = 1.1) -> int:
+    """And re-wrap everything, as the job runner does it; how many new domain keys."""
     road.clock.advance(round(days * DAY_SECONDS))
-    return road.wait(rotate_domain_keys(road.rooms, road.audit, RequestIds()))
+    made = road.wait(replace_domain_keys(road.rooms, road.audit, RequestIds()))
+    road.wait(bring_tokens_up_to_date(road.rooms, road.audit, RequestIds()))
+    return made
 
 
 def tokens_of(road: Road, region: str) -> list[bytes]:
@@ -63,10 +73,40 @@ def test_rotation_every_token_moves_and_every_blob_opens(road: Road) -> None:
     assert len(road.wait(road.store.list_domain_keys(REGION))) == 2  # the older one is kept for backups
 
 
+def test_rotation_and_deletion_of_a_domain_key_are_on_record(road: Road) -> None:
+    road.create_key()
+    first = active_of(road, REGION)
+    rotate(road)
+    rotate(road, days=40)
+
+    made, finished, deleted = (
+        [one for one in road.audit.records if one["eventName"] == name and one["awsRegion"] == REGION]
+        for name in ("RotateDomainKey", "FinishDomainKeyRotation", "DeleteDomainKey")
+    )
+
+    assert [one["serviceEventDetails"]["generation"] for one in made] == [2, 3]
+    assert made[0]["serviceEventDetails"]["previousDomainKeyId"] == first.hex()
+    assert made[1]["serviceEventDetails"]["domainKeyId"] == active_of(road, REGION).hex()
+    assert [one["serviceEventDetails"]["generation"] for one in finished] == [2, 3]
+    assert finished[0]["serviceEventDetails"]["rewrappedTokens"] == 1
+    assert finished[0]["serviceEventDetails"]["refusedTokens"] == 0
+    assert [one["serviceEventDetails"] for one in deleted] == [{"domainKeyId": first.hex(), "generation": 1}]
+    assert made[0]["eventType"] == "AwsServiceEvent"
+
+
+def test_no_domain_key_is_replaced_while_the_audit_trail_takes_no_records(road: Road) -> None:
+    road.create_key()
+    first = active_of(road, REGION)
+    road.audit.accepting = False
+    with pytest.raises(AuditUnavailable):
+        rotate(road)
+    assert active_of(road, REGION) == first
+
+
 def test_rotation_twice_at_once_makes_one_domain_key(road: Road) -> None:
     road.create_key()
     rotate(road)
-    assert road.wait(rotate_domain_keys(road.rooms, road.audit, RequestIds())) == 0
+    assert rotate(road, days=0) == 0
 
 
 def test_rotation_after_a_long_standstill_makes_one_domain_key(road: Road) -> None:
@@ -110,7 +150,25 @@ def test_rotation_broken_off_goes_on_where_it_was(road: Road) -> None:
         road.call("Encrypt", KeyId=key, Plaintext=TEXT)
 
 
-def test_retired_domain_key_goes_when_no_backup_needs_it(road: Road) -> None:
+@pytest.mark.parametrize(
+    ("ran_seconds", "at_least", "at_most"), [(0.0, 50, 1e9), (PATIENT_SECONDS + 1, 1, 50)]
+)
+def test_pass_rests_far_longer_than_it_worked_and_hurries_when_it_is_late(
+    road: Road, ran_seconds: float, at_least: float, at_most: float
+) -> None:
+    pace = Pace(ran_seconds)
+    worked_from = time.process_time()
+    while time.process_time() < worked_from + 0.02:
+        pass
+    worked = time.process_time() - worked_from
+    began = time.monotonic()
+    road.wait(pace.rest())
+    assert at_least * worked <= time.monotonic() - began <= at_most * worked + 1
+
+
+def test_retired_domain_key_goes_when_no_backup_needs_it(
+    road: Road, caplog: pytest.LogCaptureFixture
+) -> None:
     key = road.create_key()["KeyId"]
     blob = road.call("Encrypt", KeyId=key, Plaintext=TEXT)["CiphertextBlob"]
     rotate(road)
@@ -119,7 +177,21 @@ def test_retired_domain_key_goes_when_no_backup_needs_it(road: Road) -> None:
     rotate(road, days=6)
     kept = road.wait(road.store.list_domain_keys(REGION))
     assert [one.generation for one in kept] == [2, 3, 4]
+    assert "did not forget" not in caplog.text
     assert road.call("Decrypt", CiphertextBlob=blob)["Plaintext"] == TEXT
+
+
+def test_retired_domain_key_that_the_boundary_keeps_is_named_in_the_log(
+    road: Road, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is deleted all the same; an operator may have to look for it in a PKCS#11 token."""
+    road.create_key()
+    first = active_of(road, REGION)
+    rotate(road)
+    road.boundary.attach(road.running_boundary.new_channel("worker 1"))  # which may not
+    rotate(road, days=40)
+    assert f"did not forget domain key {first.hex()} (BoundaryRefused)" in caplog.text
+    assert any(one["eventName"] == "DeleteDomainKey" for one in road.audit.records)
 
 
 def test_retired_domain_key_that_a_token_names_is_kept(road: Road) -> None:
@@ -131,7 +203,7 @@ def test_retired_domain_key_that_a_token_names_is_kept(road: Road) -> None:
     road.wait(road.store.replace_held_tokens([(new, old.token)]))
     road.clock.advance(40 * DAY_SECONDS)
     still = road.wait(road.store.list_domain_keys(REGION))[0].generation
-    road.wait(rotate_domain_keys(road.rooms, road.audit, RequestIds()))
+    rotate(road, days=0)
     assert still == 1
     road.call("Encrypt", KeyId=key, Plaintext=TEXT)  # rolled back or not, it is the same key
 

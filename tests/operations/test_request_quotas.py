@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.operations import key_store_scene
 from tests.operations.road_requests import (
     ABSENT_KEY_ID,
     OTHER_REGION,
@@ -17,10 +18,12 @@ from tests.operations.road_requests import (
     error_code,
     refused,
 )
+from tests.support.key_store_double import KeyStoreDouble
 from tests.support.road import ACCOUNT, REGION, Refusal, Road
 
 from strongroom.aws.errors import ApiError
 from strongroom.aws.generated.constraints import OPERATIONS as KMS_MODEL
+from strongroom.aws.generated.enums import CustomKeyStoreType
 from strongroom.operations.request_quotas import RequestQuotas, costs_of, group_of_algorithm
 from strongroom.operations.token_buckets import Charge, TokenBuckets
 from strongroom.resources.identifiers import AccountId, Region
@@ -164,6 +167,7 @@ def test_every_operation_of_the_model_has_a_quota_but_those_aws_states_none_for(
         ("GetKeyLastUsage", "us-east-1", 5),
         ("GenerateDataKeyPair/RSA_4096", "us-east-1", 1),
         ("GenerateDataKeyPair/RSA_4096", "cn-north-1", 0.1),
+        ("custom_key_store", "us-east-1", 1_800),
         ("ml_kem", "us-east-1", None),
     ],
 )
@@ -297,3 +301,69 @@ def test_request_that_nobody_signed_or_that_is_malformed_uses_up_nothing(rested:
 def test_without_quotas_nothing_is_throttled(road: Road) -> None:
     answers: list[Any] = [road.call("ListKeys", Limit=1) for _ in range(30)]
     assert len(answers) == 30
+
+
+# ---------------------------------------------------------------- custom key stores
+
+
+@pytest.fixture(scope="module")
+def in_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Road, list[str]]]:
+    """A key in each of two connected stores."""
+    quotas = RequestQuotas({"custom_key_store": 2.0}, workers=1, now=WATCH)
+    key_stores = dict.fromkeys(CustomKeyStoreType, KeyStoreDouble())
+    directory = tmp_path_factory.mktemp("store-quota-road")
+    with Road(directory, request_quotas=quotas, key_stores=key_stores) as road:
+        keys = []
+        for number in (2, 3):
+            members = key_store_scene.cluster(f"store {number}", number)
+            store_id = road.call("CreateCustomKeyStore", **members)["CustomKeyStoreId"]
+            road.call("ConnectCustomKeyStore", CustomKeyStoreId=store_id)
+            road.wait(road.jobs.run_due())
+            keys.append(str(road.create_key(Origin="AWS_CLOUDHSM", CustomKeyStoreId=store_id)["KeyId"]))
+        yield road, keys
+
+
+@pytest.fixture
+def stores(in_stores: tuple[Road, list[str]]) -> tuple[Road, list[str]]:
+    """The same with all buckets full."""
+    WATCH.seconds += 3600
+    return in_stores
+
+
+def test_requests_with_keys_of_a_custom_key_store_share_its_quota(stores: tuple[Road, list[str]]) -> None:
+    """Source: Developer Guide, "Request quotas": 1,800 a second, calculated separately for each store."""
+    road, (first, second) = stores
+    blob = road.call("Encrypt", KeyId=first, Plaintext=TEXT)["CiphertextBlob"]
+    road.call("Decrypt", CiphertextBlob=blob)
+    assert refused(road, "GenerateDataKey", KeyId=first, KeySpec="AES_256") == THROTTLED
+    assert road.last_record["errorCode"] == THROTTLED[0]
+    assert refused(road, "ReEncrypt", CiphertextBlob=blob, DestinationKeyId=second) == THROTTLED
+    for _ in range(2):  # the refused ReEncrypt took nothing from the other store
+        road.call("Encrypt", KeyId=second, Plaintext=TEXT)
+    assert refused(road, "Encrypt", KeyId=second, Plaintext=TEXT) == THROTTLED
+    road.call("DescribeKey", KeyId=first)  # is no cryptographic operation
+    road.call("Encrypt", KeyId=road.create_key()["KeyId"], Plaintext=TEXT)
+    WATCH.seconds += 0.5
+    road.call("Decrypt", CiphertextBlob=blob)
+
+
+def test_re_encrypt_within_a_custom_key_store_is_one_request(stores: tuple[Road, list[str]]) -> None:
+    road, (first, _) = stores
+    blob = road.call("Encrypt", KeyId=first, Plaintext=TEXT)["CiphertextBlob"]
+    road.call("ReEncrypt", CiphertextBlob=blob, DestinationKeyId=first)
+    assert refused(road, "Encrypt", KeyId=first, Plaintext=TEXT) == THROTTLED
+
+
+def test_random_of_a_custom_key_store_counts_and_naming_anothers_store_does_not(
+    stores: tuple[Road, list[str]],
+) -> None:
+    road, (first, _) = stores
+    store_id = road.call("DescribeKey", KeyId=first)["KeyMetadata"]["CustomKeyStoreId"]
+    members = {"NumberOfBytes": 8, "CustomKeyStoreId": store_id}
+    for _ in range(5):
+        with pytest.raises(Refusal):
+            road.call("GenerateRandom", account=STRANGER, **members)
+    for _ in range(2):
+        road.call("GenerateRandom", **members)
+    assert refused(road, "GenerateRandom", **members) == THROTTLED
+    assert refused(road, "Encrypt", KeyId=first, Plaintext=TEXT) == THROTTLED

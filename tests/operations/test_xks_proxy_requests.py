@@ -223,12 +223,37 @@ def test_request_that_is_not_as_the_specification_has_it_is_invalid(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b"null", b"[]", b'{"requestMetadata": {}}', b"\xff", b"[" * 60_000, b"{" * 60_000]
+    "body",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"[]",
+        b'{"requestMetadata": {}}',
+        b"\xff",
+        b"[" * 60_000,
+        b"{" * 60_000,
+        b'{"requestMetadata": {"kmsOperation": "a", "kmsRequestId": ""}, "requestMetadata": null}',
+    ],
 )
 @pytest.mark.parametrize("path", ["/health", "/keys/foo/metadata", "/keys/foo/encrypt", "/keys/foo/decrypt"])
 def test_body_that_is_no_request_is_invalid(proxied: ProxyScene, path: str, body: bytes) -> None:
     proxied.offer()
     answer = proxied.send(proxied.request(path, body))
+    assert (answer.status, json.loads(answer.body)["errorName"]) == (400, "ValidationException")
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        '"requestMetadata": {"kmsOperation": "a", "kmsRequestId": "", "kmsRequestId": "b"}',
+        '"requestMetadata": {"kmsOperation": "a", "kmsRequestId": "", "x": [{"y": 1, "y": 1}]}',
+        '"requestMetadata": null, "requestMetadata": {"kmsOperation": "a", "kmsRequestId": ""}',
+    ],
+)
+def test_member_given_twice_is_invalid(proxied: ProxyScene, twice: str) -> None:
+    """Another reader of the request, on the way or in the logs, may take the other one."""
+    answer = proxied.send(proxied.request("/health", f"{{{twice}}}".encode()))
     assert (answer.status, json.loads(answer.body)["errorName"]) == (400, "ValidationException")
 
 
@@ -334,29 +359,6 @@ def test_conditions_are_decided_by_what_the_caller_tells_and_the_key_is(
 def test_principal_that_no_policy_could_name_is_denied(proxied: ProxyScene, name: str) -> None:
     proxied.offer("foo", statement("Allow", "*"))
     assert proxied.refusal_of_encrypt({"awsPrincipalArn": name}) == "AccessDeniedException"
-
-
-def test_health_is_about_no_key_and_uses_none(proxied: ProxyScene) -> None:
-    status, answer = proxied.ask("/health", {"awsPrincipalArn": None, "kmsKeyArn": None})
-    assert status == 200
-    assert answer["xksProxyFleetSize"] >= 1
-    assert {"xksProxyVendor", "xksProxyModel", "ekmVendor"} < set(answer)
-    (machine,) = answer["ekmFleetDetails"]
-    assert machine["healthStatus"] == "ACTIVE"
-    record = proxied.road.last_record
-    assert (record["eventName"], record["resources"]) == ("GetHealthStatus", [])
-
-
-def test_health_without_boundary_or_trail_is_an_error(own_proxied: ProxyScene) -> None:
-    proxied, road = own_proxied, own_proxied.road
-    road.audit.accepting = False
-    assert proxied.refusal("/health") == "InternalException"
-    road.audit.accepting = True
-    assert proxied.ask("/health")[0] == 200
-    road.restart_boundary()
-    assert proxied.ask("/health")[0] == 200
-    road.running_boundary.stop()
-    assert proxied.refusal("/health") in ("DependencyTimeoutException", "InternalException")
 
 
 def test_request_that_cannot_be_recorded_gets_no_plaintext(own_proxied: ProxyScene) -> None:

@@ -18,6 +18,8 @@ import base64
 import itertools
 import json
 import os
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +106,7 @@ class WholeKeyLife(RuleBasedStateMachine):
         self.seen: dict[str, Any] = {}
         self.stores: list[str] = []
         self.done: set[str] = set()
+        self.asked: Counter[str] = Counter()
 
     def ask(self, operation: str, region: str = HOME, **members: Any) -> tuple[str | None, Any]:
         """The error's name or None, and the answer. Never a 5xx, never an error AWS does not list."""
@@ -125,6 +128,7 @@ class WholeKeyLife(RuleBasedStateMachine):
         `touched` are key ids in any Region; None: that is not said.
         """
         before = self.seen
+        self.asked[operation] += 1
         error, content = self.ask(operation, region, **members)
         self.run_prompt_jobs()
         self.seen = self.look()
@@ -324,10 +328,13 @@ class WholeKeyLife(RuleBasedStateMachine):
             assert "imported" in life.kind
             life.token = made["ImportToken"], base64.b64decode(made["PublicKey"])
 
-    @precondition(lambda self: any(life.token for life in self.lives))
-    @rule(where=any_place, material=st.sampled_from(MATERIAL), new=st.booleans())
-    def import_key_material(self, where: int, material: bytes, new: bool) -> None:
+    @precondition(lambda self: any("imported" in life.kind for life in self.lives))
+    @rule(where=any_place, material=st.sampled_from(MATERIAL), new=st.sampled_from([None, None, True, False]))
+    def import_key_material(self, where: int, material: bytes, new: bool | None) -> None:
+        """With the import token that is there, perhaps too old by now, or a fresh one."""
         life, region = self.pick(where)
+        if life.token is None:
+            self.get_parameters_for_import(where)
         if life.token is None:
             return
         token, public_key = life.token
@@ -335,9 +342,12 @@ class WholeKeyLife(RuleBasedStateMachine):
             "ImportToken": token,
             "EncryptedKeyMaterial": base64.b64encode(wrap(public_key, OAEP_SHA_256, material)).decode(),
             "ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE",
-            "ImportType": "NEW_KEY_MATERIAL" if new else "EXISTING_KEY_MATERIAL",
         }
-        self.change([life.key_id], "ImportKeyMaterial", region, KeyId=life.key_id, **members)
+        if new is not None:
+            members["ImportType"] = "NEW_KEY_MATERIAL" if new else "EXISTING_KEY_MATERIAL"
+        error, _ = self.change([life.key_id], "ImportKeyMaterial", region, KeyId=life.key_id, **members)
+        if error == "ExpiredImportTokenException":
+            life.token = None
 
     @rule(where=any_place)
     def delete_imported_key_material(self, where: int) -> None:
@@ -370,7 +380,8 @@ class WholeKeyLife(RuleBasedStateMachine):
             if error is None:
                 self.stores.append(made["CustomKeyStoreId"])
             return
-        self.change([], connect, CustomKeyStoreId=self.stores[-1])
+        stored = [life.key_id for life in self.lives if life.kind == "stored"]  # available or not
+        self.change(stored, connect, CustomKeyStoreId=self.stores[-1])
 
     @precondition(lambda self: self.stores)
     @rule(operation=st.sampled_from(["UpdateCustomKeyStore", "DeleteCustomKeyStore", "CreateKey"]))
@@ -447,6 +458,7 @@ def road(tmp_path: Path) -> Iterator[Road]:
 def test_whole_key_life_any_sequence_of_all_changes_holds_together(road: Road) -> None:
     examples = os.environ.get("WHOLE_KEY_LIFE_EXAMPLES")
     done: set[str] = set()
+    asked: Counter[str] = Counter()
     profile = settings(
         max_examples=int(examples or EXAMPLES_IN_CI),
         stateful_step_count=STEPS,
@@ -459,40 +471,25 @@ def test_whole_key_life_any_sequence_of_all_changes_holds_together(road: Road) -
 
     def machine() -> WholeKeyLife:
         made = WholeKeyLife(road)
-        made.done = done
+        made.done, made.asked = done, asked
         return made
 
     run_state_machine_as_test(cast("type[WholeKeyLife]", machine), settings=profile)
+    if examples:
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(asked.items()))
+        sys.stdout.write(f"\n{asked.total()} requests for a change, {len(asked)} operations: {counts}\n")
     # A machine whose steps are always refused would find nothing.
     never_done = CHANGES - done
     assert len(never_done) <= (0 if examples else NEVER_DONE_IN_CI_MAX), sorted(never_done)
 
 
+# fmt: off
 CHANGES = {
-    "CancelKeyDeletion",
-    "CreateAlias",
-    "CreateCustomKeyStore",
-    "CreateGrant",
-    "CreateKey",
-    "ConnectCustomKeyStore",
-    "DeleteAlias",
-    "DeleteImportedKeyMaterial",
-    "DisableKey",
-    "DisableKeyRotation",
-    "DisconnectCustomKeyStore",
-    "EnableKey",
-    "EnableKeyRotation",
-    "GetParametersForImport",
-    "ImportKeyMaterial",
-    "PutKeyPolicy",
-    "ReplicateKey",
-    "RetireGrant",
-    "RevokeGrant",
-    "RotateKeyOnDemand",
-    "ScheduleKeyDeletion",
-    "TagResource",
-    "UntagResource",
-    "UpdateAlias",
-    "UpdateKeyDescription",
+    "CancelKeyDeletion", "ConnectCustomKeyStore", "CreateAlias", "CreateCustomKeyStore", "CreateGrant",
+    "CreateKey", "DeleteAlias", "DeleteImportedKeyMaterial", "DisableKey", "DisableKeyRotation",
+    "DisconnectCustomKeyStore", "EnableKey", "EnableKeyRotation", "GetParametersForImport",
+    "ImportKeyMaterial", "PutKeyPolicy", "ReplicateKey", "RetireGrant", "RevokeGrant", "RotateKeyOnDemand",
+    "ScheduleKeyDeletion", "TagResource", "UntagResource", "UpdateAlias", "UpdateKeyDescription",
     "UpdatePrimaryRegion",
 }
+# fmt: on

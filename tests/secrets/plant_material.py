@@ -2,9 +2,10 @@
 
     python -m tests.secrets.plant_material < job > planted
 
-`job` is JSON: port, access_key_id, secret_access_key, region and `store_members` of a custom key store.
-`planted` is JSON: `secrets`, hexadecimal by name, and `keys`, key ids by what they are for. Nobody else
-ever has the material but who reads this: above all not the driver, nor the server outside its boundary.
+`job` is JSON: port, access_key_id, secret_access_key, region and `stores`, the members of custom key
+stores by what a key in them is called. `planted` is JSON: `secrets`, hexadecimal by name, and `keys`, key
+ids by what they are for. Nobody else ever has the material but who reads this: above all not the driver,
+nor the server outside its boundary.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.secrets.unwrap_hierarchy import SM2_SCALAR
 from tests.support.key_imports import wrap
+from tests.support.sm2 import IS_OFFERED, openssl_key
 
 EITHER_STEP = "RSAES_OAEP_SHA_256"
 TWO_STEPS = "RSA_AES_KEY_WRAP_SHA_256"
@@ -58,6 +62,12 @@ class Importer:
         pair = ec.generate_private_key(CURVES[spec])
         self.secrets[f"imported {name}"] = _big_endian(pair.private_numbers().private_value)
         self._import(name, _pkcs8(pair), TWO_STEPS, KeySpec=spec, KeyUsage=usage)
+
+    def import_sm2(self) -> None:
+        with TemporaryDirectory() as directory:
+            material = openssl_key(Path(directory))
+        self.secrets["imported SM2"] = material[SM2_SCALAR]
+        self._import("SM2", material, EITHER_STEP, KeySpec="SM2", KeyUsage="SIGN_VERIFY")
 
     def _import(self, name: str, material: bytes, algorithm: str, **key: Any) -> None:
         """Well, and before that badly: with a token and with material that were damaged on the way."""
@@ -103,26 +113,33 @@ def import_all(importer: Importer) -> None:
     importer.import_rsa("RSA_2048", 2048, "SIGN_VERIFY")
     importer.import_rsa("RSA_2048 for encryption", 2048, "ENCRYPT_DECRYPT")
     importer.import_rsa("RSA_3072", 3072, "SIGN_VERIFY")
+    importer.import_rsa("RSA_4096", 4096, "SIGN_VERIFY")
     for spec in CURVES:
         importer.import_curve(spec, spec, "SIGN_VERIFY")
     importer.import_curve("ECC_NIST_P384 for agreement", "ECC_NIST_P384", "KEY_AGREEMENT")
+    if IS_OFFERED:
+        importer.import_sm2()
 
 
-def connect_store(importer: Importer, members: dict[str, Any]) -> None:
-    """A custom key store, with the secret of its proxy, and a key in it."""
+def connect_store(importer: Importer, name: str, members: dict[str, Any]) -> None:
+    """A custom key store, with the secret of its proxy or token, and a key in it."""
     kms = importer.kms
     store_id = kms.create_custom_key_store(**members)["CustomKeyStoreId"]
     kms.connect_custom_key_store(CustomKeyStoreId=store_id)
     deadline = time.monotonic() + CONNECT_SECONDS_MAX
-    state: Callable[[], str] = lambda: kms.describe_custom_key_stores(CustomKeyStoreId=store_id)[  # noqa: E731
-        "CustomKeyStores"
-    ][0]["ConnectionState"]
-    while state() != "CONNECTED":
-        assert time.monotonic() < deadline, state()
+    while (state := _connection_state(kms, store_id)) != "CONNECTED":
+        assert time.monotonic() < deadline, state
         time.sleep(0.05)
-    place = {"CustomKeyStoreId": store_id, "Origin": "EXTERNAL_KEY_STORE"}
-    importer.keys["external"] = kms.create_key(XksKeyId="key-1", **place)["KeyMetadata"]["KeyId"]
-    importer.keys["store"] = store_id
+    external = {"XksKeyId": "key-1"} if "XksProxyUriPath" in members else {}
+    origin = "EXTERNAL_KEY_STORE" if external else "AWS_CLOUDHSM"
+    made = kms.create_key(CustomKeyStoreId=store_id, Origin=origin, **external)
+    importer.keys[name] = made["KeyMetadata"]["KeyId"]
+    importer.keys[f"{name} store"] = store_id
+
+
+def _connection_state(kms: Any, store_id: str) -> str:
+    (store,) = kms.describe_custom_key_stores(CustomKeyStoreId=store_id)["CustomKeyStores"]
+    return str(store["ConnectionState"])
 
 
 def main() -> None:
@@ -137,7 +154,8 @@ def main() -> None:
     )
     importer = Importer(kms)
     import_all(importer)
-    connect_store(importer, job["store_members"])
+    for name, members in job["stores"].items():
+        connect_store(importer, name, members)
     secrets = {name: secret.hex() for name, secret in importer.secrets.items()}
     json.dump({"secrets": secrets, "keys": importer.keys}, sys.stdout)
 

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 from tests.secrets.memory_scan import Needles
-from tests.secrets.unwrap_hierarchy import derive, open_data_directory, open_token
+from tests.secrets.unwrap_hierarchy import open_data_directory, open_token
+from tests.secrets.unwrap_seal import derive
 from tests.support.server import (
     REGION,
     ROOT_ACCESS_KEY_ID,

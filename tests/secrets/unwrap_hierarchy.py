@@ -1,7 +1,7 @@
 """The key hierarchy worked out from outside, from the published formats alone (docs/formats).
 
 Nothing of the server is imported: this is what somebody with the key file, the data directory and the
-documentation can do, and so what a scan has to look for.
+documentation can do, and so what a scan has to look for. unwrap_seal.py opens the seal above it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import hmac
 import sqlite3
-import struct
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -18,32 +17,13 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import load_der_private_key
+from tests.secrets.unwrap_seal import derive, open_seal
 
 PART_BYTES = 64
 """Of a long number: a half of any of the two ends would already give an RSA key away."""
 SM2_CURVE = bytes.fromhex("2a811ccf5501822d")
 SM2_SCALAR = slice(36, 68)
 """In PKCS #8 (docs/formats/exported-key-token.md)."""
-ONE, LENGTH = b"\x00\x00\x00\x01", b"\x00\x00\x01\x00"
-
-
-def derive(key: bytes, label: bytes, context: bytes) -> bytes:
-    """SP 800-108 in counter mode, one block."""
-    return hmac.digest(key, ONE + label + b"\x00" + context + LENGTH, hashlib.sha256)
-
-
-def open_seal(record: bytes, key_file: bytes) -> tuple[bytes, bytes]:
-    """The slot's wrapping key and the root key (docs/formats/seal.md)."""
-    magic, version, slots = struct.unpack_from(">6sBB", record)
-    assert (magic, version, slots) == (b"SRSEAL", 1, 1)
-    kind, p, w, check = struct.unpack_from(">BHH16s", record, 8)
-    assert kind == 1
-    salt, wrapped = record[29 : 29 + p], record[29 + p : 29 + p + w]
-    wrapping_key = derive(key_file, b"strongroom key file slot", salt)
-    aad = b"SRSEAL\x01\x00" + struct.pack(">BHH16s", kind, p, 0, check) + salt
-    root_key = AESGCM(wrapping_key).decrypt(wrapped[:12], wrapped[12:], aad)
-    assert derive(root_key, b"strongroom root key id", b"")[:16] == check
-    return wrapping_key, root_key
 
 
 def open_token(token: bytes, wrapping_key: bytes) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.server import REGION
-from tests.support.softhsm import SOFTHSM_MODULE, TestToken, make_softhsm
+from tests.support.softhsm import TestToken, make_softhsm
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBplanted{number}AAA=\n-----END CERTIFICATE-----\n"
 PASSWORD = "kmsuser-PIN-planted-7Q2x"
@@ -36,7 +36,7 @@ class TestCluster:
         } | members
 
     def ask_token(self, what: str, *more: str) -> str:
-        """`list` its keys or `change-pin`, in another process (token_tool.py)."""
+        """`list` its keys, `destroy` one or `change-pin`, in another process (token_tool.py)."""
         token = self.token
         command = [sys.executable, "-m", "tests.support.token_tool", what]
         return subprocess.run(
@@ -64,11 +64,12 @@ def write_configuration(directory: Path, *clusters: TestCluster) -> Path:
         own = cluster.token.directory.parent
         lines += [
             f'[cloudhsm_clusters."{cluster.cluster_id}"]',
-            f'module = "{SOFTHSM_MODULE}"',
+            f'module = "{cluster.token.module}"',
             f'token_label = "{cluster.token.label}"',
             f'region = "{REGION}"',
             f'trust_anchor_file = "{own / "anchor.pem"}"',
-            f'environment = {{SOFTHSM2_CONF = "{cluster.token.environment["SOFTHSM2_CONF"]}"}}',
+            f"[cloudhsm_clusters.{cluster.cluster_id}.environment]",
+            *(f'{name} = "{value}"' for name, value in cluster.token.environment.items()),
         ]
     path = directory / "strongroom.toml"
     path.write_text("\n".join(lines) + "\n")

@@ -41,6 +41,9 @@ class KeyStoreDouble:
     async def connect(self, store: CustomKeyStore) -> None:
         self._note("connect", store)
 
+    async def keep_connected(self, store: CustomKeyStore) -> None:
+        self._note("keep_connected", store)
+
     async def disconnect(self, store: CustomKeyStore) -> None:
         self._note("disconnect", store)
 

@@ -22,6 +22,7 @@ from strongroom.resources.identifiers import KeyId, Region
 from strongroom.resources.proxied_key import USAGES, ProxiedKey
 from strongroom.xks_proxy.authentication import Authenticator
 from strongroom.xks_proxy.health import DeepHealth
+from strongroom.xks_proxy.quota import CredentialQuota
 from strongroom.xks_proxy.service import ProxyService
 
 URI_PATH = "/tenant-1/kms/xks/v1"
@@ -45,10 +46,16 @@ class ProxyScene:
     def __init__(self, road: Road) -> None:
         self.road = road
         self.offers: dict[str, ProxiedKey] = {}
-        region = Region("eu-central-1")
         for one in road.wait(road.store.list_proxy_credentials()):  # of an earlier test on this road
             road.wait(road.store.delete_proxy_credential(one.access_key_id))
         self.authenticator = Authenticator(road.store, road.boundary, HostClock())
+        self.rebuild()
+        made = road.wait(create_proxy_credential(road.rooms))
+        self.access_key_id, self.secret = made.access_key_id, made.secret_access_key
+
+    def rebuild(self, quota: CredentialQuota = CredentialQuota(None)) -> None:  # noqa: B008  (no limit)
+        """Another service, as after a start with other settings."""
+        road, region = self.road, Region("eu-central-1")
         self.service = ProxyService(
             road.rooms,
             road.audit,
@@ -58,9 +65,8 @@ class ProxyScene:
             region=region,
             authenticator=self.authenticator,
             health=DeepHealth(road.rooms, road.audit, region),
+            quota=quota,
         )
-        made = road.wait(create_proxy_credential(road.rooms))
-        self.access_key_id, self.secret = made.access_key_id, made.secret_access_key
 
     def offer(
         self,

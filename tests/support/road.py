@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
+from tests.support.new_database import new_database
 from tests.support.query_client import from_document, to_form
 from tests.support.running_boundary import RunningBoundary
 
@@ -120,11 +121,13 @@ class Road:
         self.directory = directory
         self.loop = asyncio.new_event_loop()
         self._seal_key = directory / "seal.key"
-        self.running_boundary = RunningBoundary(self._seal_key)
+        self.running_boundary = RunningBoundary(self._seal_key, is_nursed=True)
         self.clock = MovableClock(memoryview(bytearray(8)).cast("Q"))
-        self.store = open_store(directory / "strongroom.db", Stamps(new_stamp_words()), self.clock)
+        self.store = open_store(
+            new_database(directory / "strongroom.db"), Stamps(new_stamp_words()), self.clock
+        )
         self.boundary = BoundaryClient(self.loop, self.store)
-        self.boundary.attach(self.running_boundary.new_channel())
+        self.boundary.attach(self.running_boundary.new_channel("jobs"))  # worker and job runner in one
         self.audit = ListedTrail()
         self.rooms = Rooms(
             self.store,
@@ -178,8 +181,10 @@ class Road:
         """A new boundary process with the same seal, as after a crash."""
         seal_record = self.running_boundary.seal_record
         self.running_boundary.stop()
-        self.running_boundary = RunningBoundary(self._seal_key, seal_record, environment=environment)
-        self.boundary.attach(self.running_boundary.new_channel())
+        self.running_boundary = RunningBoundary(
+            self._seal_key, seal_record, environment=environment, is_nursed=environment is None
+        )
+        self.boundary.attach(self.running_boundary.new_channel("jobs"))
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         async def waiting() -> T:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from tests.support.boundary_nursery import NursedProcess, start_nursed
 from tests.support.softhsm import TestToken
 
 import strongroom
@@ -72,20 +73,28 @@ class RunningBoundary:
         pin: bytes | None = None,
         options: Mapping[str, str] | None = None,
         program: str = _START,
+        is_nursed: bool = False,
     ) -> None:
-        """`environment` instead of this process's own; `options`: more of them; `program` instead of ours.
+        """`is_nursed`: in the cheaper way of boundary_nursery.py, for who does not test the process itself.
+
+        `environment` instead of this process's own; `options`: more of them; `program` instead of ours.
 
         `token` holds the keys; `pin` instead of its own.
         """
         self.options = {"mode": "dev", **(options or {})}
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.process: subprocess.Popen[bytes] | NursedProcess
         with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-I", "-c", program, _SOURCE, "--control-fd", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env=environment,
+            self.process = (
+                start_nursed(_SOURCE, theirs)
+                if is_nursed
+                else subprocess.Popen(
+                    [sys.executable, "-I", "-c", program, _SOURCE, "--control-fd", str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    env=environment,
+                )
             )
         self.control.settimeout(20)
         try:
@@ -121,6 +130,8 @@ class RunningBoundary:
         for fd in fds:
             os.close(fd)
         answer = self.control.recv(65536)
+        if answer == b"P":  # its token's PIN was refused; the sentence follows
+            answer = self.control.recv(65536)
         if answer[:1] == b"E":
             assert self.process.wait(10) != 0
             raise Refused(answer[1:].decode())

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import boto3
 from botocore.config import Config
+from tests.support.aws_clients import new_client
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 READY_SECONDS_MAX = 30.0
@@ -161,7 +161,7 @@ class Server:
         retries: int = 0,
     ) -> Any:
         """An unmodified boto3 client of this server."""
-        return boto3.session.Session().client(
+        return new_client(
             service,
             endpoint_url=self.url,
             region_name=region,

@@ -1,4 +1,4 @@
-"""Look into a token, or change its PIN, from a process of its own: WHAT MODULE LABEL PIN [NEW]."""
+"""Look into a token, destroy a key or change the PIN, from its own process: WHAT MODULE LABEL PIN [MORE]."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from tests.support.softhsm import TestToken
 from strongroom.boundary.pkcs11.numbers import Cka, Cko
 
 
-def main(what: str, module: str, label: str, pin: str, new_pin: str = "") -> None:
+def main(what: str, module: str, label: str, pin: str, more: str = "") -> None:
     token = TestToken(module, label, pin.encode(), Path())
     if what == "change-pin":
-        token.change_pin(new_pin.encode())
+        token.change_pin(more.encode())
         return
     opened = token.open()
+    if what == "destroy":
+        opened.destroy(opened.find_key(more))
+        opened.close()
+        return
     for key in opened.find_keys({Cka.CLASS: Cko.SECRET_KEY, Cka.TOKEN: True}):
         stays = opened.read_flag(key, Cka.SENSITIVE) and not opened.read_flag(key, Cka.EXTRACTABLE)
         label = opened.read_attribute(key, Cka.LABEL).decode()

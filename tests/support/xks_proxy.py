@@ -284,6 +284,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+        if mode == "says more later":
+            self.wfile.flush()
+            time.sleep(0.1)
+            unasked = b'{"errorName": "AccessDeniedException"}'
+            self.wfile.write(_whole(b"403 Forbidden\r\nContent-Type: application/json", unasked))
         self.close_connection = mode == "closes after each answer"
 
 

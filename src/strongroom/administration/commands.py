@@ -10,9 +10,12 @@ from typing import Final
 
 import msgspec
 
+from strongroom.administration.backups import HashRefused, authenticate_backup, check_backup
 from strongroom.administration.messages import (
     AccountLine,
     Accounts,
+    AuthenticateBackup,
+    CheckBackup,
     CreateAccount,
     CreateProxyCredential,
     DeleteProxyCredential,
@@ -35,6 +38,7 @@ from strongroom.administration.proxy_credentials import (
 )
 from strongroom.identity.principal import PrincipalType
 from strongroom.operations.context import Rooms
+from strongroom.operations.deletion_ledger import keep_deletions
 from strongroom.resources.iam import IdPrefix, IntegratedService, new_unique_id
 from strongroom.resources.identifiers import (
     ACCOUNT_ID,
@@ -73,12 +77,17 @@ async def carry_out(rooms: Rooms, command: RoomsCommand) -> Reply:
             return await _register_service(rooms, command)
         case ListServices():
             return await _list_services(rooms)
-        case CreateProxyCredential() | ListProxyCredentials() | DeleteProxyCredential():
-            return await _with_proxy_credentials(rooms, command)
+        case _:
+            return await _of_other_files(rooms, command)
 
 
-async def _with_proxy_credentials(
-    rooms: Rooms, command: CreateProxyCredential | ListProxyCredentials | DeleteProxyCredential
+async def _of_other_files(
+    rooms: Rooms,
+    command: CreateProxyCredential
+    | ListProxyCredentials
+    | DeleteProxyCredential
+    | AuthenticateBackup
+    | CheckBackup,
 ) -> Reply:
     try:
         match command:
@@ -88,7 +97,11 @@ async def _with_proxy_credentials(
                 return await list_proxy_credentials(rooms)
             case DeleteProxyCredential():
                 return await delete_proxy_credential(rooms, command)
-    except CredentialRefused as refused:
+            case AuthenticateBackup():
+                return await authenticate_backup(rooms, command)
+            case CheckBackup():
+                return await check_backup(rooms, command)
+    except (CredentialRefused, HashRefused) as refused:
         raise CommandRefused(str(refused)) from None
 
 
@@ -155,6 +168,7 @@ async def _retire(rooms: Rooms, access_keys: Sequence[AccessKey]) -> None:
         if access_key.active:
             with contextlib.suppress(ConcurrentChange):
                 await rooms.store.set_access_key_active(access_key.access_key_id, False)
+    await keep_deletions(rooms.deletion_ledger)
 
 
 async def _require_registered(rooms: Rooms, name: str) -> None:

@@ -23,6 +23,7 @@ from strongroom.administration.commands import CommandRefused, carry_out
 from strongroom.administration.messages import (
     LINE_BYTES_MAX,
     SOCKET_NAME,
+    CheckBackup,
     Command,
     CreateAccount,
     ListAccounts,
@@ -44,7 +45,7 @@ logger = logging.getLogger("strongroom.administration")
 SECONDS_MAX: Final = 10.0
 EVENT_SOURCE: Final = "strongroom"
 _PEER = struct.Struct("3i")
-_READ_ONLY = (ListAccounts, ListServices, ListProxyCredentials)
+_READ_ONLY = (ListAccounts, ListServices, ListProxyCredentials, CheckBackup)
 _decoder = msgspec.json.Decoder(Command)
 
 

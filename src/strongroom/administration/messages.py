@@ -53,6 +53,21 @@ class DeleteProxyCredential(msgspec.Struct, tag="DeleteProxyCredential", frozen=
     access_key_id: str
 
 
+class AuthenticateBackup(msgspec.Struct, tag="AuthenticateBackup", frozen=True):
+    """Say that a backup is of this server."""
+
+    manifest_sha256: str
+    """In hexadecimal."""
+
+
+class CheckBackup(msgspec.Struct, tag="CheckBackup", frozen=True):
+    """Tell whether a server with this root key made a backup."""
+
+    manifest_sha256: str
+    ticket: str
+    """In base64."""
+
+
 class ShowStatus(msgspec.Struct, tag="ShowStatus", frozen=True):
     """What the server is, and what of its protections holds."""
 
@@ -66,6 +81,8 @@ RoomsCommand: TypeAlias = (
     | CreateProxyCredential
     | ListProxyCredentials
     | DeleteProxyCredential
+    | AuthenticateBackup
+    | CheckBackup
 )
 """What is done with the rooms of the service."""
 Command: TypeAlias = RoomsCommand | ShowStatus
@@ -149,10 +166,31 @@ class ServerStatus(msgspec.Struct, tag="ServerStatus", frozen=True):
     """Whether the audit trail takes records."""
 
 
+class BackupTicket(msgspec.Struct, tag="BackupTicket", frozen=True):
+    """The boundary's ticket for a backup, in base64."""
+
+    ticket: str
+
+
+class BackupChecked(msgspec.Struct, tag="BackupChecked", frozen=True):
+    """Whether a server with this root key made it."""
+
+    is_authentic: bool
+
+
 class Refused(msgspec.Struct, tag="Refused", frozen=True):
     """The command was not carried out; one sentence says why."""
 
     sentence: str
 
 
-Reply: TypeAlias = NewAccessKey | Accounts | Services | ProxyCredentials | ServerStatus | Refused
+Reply: TypeAlias = (
+    NewAccessKey
+    | Accounts
+    | Services
+    | ProxyCredentials
+    | ServerStatus
+    | BackupTicket
+    | BackupChecked
+    | Refused
+)

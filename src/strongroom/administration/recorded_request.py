@@ -19,7 +19,6 @@ from strongroom.identity.principal import (
     PrincipalType,
     Session,
 )
-from strongroom.operations.foreign_requests import EVENT_SOURCE
 from strongroom.operations.operation import Operation
 from strongroom.operations.plan import lower_camel
 from strongroom.operations.table import ALL_OPERATIONS
@@ -59,11 +58,6 @@ def rebuild_request(record: Mapping[str, Any], issuing: Mapping[str, Any] | None
     service = str(record.get("eventSource", "")).removesuffix(_SERVICE_DOMAIN)
     name = str(record.get("eventName"))
     operation = _OPERATIONS.get((service, name))
-    if operation is None and record.get("eventSource") == EVENT_SOURCE:
-        raise NotRebuildable(
-            f"{name} came through the XKS proxy, where the key policy alone decides; where it denied, the "
-            "record has the statement (additionalEventData.authorization)."
-        )
     if operation is None:
         raise NotRebuildable(f"{name} of {service} is no operation that is decided by policies.")
     notes: list[str] = []

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from strongroom.administration.foreign_replay import explain_again, is_foreign
 from strongroom.administration.recorded_request import (
     NotRebuildable,
     find_issuing_record,
@@ -17,6 +18,7 @@ from strongroom.audit.reader import read_records
 from strongroom.authorization.decision import StatementReference, denial
 from strongroom.authorization.denial_record import digest_of
 from strongroom.authorization.explanation import (
+    Explanation,
     GrantExplanation,
     PolicyExplanation,
     StatementExplanation,
@@ -57,6 +59,9 @@ async def explain_record(store: Store, audit_directory: Path, record: dict[str, 
         "stoppedBy": None,
         "notes": [],
     }
+    if is_foreign(record):
+        await _explain_foreign(store, record, report)
+        return report
     access_key_id = str((record.get("userIdentity") or {}).get("accessKeyId", ""))
     issuing = None
     if has_session(record) and access_key_id:
@@ -77,6 +82,23 @@ async def explain_record(store: Store, audit_directory: Path, record: dict[str, 
     return report
 
 
+async def _explain_foreign(store: Store, record: Mapping[str, Any], report: Report) -> None:
+    """A request through the external key store proxy: the key policy alone decides."""
+    try:
+        explanation, policy_text = await explain_again(store, record)
+    except NotRebuildable as error:
+        report["notes"].append(str(error))
+        return
+    report["notes"].append(
+        "It came through the XKS proxy: the key policy alone decides, for the principal that the caller "
+        "named. What the caller does not tell (the encryption context, say) decides for a Deny and "
+        "against an Allow."
+    )
+    recorded = report["recorded"]
+    digests = None if recorded is None else recorded.get("policies")
+    report["permissions"].append(_show_explanation(explanation, {"key policy": policy_text}, digests))
+
+
 def _caller(record: Mapping[str, Any]) -> Report:
     identity = record.get("userIdentity") or {}
     return {
@@ -89,24 +111,30 @@ def _caller(record: Mapping[str, Any]) -> Report:
 
 def _show_permission(asked: AskedAgain, digests: Mapping[str, str] | None) -> Report:
     ask, explanation = asked.ask, asked.explanation
+    report = _show_explanation(explanation, dict(asked.considered.policies), digests)
+    if not explanation.decision.allowed:
+        refusal = denial(explanation.decision, ask.principal, ask.action, ask.resource_arn)
+        report["sentence"] = refusal.message
+    report["canGrantPermit"] = ask.grant_operation is not None
+    return report
+
+
+def _show_explanation(
+    explanation: Explanation, texts: Mapping[str, str], digests: Mapping[str, str] | None
+) -> Report:
     decision = explanation.decision
-    sentence = None
-    if not decision.allowed:
-        sentence = denial(decision, ask.principal, ask.action, ask.resource_arn).message
-    texts = dict(asked.considered.policies)
-    shown = [_show_policy(one, texts.get(one.label), digests) for one in explanation.policies]
     return {
-        "action": ask.action,
-        "resource": ask.resource_arn,
+        "action": explanation.action,
+        "resource": explanation.resource_arn,
         "allowed": decision.allowed,
         "reason": decision.reason.name,
         "because": str(decision.reason),
-        "sentence": sentence,
+        "sentence": None,
         "statements": [_show_reference(one) for one in decision.statements],
-        "policies": shown,
+        "policies": [_show_policy(one, texts.get(one.label), digests) for one in explanation.policies],
         "policiesGone": sorted(set(digests or ()) - set(texts)),
         "grants": [_show_grant(one) for one in explanation.grants],
-        "canGrantPermit": ask.grant_operation is not None,
+        "canGrantPermit": False,
         "wouldAllow": list(explanation.would_allow),
     }
 

@@ -78,13 +78,25 @@ def record_denial(denied: Denied, request_parameters: Mapping[str, object] | Non
     `request_parameters` are what the record shows of the request: a value of its encryption context is in
     `conditions` only if it stands there. A condition key without a value has null.
     """
-    ask, decision = denied.ask, denied.decision
-    conditions, is_cut = _show_values(denied.considered.values, _context_values(request_parameters))
+    ask = denied.ask
+    context_values = _context_values(request_parameters)
+    return record_decision(ask.action, ask.resource_arn, denied.decision, denied.considered, context_values)
+
+
+def record_decision(
+    action: str,
+    resource_arn: str,
+    decision: Decision,
+    considered: Considered,
+    context_values: frozenset[str] = frozenset(),
+) -> dict[str, object]:
+    """The same of any denial. `context_values`: what may be shown of an encryption context."""
+    conditions, is_cut = _show_values(considered.values, context_values)
     statements = [_show_statement(one) for one in decision.statements[:STATEMENTS_MAX]]
-    policies = denied.considered.policies
+    policies = considered.policies
     shown: dict[str, object] = {
-        "action": ask.action,
-        "resource": ask.resource_arn,
+        "action": action,
+        "resource": resource_arn,
         "reason": decision.reason.name,
         "statements": statements,
         "conditions": conditions,

@@ -210,18 +210,9 @@ def _what_would_allow(
     policies: tuple[PolicyExplanation, ...],
     grants: tuple[GrantExplanation, ...],
 ) -> tuple[str, ...]:
-    found = []
-    denying = [one for policy in policies for one in policy.statements if one.denies and one.applies]
-    for one in denying:
-        escapes = [f"{finding.operator} {finding.key}" for finding in one.conditions]
-        unless = f", or another value under its condition {' or '.join(escapes)}" if escapes else ""
-        found.append(f"without {_place(one.reference)}, which denies it{unless}")
-    if denying:
+    denied, found = nearest_statements(policies)
+    if denied:
         return tuple(found)
-    allowing = [one for policy in policies for one in policy.statements if not one.denies]
-    nearest = sorted((one for one in allowing if one.distance is not None), key=lambda one: one.distance or 0)
-    nearest = nearest or [one for one in allowing if len(one.misses) == 1]
-    found += [f"{_place(one.reference)}, but {' and '.join(one.misses)}" for one in nearest]
     found += [f"grant {one.grant_id}, but {one.misses[0]}" for one in grants if len(one.misses) == 1]
     missing = _MISSING.get(decision.reason)
     if missing is not None:
@@ -229,6 +220,22 @@ def _what_would_allow(
     if ask.grant_operation is not None and ask.key is not None:
         found.append(f"a grant to {ask.principal.arn} of the operation {ask.grant_operation}")
     return tuple(found)
+
+
+def nearest_statements(policies: Sequence[PolicyExplanation]) -> tuple[bool, list[str]]:
+    """Whether a statement denies, and those that do; or else those that allow nearly, the nearest first."""
+    found = []
+    denying = [one for policy in policies for one in policy.statements if one.denies and one.applies]
+    for one in denying:
+        escapes = [f"{finding.operator} {finding.key}" for finding in one.conditions]
+        unless = f", or another value under its condition {' or '.join(escapes)}" if escapes else ""
+        found.append(f"without {_place(one.reference)}, which denies it{unless}")
+    if denying:
+        return True, found
+    allowing = [one for policy in policies for one in policy.statements if not one.denies]
+    nearest = sorted((one for one in allowing if one.distance is not None), key=lambda one: one.distance or 0)
+    nearest = nearest or [one for one in allowing if len(one.misses) == 1]
+    return False, [f"{_place(one.reference)}, but {' and '.join(one.misses)}" for one in nearest]
 
 
 def _place(reference: StatementReference) -> str:

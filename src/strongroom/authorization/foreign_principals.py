@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Protocol
 
 from strongroom.authorization.ask import AmbiguousCondition, ConditionValues
+from strongroom.authorization.conditions import CompiledCondition
 from strongroom.authorization.decision import Decision, Reason, StatementReference
 from strongroom.authorization.key_policy import named_principals
 from strongroom.authorization.policy_document import PolicyKind
@@ -17,7 +19,7 @@ from strongroom.authorization.policy_error import PolicyError
 from strongroom.authorization.policy_memory import PolicyMemory
 from strongroom.authorization.policy_parser import parse_document
 from strongroom.authorization.principals import Caller, PrincipalMatch
-from strongroom.authorization.statements import CompiledStatement
+from strongroom.authorization.statements import CompiledPolicy, CompiledStatement
 from strongroom.identity.principal import PrincipalType
 
 ARN_CHARACTERS_MAX = 2048
@@ -63,7 +65,7 @@ def parse_foreign_principal(text: str) -> Caller:
 def is_named_by(name: str, caller: Caller) -> bool:
     """Whether an ARN in a policy is about the caller: its own, its role's, or that of a session of its role.
 
-    Of a role whose session is not known, every session's ARN is: `_denies` and `_allows` tell them apart.
+    Of a role whose session is not known, every session's ARN is: `denies_stranger` tells them apart.
     """
     if name == caller.arn:
         return True
@@ -84,21 +86,33 @@ def _role_of(found: re.Match[str]) -> tuple[str, str] | None:
     return (found["account"], found["name"]) if found["kind"] == "role" else None
 
 
+class ForeignValues(ConditionValues, Protocol):
+    """The condition keys of a request of which only a part is told."""
+
+    def is_told(self, key: str) -> bool:
+        """Whether `values_of` knows: if not, None does not mean that the request has no such key."""
+        ...
+
+
 class ForeignAuthority:
     """Decides by key policies. Pure but for its memory of compiled policies. Concurrency: one event loop."""
 
     def __init__(self) -> None:
         self._policies = PolicyMemory()
 
+    def compiled(self, key_policy: str, caller: Caller) -> CompiledPolicy | None:
+        """The key policy as it is about this caller; None where it cannot be read."""
+        names = _names_in(key_policy)
+        bindings = frozenset((name, caller.unique_id) for name in names if is_named_by(name, caller))
+        return self._policies.find(PolicyKind.KEY, key_policy, bindings)
+
     async def decide(
-        self, key_policy: str, caller: Caller, action: str, key_arn: str, values: ConditionValues
+        self, key_policy: str, caller: Caller, action: str, key_arn: str, values: ForeignValues
     ) -> Decision:
         """Whether the caller may do it, by the key's policy: a Deny first, then an Allow that names the
         caller, its account or everybody. Nothing else allows it: no grant, no policy of IAM.
         """
-        names = _names_in(key_policy)
-        bindings = frozenset((name, caller.unique_id) for name in names if is_named_by(name, caller))
-        policy = self._policies.find(PolicyKind.KEY, key_policy, bindings)
+        policy = self.compiled(key_policy, caller)
         if policy is None:
             return Decision(False, Reason.KEY_POLICY_UNREADABLE)
         try:
@@ -106,25 +120,52 @@ class ForeignAuthority:
             about = [
                 one
                 for one in policy.statements
-                if one.concerns(action.lower(), key_arn, values) and one.conditions_hold(values)
+                if concerns_stranger(one, action.lower(), key_arn, values)
+                and all(holds_of_stranger(condition, values, one.denies) for condition in one.conditions)
             ]
         except AmbiguousCondition:
             return Decision(False, Reason.AMBIGUOUS_CONDITION)
         # INVARIANT Z1: whatever denies is heard before anything that allows.
-        denying = tuple(_reference(one) for one in about if one.denies and _denies(one, caller))
+        denying = tuple(_reference(one) for one in about if one.denies and denies_stranger(one, caller))
         if denying:
             return Decision(False, Reason.DENIED_BY_KEY_POLICY, denying)
-        allowing = tuple(_reference(one) for one in about if not one.denies and _allows(one, caller))
+        allowing = tuple(
+            _reference(one)
+            for one in about
+            if not one.denies and one.principal_match(caller) is not PrincipalMatch.NONE
+        )
         if allowing:
             return Decision(True, Reason.KEY_POLICY_ALLOWS, allowing)
         return Decision(False, Reason.NO_KEY_POLICY_ALLOWS)
 
+    def told_values(
+        self, key_policy: str, caller: Caller, values: ForeignValues
+    ) -> dict[str, tuple[str, ...] | None]:
+        """What the policy's condition keys were, of those that are told: for a denial's record."""
+        policy = self.compiled(key_policy, caller)
+        told = () if policy is None else filter(values.is_told, policy.condition_keys)
+        return {key: values.values_of(key) for key in told}
 
-def _allows(statement: CompiledStatement, caller: Caller) -> bool:
-    return statement.principal_match(caller) is not PrincipalMatch.NONE
+
+def concerns_stranger(
+    statement: CompiledStatement, action_lower: str, key_arn: str, values: ForeignValues
+) -> bool:
+    """Whether the statement is about this action on this key; INVARIANT Z8 for variables in its Resource."""
+    if all(map(values.is_told, statement.resources.keys)):
+        return statement.concerns(action_lower, key_arn, values)
+    return statement.denies and statement.actions.match(action_lower, values)
 
 
-def _denies(statement: CompiledStatement, caller: Caller) -> bool:
+def holds_of_stranger(condition: CompiledCondition, values: ForeignValues, denies: bool) -> bool:
+    """Whether a condition of a Deny or an Allow holds.
+
+    INVARIANT Z8: what is not told decides for a Deny and against an Allow. An operator that negates, or has
+    IfExists, would hold of a key that is not there; but the request may well have it.
+    """
+    return condition.holds(values) if all(map(values.is_told, condition.keys)) else denies
+
+
+def denies_stranger(statement: CompiledStatement, caller: Caller) -> bool:
     """A Deny of one session of a role denies the role where nobody says which session it is."""
     if statement.principal_match(caller) is not PrincipalMatch.NONE:
         return True

@@ -70,9 +70,16 @@ def rejected(code: str) -> ApiError:
 
 
 _CLUSTER_FAILURES: Mapping[str, str] = MappingProxyType(
-    {  # [nv]
+    {  # [DG] for the first sentence, [nv] for the others
         "DependencyTimeoutException": "KMS cannot communicate with your CloudHSM cluster. This might be a "
         "transient issue. If you see this error repeatedly, verify that the cluster is active.",
+    }
+)
+_LOGIN_FAILURES: Mapping[str, str] = MappingProxyType(
+    {  # [nv]
+        "USER_LOCKED_OUT": "KMS cannot communicate with your CloudHSM cluster because the kmsuser is locked "
+        "out. If you see this error repeatedly, disconnect the CloudHSM key store and reset the kmsuser "
+        "account password. Update the kmsuser password for the custom key store and try the request again.",
     }
 )
 
@@ -84,6 +91,15 @@ def cluster_failed(code: str) -> ApiError:
     KMSInvalidStateException, and the sentence tells why.
     """
     sentence = _CLUSTER_FAILURES.get(code) or rejected(code).message
+    return ApiError("KMSInvalidStateException", sentence)
+
+
+def login_refused(reason: str) -> ApiError:
+    """A key of a CloudHSM key store whose cluster refuses the password; `reason`: a ConnectionErrorCode.
+
+    Source: as cluster_failed.
+    """
+    sentence = _LOGIN_FAILURES.get(reason) or _WHOLE["CustomKeyStoreInvalidStateException"]
     return ApiError("KMSInvalidStateException", sentence)
 
 

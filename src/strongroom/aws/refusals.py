@@ -399,6 +399,13 @@ def not_built(what: str) -> ApiError:
     return unsupported_operation(f"{what} is not supported by this server.")  # [own]
 
 
+def not_in_token(what: str, lacking: str) -> ApiError:
+    """What this server does without a PKCS#11 token, and not with the one it has (docs/divergences.md)."""
+    return unsupported_operation(
+        f"{what} is not supported with keys in a PKCS #11 token: {lacking}."
+    )  # [own]
+
+
 def internal() -> ApiError:
     """Something in the service failed; the request may be tried again."""
     return ApiError(  # [M]

@@ -6,6 +6,7 @@ made, so there are no other names, links, owners or duplicates to be careful abo
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -14,23 +15,30 @@ import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
+
+from strongroom.backup.swap import DATABASE, SEAL_RECORD
 
 BLOCK_BYTES: Final = 512
 MANIFEST: Final = "manifest.json"
 MANIFEST_HASH: Final = "manifest.sha256"
-DATABASE: Final = "strongroom.db"
-SEAL_RECORD: Final = "seal.record"
+MANIFEST_TICKET: Final = "manifest.ticket"
 PARTS: Final = (DATABASE, SEAL_RECORD)
 _BYTES_MAX: Final[Mapping[str, int]] = {
     MANIFEST: 8 << 20,
     MANIFEST_HASH: 65,
+    MANIFEST_TICKET: 512,
     DATABASE: (8 << 30) - 1,
     SEAL_RECORD: 32 << 10,
 }
+WITHOUT_TICKET: Final = 1
+WITH_TICKET: Final = 2
+"""The versions of the format: in the second, the server has authenticated the manifest of its data."""
 _CHUNK_BYTES: Final = 1 << 20
+_ADVICE: Final = "Nothing was changed. Use another copy of this backup, or an earlier one."
 _TEXT = re.compile(r"[ -~]{1,200}")
 _HASH = re.compile(r"[0-9a-f]{64}")
+_TICKET = re.compile(rb"([A-Za-z0-9+/]{4,400}={0,2}) [0-9a-f]{64}\n")
 
 
 class BackupRefused(Exception):
@@ -43,6 +51,7 @@ class BackupRefused(Exception):
 class Manifest:
     """What a backup says of itself. Every member is checked for its type and bounds when it is read."""
 
+    format: int
     version: str
     created_at: str
     schema_revision: str
@@ -58,7 +67,7 @@ class Manifest:
     def render(self) -> bytes:
         """Canonical JSON."""
         members = {
-            "backup": 1,
+            "backup": self.format,
             "version": self.version,
             "created_at": self.created_at,
             "schema_revision": self.schema_revision,
@@ -78,12 +87,23 @@ class Manifest:
         return hashlib.sha256(self.render()).hexdigest()
 
 
+class Archive(NamedTuple):
+    """What was read of a backup beside its parts."""
+
+    manifest: Manifest
+    ticket: bytes | None
+    """The boundary's, for the manifest; whether it is genuine, only the boundary can tell."""
+
+
 def parse_manifest(content: bytes) -> Manifest:
     """Raises BackupRefused."""
-    refused = BackupRefused("The backup's manifest is malformed. Nothing was changed.")
+    refused = BackupRefused("The backup's manifest is malformed.")
     try:
         read = json.loads(content)
+        if _count(read["backup"]) not in (WITHOUT_TICKET, WITH_TICKET):
+            raise refused
         manifest = Manifest(
+            format=read["backup"],
             version=_text(read["version"]),
             created_at=_text(read["created_at"]),
             schema_revision=_text(read["schema_revision"]),
@@ -103,11 +123,16 @@ def parse_manifest(content: bytes) -> Manifest:
     return manifest
 
 
-def write_archive(target: BinaryIO, manifest: Manifest, parts: Mapping[str, Path]) -> None:
+def write_archive(
+    target: BinaryIO, manifest: Manifest, ticket: bytes | None, parts: Mapping[str, Path]
+) -> None:
     """Write a whole backup. Raises OSError; BackupRefused for a part that is too large or changed."""
     content = manifest.render()
     _write_small(target, MANIFEST, content)
     _write_small(target, MANIFEST_HASH, manifest.sha256.encode("ascii") + b"\n")
+    assert (ticket is not None) == (manifest.format == WITH_TICKET)  # noqa: S101
+    if ticket is not None:
+        _write_small(target, MANIFEST_TICKET, _render_ticket(ticket))
     for name in PARTS:
         size = manifest.part_bytes[name]
         target.write(_header(name, size))
@@ -122,15 +147,23 @@ def write_archive(target: BinaryIO, manifest: Manifest, parts: Mapping[str, Path
     target.write(bytes(2 * BLOCK_BYTES))
 
 
-def read_archive(source: BinaryIO, directory: Path | None = None) -> Manifest:
+def read_archive(source: BinaryIO, directory: Path | None = None) -> Archive:
     """Read and check a whole backup; with `directory`, its parts are written there (new files, 0600), synced.
 
     What is in `directory` is of a sound backup only if this returns. Raises BackupRefused, OSError.
     """
+    try:
+        return _read_all(source, directory)
+    except BackupRefused as refused:
+        raise BackupRefused(f"{refused} {_ADVICE}") from None
+
+
+def _read_all(source: BinaryIO, directory: Path | None) -> Archive:
     content = _read_small(source, MANIFEST)
     manifest = parse_manifest(content)
     if _read_small(source, MANIFEST_HASH) != manifest.sha256.encode("ascii") + b"\n":
-        raise BackupRefused("The backup's manifest was changed or is damaged. Nothing was changed.")
+        raise BackupRefused("The backup's manifest was changed or is damaged.")
+    ticket = _read_ticket(source) if manifest.format == WITH_TICKET else None
     for name in PARTS:
         size = _read_header(source, name)
         if size != manifest.part_bytes[name]:
@@ -156,7 +189,7 @@ def read_archive(source: BinaryIO, directory: Path | None = None) -> Manifest:
         _read_padding(source, size)
     if any(_read_exactly(source, 2 * BLOCK_BYTES)) or source.read(1):
         raise BackupRefused("The backup does not end where a backup ends.")
-    return manifest
+    return Archive(manifest, ticket)
 
 
 def hash_file(path: Path) -> tuple[int, str]:
@@ -192,6 +225,24 @@ def _read_small(source: BinaryIO, name: str) -> bytes:
     content = _read_exactly(source, size)
     _read_padding(source, size)
     return content
+
+
+def _render_ticket(ticket: bytes) -> bytes:
+    """With a hash, which finds damage without the boundary."""
+    return b"%s %s\n" % (base64.b64encode(ticket), hashlib.sha256(ticket).hexdigest().encode("ascii"))
+
+
+def _read_ticket(source: BinaryIO) -> bytes:
+    content = _read_small(source, MANIFEST_TICKET)
+    found = _TICKET.fullmatch(content)
+    if found is not None:
+        try:
+            ticket = base64.b64decode(found[1], validate=True)
+        except ValueError:
+            ticket = b""
+        if _render_ticket(ticket) == content:  # one spelling only
+            return ticket
+    raise BackupRefused("The backup's ticket was changed or is damaged.")
 
 
 def _read_padding(source: BinaryIO, size: int) -> None:

@@ -8,29 +8,38 @@ import secrets
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from strongroom import __version__
 from strongroom.audit.chain import HEAD_FILE, START, ChainBroken, Link, parse_head
 from strongroom.backup.archive import (
-    DATABASE,
     PARTS,
-    SEAL_RECORD,
+    WITH_TICKET,
+    WITHOUT_TICKET,
+    Archive,
     BackupRefused,
     Manifest,
     hash_file,
     read_archive,
     write_archive,
 )
+from strongroom.backup.swap import DATABASE, SEAL_RECORD
 from strongroom.resources.deletion import LedgerRefused
 from strongroom.store.copying import CopyFacts, copy_database, describe_copy
 from strongroom.store.interface import StoreUnavailable
 
+Authenticate: TypeAlias = Callable[[str], bytes]
+"""The boundary's ticket for a manifest of this SHA-256, in hexadecimal."""
 
-def make_backup(data_directory: Path, target: Path) -> Manifest:
+
+def make_backup(data_directory: Path, target: Path, authenticate: Authenticate | None) -> Manifest:
     """Write a backup of a data directory to the new file `target` (0600): whole, or not at all.
 
-    Raises BackupRefused.
+    `authenticate` asks the running server; None makes a backup that anybody could have made.
+    Raises BackupRefused, and what `authenticate` raises.
     """
     if os.path.lexists(target):
         raise BackupRefused(f"{target} is there already: name a new file. Nothing was changed.")
@@ -39,7 +48,7 @@ def make_backup(data_directory: Path, target: Path) -> Manifest:
     except OSError as error:
         raise BackupRefused(f"Cannot write in {target.parent}: {error.strerror}.") from None
     try:
-        return _make(data_directory, target, work)
+        return _make(data_directory, target, work, authenticate)
     except OSError as error:
         raise BackupRefused(f"The backup could not be written: {error.strerror}.") from None
     except (StoreUnavailable, LedgerRefused) as error:
@@ -48,18 +57,18 @@ def make_backup(data_directory: Path, target: Path) -> Manifest:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def verify_backup(path: Path) -> Manifest:
+def verify_backup(path: Path) -> Archive:
     """Check every byte of a backup, and its database. Raises BackupRefused."""
     try:
         with (
             tempfile.TemporaryDirectory(prefix=".strongroom-backup-", dir=path.parent) as work,
             path.open("rb") as file,
         ):
-            manifest = read_archive(file)
+            archive = read_archive(file)
             file.seek(0)
             read_archive(file, Path(work))
-            require_facts(Path(work) / DATABASE, manifest)
-            return manifest
+            require_facts(Path(work) / DATABASE, archive.manifest)
+            return archive
     except OSError as error:
         raise BackupRefused(f"The backup {path} cannot be read: {error.strerror}.") from None
 
@@ -81,7 +90,7 @@ def require_facts(database: Path, manifest: Manifest) -> None:
         raise BackupRefused("The backup's database is not what its manifest says. Nothing was changed.")
 
 
-def _make(data_directory: Path, target: Path, work: Path) -> Manifest:
+def _make(data_directory: Path, target: Path, work: Path, authenticate: Authenticate | None) -> Manifest:
     created_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     # The audit head first: everything up to it is in the database that is copied afterwards.
     head = _load_audit_head(data_directory / "audit")
@@ -91,6 +100,7 @@ def _make(data_directory: Path, target: Path, work: Path) -> Manifest:
     facts = describe_copy(work / DATABASE)
     hashes = {name: hash_file(work / name) for name in PARTS}
     manifest = Manifest(
+        format=WITHOUT_TICKET,
         version=__version__,
         created_at=created_at,
         schema_revision=facts.schema_revision,
@@ -103,10 +113,14 @@ def _make(data_directory: Path, target: Path, work: Path) -> Manifest:
         part_bytes={name: size for name, (size, _) in hashes.items()},
         part_sha256={name: digest for name, (_, digest) in hashes.items()},
     )
+    ticket: bytes | None = None
+    if authenticate is not None:
+        manifest = replace(manifest, format=WITH_TICKET)
+        ticket = authenticate(manifest.sha256)
     draft = work / f"draft-{secrets.token_hex(4)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(draft, flags, 0o600), "wb") as file:
-        write_archive(file, manifest, {name: work / name for name in PARTS})
+        write_archive(file, manifest, ticket, {name: work / name for name in PARTS})
         file.flush()
         os.fsync(file.fileno())
     with draft.open("rb") as file:

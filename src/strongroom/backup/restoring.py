@@ -4,42 +4,81 @@
     restore.ready/   renamed from it when complete and on disk: from here on the restore is decided
     restore.pending  in the data directory, last: the next start deletes again what the ledger tells of
 
-`finish_swap` goes on from restore.ready wherever it was cut short; a start calls it too.
+`swap.py` goes on from restore.ready wherever it was cut short; a start calls it too.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from strongroom.backup.archive import DATABASE, PARTS, SEAL_RECORD, BackupRefused, Manifest, read_archive
+from strongroom.backup.archive import (
+    Archive,
+    BackupRefused,
+    Manifest,
+    read_archive,
+)
 from strongroom.backup.making import require_facts
+from strongroom.backup.swap import (
+    DATABASE,
+    DRAFT,
+    GIVEN_LEDGER_FILE,
+    PENDING_FILE,
+    READY,
+    SEAL_RECORD,
+    finish_swap,
+    sync_directory,
+)
+from strongroom.boundary.seal_format import parse_seal
 from strongroom.processes.data_directory import open_data_directory
-from strongroom.processes.errors import StartRefused
 from strongroom.resources.deletion import GENESIS, LEDGER_BYTES_MAX, LedgerRefused, parse_ledger
 
-DRAFT: Final = "restore.draft"
-READY: Final = "restore.ready"
-PENDING_FILE: Final = "restore.pending"
-GIVEN_LEDGER_FILE: Final = "restore.ledger"
-_ORDER: Final = (GIVEN_LEDGER_FILE, PENDING_FILE, SEAL_RECORD, DATABASE)
 _ADMITTED: Final = frozenset({"lock", "audit", DRAFT, "seal.key", "deletion.ledger"})
 """What a directory may hold that nobody's keys are in."""
+_UNAUTHENTICATED: Final = (
+    "No server has authenticated this backup: it is of an older version, or was made without its server, or "
+    "somebody else made it, with key policies, grants and users of his own. If its SHA-256 is the one that "
+    "you noted when it was made, say --unauthenticated. Nothing was changed."
+)
 
 
-def restore_backup(source: Path, data_directory: Path, ledger: Path | None, *, replaces: bool) -> Manifest:
+class Restored(NamedTuple):
+    """What was put in place."""
+
+    manifest: Manifest
+    root_key_id: str
+    """In hexadecimal, as `strongroom seal status` shows it."""
+    is_authenticated: bool
+    """Whether the first start verifies that a server with this root key made the backup."""
+
+
+def restore_backup(
+    source: Path,
+    data_directory: Path,
+    ledger: Path | None,
+    *,
+    replaces: bool,
+    takes_unauthenticated: bool = False,
+    root_key_id: str | None = None,
+) -> Restored:
     """Put a backup's data in `data_directory`, whose server must be stopped.
 
     `ledger` None: without a deletion ledger, so that what was deleted since comes back.
+    `takes_unauthenticated`: also a backup that no server authenticated, which anybody may have made.
+    `root_key_id`: whose root key the backup must be of; by default that of the data there, if there are any.
     Raises BackupRefused, StartRefused (another process uses the directory).
     """
     lines = b"" if ledger is None else _load_ledger(ledger)
     try:
         with source.open("rb") as file:
-            manifest = read_archive(file)  # all of it, before anything is written
+            archive = read_archive(file)  # all of it, before anything is written
+            manifest = archive.manifest
+            if archive.ticket is None and not takes_unauthenticated:
+                raise BackupRefused(_UNAUTHENTICATED)
             if ledger is not None:
                 _require_fitting(lines, manifest)
             held = open_data_directory(data_directory)
@@ -51,58 +90,21 @@ def restore_backup(source: Path, data_directory: Path, ledger: Path | None, *, r
                 draft.mkdir(mode=0o700)
                 try:
                     file.seek(0)
-                    if read_archive(file, draft) != manifest:
+                    if read_archive(file, draft) != archive:
                         raise BackupRefused("The backup changed while it was read. Nothing was changed.")
                     require_facts(draft / DATABASE, manifest)
-                    _write_pending(draft, manifest, lines, with_ledger=ledger is not None)
+                    found = _require_root_key(draft, data_directory, root_key_id)
+                    _write_pending(draft, archive, found, lines, with_ledger=ledger is not None)
                     os.rename(draft, data_directory / READY)
-                    _sync_directory(data_directory)
+                    sync_directory(data_directory)
                 finally:
                     shutil.rmtree(draft, ignore_errors=True)
                 finish_swap(data_directory)
             finally:
                 held.close()
-            return manifest
+            return Restored(manifest, found, archive.ticket is not None)
     except OSError as error:
         raise BackupRefused(f"The restore could not be done: {error.strerror} ({error.filename}).") from None
-
-
-def finish_swap(data_directory: Path) -> None:
-    """Put a decided restore's files in place; nothing to do without one. Idempotent. Raises OSError."""
-    ready = data_directory / READY
-    if not ready.is_dir():
-        return
-    for name in _ORDER:
-        if not (ready / name).exists():
-            continue
-        if name == DATABASE:
-            for suffix in (
-                "-wal",
-                "-shm",
-                "-journal",
-            ):  # of the older database
-                (data_directory / f"{DATABASE}{suffix}").unlink(missing_ok=True)
-            _sync_directory(data_directory)
-        os.replace(ready / name, data_directory / name)
-        _sync_directory(data_directory)
-    shutil.rmtree(ready)
-    _sync_directory(data_directory)
-
-
-def require_no_half_restore(data_directory: Path) -> None:
-    """Finish a decided restore before a start; one that was cut short earlier leaves no server to start.
-
-    Raises StartRefused.
-    """
-    try:
-        finish_swap(data_directory)
-    except OSError as error:
-        raise StartRefused(f"A restore into {data_directory} cannot be finished: {error.strerror}.") from None
-    if (data_directory / DRAFT).exists() and not (data_directory / DATABASE).exists():
-        raise StartRefused(
-            f"A restore into {data_directory} was cut short: run strongroom restore again, or remove "
-            f"{data_directory / DRAFT} to begin with an empty server."
-        )
 
 
 def _require_room(data_directory: Path, *, replaces: bool) -> None:
@@ -146,10 +148,43 @@ def _require_fitting(content: bytes, manifest: Manifest) -> None:
         )
 
 
-def _write_pending(draft: Path, manifest: Manifest, ledger: bytes, *, with_ledger: bool) -> None:
+def _require_root_key(draft: Path, data_directory: Path, wanted: str | None) -> str:
+    """The backup's root key, by its id, must be the `wanted` one, or that of the data there.
+
+    Whoever brings a seal record of his own brings a root key that he knows, where a slot of it opens by what
+    the settings name (another KMS); then a ticket proves nothing. Raises BackupRefused.
+    """
+    found = _root_key_id(draft / SEAL_RECORD)
+    if found is None:
+        raise BackupRefused("The backup's seal record is damaged. Nothing was changed.")
+    there = data_directory / SEAL_RECORD
+    known = wanted or (_root_key_id(there) if there.exists() else None)
+    if known is not None and known != found:
+        raise BackupRefused(
+            f"The backup is of another root key ({found}) than {'was named' if wanted else 'the data there'} "
+            f"({known}): it is of another server, or was made by somebody else. To have it all the same, say "
+            f"--root-key {found}. Nothing was changed."
+        )
+    return found
+
+
+def _root_key_id(record: Path) -> str | None:
+    try:
+        (check,) = {slot.check for slot in parse_seal(record.read_bytes())}
+    except ValueError:
+        return None
+    return check.hex()
+
+
+def _write_pending(
+    draft: Path, archive: Archive, root_key_id: str, ledger: bytes, *, with_ledger: bool
+) -> None:
+    manifest, ticket = archive
     pending = {
         "created_at": manifest.created_at,
         "sha256": manifest.sha256,
+        "ticket": None if ticket is None else base64.b64encode(ticket).decode("ascii"),
+        "root_key_id": root_key_id,
         "audit_block": manifest.audit_block,
         "audit_hash": manifest.audit_hash,
         "with_ledger": with_ledger,
@@ -157,7 +192,7 @@ def _write_pending(draft: Path, manifest: Manifest, ledger: bytes, *, with_ledge
     _write_synced(draft / PENDING_FILE, json.dumps(pending).encode("ascii"))
     if with_ledger:
         _write_synced(draft / GIVEN_LEDGER_FILE, ledger)
-    _sync_directory(draft)
+    sync_directory(draft)
 
 
 def _write_synced(path: Path, content: bytes) -> None:
@@ -166,14 +201,3 @@ def _write_synced(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-assert set(PARTS) < set(_ORDER)  # noqa: S101

@@ -51,7 +51,7 @@ class SigningKey(AsymmetricKey):
 class ProxiedKey(BackingKey):
     """Symmetric keys as external keys of other services' external key stores.
 
-    What is sealed has the form of strongroom.boundary.external_key_format, under a derivation of its own.
+    What is sealed has the form of strongroom.boundary.external_key_format, and is never a ciphertext blob.
     """
 
     __slots__ = ()

@@ -99,6 +99,11 @@ class PipelinedChannel:
         self._ticks: deque[int] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether there is a socket; its far end may be gone already."""
+        return self._link is not None
+
     def attach(self, stream: socket.socket) -> None:
         """Use a new socket from now on; calls under way on an older one fail."""
         self.detach()

@@ -28,6 +28,7 @@ from strongroom.boundary.interface import (
     KeySpecNotOffered,
     MaterialRefused,
     NewDomainKey,
+    NotInToken,
     PeerKeyRefused,
     PlaintextRefused,
     SignatureRefused,
@@ -37,6 +38,8 @@ from strongroom.boundary.interface import (
 from strongroom.boundary.messages import (
     DOMAIN_KEY_ID_BYTES,
     MATERIAL_ID_BYTES,
+    PKCS11_FACT,
+    PKCS11_OPEN,
     Opcode,
     Status,
     parse_fields,
@@ -279,18 +282,21 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
     async def activate_domain_key(self, region: str) -> None:
         await self._activate_domain_key(region)
 
-    def forget_domain_key(self, domain_key_id: bytes) -> Awaitable[None]:
-        return self._call(Opcode.FORGET_DOMAIN_KEY, parse_nothing, domain_key_id)
+    def forget_domain_key(self, token: bytes) -> Awaitable[None]:
+        return self._call(Opcode.FORGET_DOMAIN_KEY, parse_nothing, token)
 
     def rewrap(self, token: bytes, origin: str, domain_key_id: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.REWRAP, None, token, origin.encode(), domain_key_id)
 
     async def is_ready(self) -> bool:
         try:
-            await self.status()
+            status = await self.status()
         except BoundaryError:
             return False
-        return True
+        return status.facts.get(PKCS11_FACT, PKCS11_OPEN) == PKCS11_OPEN
+
+    def require_movable_keys(self) -> Awaitable[None]:
+        return self._call(Opcode.REQUIRE_MOVABLE_KEYS, parse_nothing)
 
     # calls beside the interface, for the composition root and the status page
 
@@ -327,6 +333,8 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
         error = _ERRORS.get(status)
         if error is not None:
             call.fail(error())
+        elif status == Status.NOT_IN_TOKEN:
+            call.fail(NotInToken(body.decode("utf-8", "replace")))
         elif call.attempts >= ATTEMPTS_MAX:
             call.fail(BoundaryUnavailable("the domain key could not be loaded"))
         elif status == Status.DOMAIN_KEY_UNKNOWN:

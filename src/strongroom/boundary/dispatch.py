@@ -21,6 +21,7 @@ from strongroom.boundary.interface import (
     KeyBinding,
     KeySpecNotOffered,
     MaterialRefused,
+    NotInToken,
     PeerKeyRefused,
     PlaintextRefused,
     SignatureRefused,
@@ -138,8 +139,11 @@ class CryptographicModule(RecipientModule, ProxyModule, Protocol):
 
     def load_domain_key(self, token: bytes, activate: bool) -> None: ...
 
-    def forget_domain_key(self, domain_key_id: bytes) -> None:
-        """Drops what it wrapped from memory, too. Raises BoundaryRefused for an active one."""
+    def forget_domain_key(self, token_bytes: bytes) -> bytes:
+        """Drops what it wrapped from memory, too; a PKCS#11 token's is destroyed there. Returns its id.
+
+        Raises BoundaryRefused for one that no later one has followed here.
+        """
         ...
 
     def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
@@ -160,6 +164,10 @@ class CryptographicModule(RecipientModule, ProxyModule, Protocol):
 
     def import_from_region(self, message: bytes, receiving_token: bytes, binding: KeyBinding) -> GeneratedKey:
         """Raises MaterialRefused."""
+        ...
+
+    def require_movable_keys(self) -> None:
+        """Raises NotInToken where key material can neither be imported nor taken to another Region."""
         ...
 
     def describe(self) -> Mapping[str, str]:
@@ -216,7 +224,6 @@ class Dispatcher:
             Opcode.DERIVE_SIGNING_KEY: self._derive_signing_key,
             Opcode.CREATE_DOMAIN_KEY: self._create_domain_key,
             Opcode.LOAD_DOMAIN_KEY: self._load_domain_key,
-            Opcode.FORGET_DOMAIN_KEY: self._forget_domain_key,
             Opcode.REWRAP: self._rewrap,
             **AsymmetricRequests(module).handlers,
             **RecipientRequests(module).handlers,
@@ -229,6 +236,7 @@ class Dispatcher:
             Opcode.CREATE_REPLICATION_KEY: self._create_replication_key,
             Opcode.EXPORT_FOR_REGION: self._export_for_region,
             Opcode.IMPORT_FROM_REGION: self._import_from_region,
+            Opcode.REQUIRE_MOVABLE_KEYS: self._require_movable_keys,
         }
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
@@ -248,6 +256,12 @@ class Dispatcher:
             return Status.REFUSED, b""
         return self._guarded(opcode, handler, body)
 
+    def start_for_jobs(self, opcode: int, body: bytes) -> tuple[int, bytes | Deferred]:
+        """As `start`, for the one client that parses nothing of the network: it may destroy domain keys."""
+        if opcode == Opcode.FORGET_DOMAIN_KEY:
+            return self._guarded(opcode, self._forget_domain_key, body)
+        return self.start(opcode, body)
+
     def finish(self, opcode: int, deferred: Deferred, result: bytes) -> tuple[int, bytes]:
         """The status and body of the reply, now that the work has its result."""
         return self._guarded(opcode, deferred.finish, result)
@@ -255,12 +269,14 @@ class Dispatcher:
     def _guarded(self, opcode: int, handler: Callable[[bytes], R], body: bytes) -> tuple[int, R | bytes]:
         try:
             return 0, handler(body)
+        except NotInToken as missing:
+            return Status.NOT_IN_TOKEN, str(missing).encode("utf-8")
         except _REFUSALS as refused:
             return _STATUSES[type(refused)], b""
         except DomainKeyUnknown as unknown:
             return Status.DOMAIN_KEY_UNKNOWN, unknown.domain_key_id
-        except NoActiveDomainKey as missing:
-            return Status.NO_ACTIVE_DOMAIN_KEY, missing.region.encode("ascii")
+        except NoActiveDomainKey as inactive:
+            return Status.NO_ACTIVE_DOMAIN_KEY, inactive.region.encode("ascii")
         except MalformedFrame:
             raise
         except Exception as error:
@@ -377,8 +393,8 @@ class Dispatcher:
         return b""
 
     def _forget_domain_key(self, body: bytes) -> bytes:
-        (domain_key_id,) = parse_fields(body, 1)
-        self._module.forget_domain_key(domain_key_id)
+        (token,) = parse_fields(body, 1)
+        self._module.forget_domain_key(token)
         return b""
 
     def _rewrap(self, body: bytes) -> bytes:
@@ -406,6 +422,11 @@ class Dispatcher:
         binding = KeyBinding(*(text.decode("ascii") for text in texts))
         key = self._module.import_from_region(message, receiving_token, binding)
         return bytes.fromhex(key.material_id) + key.exported_token
+
+    def _require_movable_keys(self, body: bytes) -> bytes:
+        parse_fields(body, 0)
+        self._module.require_movable_keys()
+        return b""
 
     def _status(self, body: bytes) -> bytes:
         parse_fields(body, 0)

@@ -27,6 +27,7 @@ class BoundaryError(Exception):
      ├─ KeySpecNotOffered     the key is authentic, and of a spec that this boundary has no means for
      ├─ TokenRefused          the exported key token does not belong to the named key, or is damaged
      └─ BoundaryRefused       the request itself was malformed or not allowed (a fault of ours)
+         └─ NotInToken        the PKCS#11 token that holds the keys does not do that; its text says why
     """
 
 
@@ -76,6 +77,10 @@ class TicketRefused(BoundaryError):
 
 class BoundaryRefused(BoundaryError):
     """The boundary does not do that."""
+
+
+class NotInToken(BoundaryRefused):
+    """The PKCS#11 token that holds the keys does not do that. Its text is for callers: what is lacking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +185,10 @@ class Boundary(Protocol):
 
     def require_key_spec(self, key_spec: str) -> Awaitable[None]:
         """Raises BoundaryRefused for a spec whose keys it can neither make nor use (SM2 is optional)."""
+        ...
+
+    def require_movable_keys(self) -> Awaitable[None]:
+        """Raises NotInToken where key material can neither be imported nor taken to another Region."""
         ...
 
     def encrypt(self, token: bytes, key_id: str, plaintext: bytes, aad: bytes) -> Awaitable[bytes]:
@@ -454,8 +463,12 @@ class Boundary(Protocol):
         """Have the Region's newest domain key in the store wrap from now on."""
         ...
 
-    def forget_domain_key(self, domain_key_id: bytes) -> Awaitable[None]:
-        """Open no more what a retired domain key has wrapped. Raises BoundaryRefused while it wraps."""
+    def forget_domain_key(self, token: bytes) -> Awaitable[None]:
+        """Open no more what a retired domain key has wrapped; one in a PKCS#11 token is destroyed there.
+
+        `token` is the domain key's own. The job runner alone may ask. Raises BoundaryRefused while no later
+        domain key has followed, BoundaryUnavailable when the PKCS#11 token may still hold it.
+        """
         ...
 
     def rewrap(self, token: bytes, origin: str, domain_key_id: bytes) -> Awaitable[bytes]:
@@ -467,5 +480,5 @@ class Boundary(Protocol):
         ...
 
     def is_ready(self) -> Awaitable[bool]:
-        """Whether the boundary answers and holds its root key."""
+        """Whether the boundary answers, holds its root key, and has the token that it is to have."""
         ...

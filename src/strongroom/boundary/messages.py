@@ -22,6 +22,9 @@ BODY_BYTES_MAX: Final = FRAME_BYTES_MAX - LENGTH_COUNTS
 
 SLOW_KEY_SPECS: Final = frozenset(("RSA_2048", "RSA_3072", "RSA_4096"))
 """Key pairs of these take up to seconds to make: they are made beside the loop, and callers wait longer."""
+PKCS11_FACT: Final = "PKCS#11 token"
+"""The name in the status under which a boundary with a PKCS#11 token says how that is."""
+PKCS11_OPEN: Final = "open"
 DATA_KEY_BYTES_MAX: Final = 1024
 RANDOM_BYTES_MAX: Final = 1024
 DOMAIN_KEY_ID_BYTES: Final = 16
@@ -75,7 +78,8 @@ class Opcode(IntEnum):
     CREATE_REPLICATION_KEY = 45
     EXPORT_FOR_REGION = 46
     IMPORT_FROM_REGION = 47
-    # 48 and 49: replication
+    REQUIRE_MOVABLE_KEYS = 48
+    # 49: replication
     DECRYPT_FOR_RECIPIENT = 50
     GENERATE_DATA_KEY_FOR_RECIPIENT = 51
     GENERATE_RANDOM_FOR_RECIPIENT = 52
@@ -96,7 +100,7 @@ class Opcode(IntEnum):
 
 
 class Status(IntEnum):
-    """How the boundary answers. Only OK and the two domain key statuses carry a body."""
+    """How the boundary answers. Only OK, the two domain key statuses and NOT_IN_TOKEN carry a body."""
 
     OK = 0
     CIPHERTEXT_REFUSED = 1
@@ -116,6 +120,8 @@ class Status(IntEnum):
     KEY_SPEC_NOT_OFFERED = 12
     UNAVAILABLE = 20
     """The token that holds the keys does not answer: the request failed, and was not refused."""
+    NOT_IN_TOKEN = 21
+    """The body says what the token that holds the keys lacks, in words for callers."""
     IMPORT_TOKEN_EXPIRED = 40
 
 
@@ -167,6 +173,7 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.CREATE_REPLICATION_KEY: 1,
     Opcode.EXPORT_FOR_REGION: 3,
     Opcode.IMPORT_FROM_REGION: 8,
+    Opcode.REQUIRE_MOVABLE_KEYS: 0,
     Opcode.REWRAP: 3,
     Opcode.FORGET_DOMAIN_KEY: 1,
 }

@@ -16,10 +16,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeAlias
 
 from setproctitle import setproctitle
 
@@ -38,8 +38,8 @@ from strongroom.boundary.own_user import MEMORY_LOCKED, OWN_USER, become_own_use
 from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
 from strongroom.boundary.seal.opening import OpenSeal, Sealed, open_seal
 from strongroom.boundary.seal.refusal import SealRefused
-from strongroom.boundary.seal.root_key_handing import hand_over, take_brought_key
-from strongroom.boundary.seal_format import SlotType, parse_seal
+from strongroom.boundary.seal.root_key_handing import hand_over
+from strongroom.boundary.seal_format import name_slot_type, parse_seal
 from strongroom.boundary.slow_work import Deferred, SlowWork, Task
 from strongroom.boundary.software.approved_algorithms import approved_families
 from strongroom.boundary.software.families import FAMILIES
@@ -53,8 +53,13 @@ from strongroom.boundary.start_packet import StartPacket, parse_start_packet
 READ_BYTES: Final = 65536
 STALLED_SECONDS: Final = 10.0
 """A client that takes none of its replies for so long loses its channel."""
+JOBS_CLIENT: Final = "jobs"
+"""The job runner, as the supervisor names its channel."""
 _ROOT_SECRET_BYTES_MAX: Final = 4096
 _APPROVED_ONLY: Final = "yes: key specs of FIPS-approved algorithms only. This is not a validated module"
+
+
+Start: TypeAlias = Callable[[int, bytes], tuple[int, bytes | Deferred]]
 
 
 def log(line: str) -> None:
@@ -66,10 +71,12 @@ def log(line: str) -> None:
 class Channel:
     """One client's stream socket and what is under way on it."""
 
-    __slots__ = ("blocked_since", "is_open", "name", "socket", "unparsed", "unsent")
+    __slots__ = ("blocked_since", "is_open", "name", "socket", "start", "unparsed", "unsent")
 
-    def __init__(self, name: str, stream: socket.socket) -> None:
+    def __init__(self, name: str, stream: socket.socket, start: Start) -> None:
         self.name = name
+        self.start = start
+        """What answers it."""
         self.is_open = True
         self.socket = stream
         self.unparsed = b""
@@ -149,7 +156,7 @@ class Server:
 
     def _answer_frames(self, channel: Channel, received: bytes) -> bytes:
         frames = channel.unparsed + received if channel.unparsed else received
-        start = self._dispatcher.start
+        start = channel.start
         replies: list[bytes] = []
         position, end = 0, len(frames)
         while end - position >= HEAD_BYTES:
@@ -237,7 +244,9 @@ class Server:
         letter, name = packet[:1], packet[1:].decode("ascii", "replace")
         if letter == b"C" and len(fds) == 1:
             stream = socket.socket(fileno=fds[0])
-            self._channels[stream.fileno()] = Channel(name, stream)
+            # The supervisor says who is at the other end, and nobody else can.
+            start = self._dispatcher.start_for_jobs if name == JOBS_CLIENT else self._dispatcher.start
+            self._channels[stream.fileno()] = Channel(name, stream, start)
             self._epoll.register(stream.fileno(), select.EPOLLIN)
         elif letter == b"K" and len(fds) == 1:
             hand_transport_key(fds[0], self._dispatcher.make_transport_key(name))
@@ -288,10 +297,14 @@ def initialise(
     try:
         seal = open_seal(start, handed_over, owner_uid)
     except Sealed as sealed:
-        root_key = wait_for_root_key(control, sealed)
-        if root_key is None:
+        from strongroom.boundary.seal.sealed_boundary import wait_until_opened  # late: few are ever sealed
+
+        setproctitle("strongroom: sealed boundary")
+        opened = wait_until_opened(control, sealed)
+        if opened is None:
             return None
-        seal = OpenSeal(root_key, start.seal_record, is_to_hand_over=True)
+        setproctitle("strongroom: boundary")
+        seal = opened
     families = approved_families(FAMILIES) if _is_approved_only(start.options) else FAMILIES
     try:
         module = SoftwareModule(seal.root_key, root_secret, families)
@@ -300,13 +313,13 @@ def initialise(
             "The root user's secret access key must be 1 to 128 printable ASCII characters without blanks:"
             " set another one."
         ) from None
-    return with_token(module, start), seal
+    return with_token(module, start, control), seal
 
 
-def with_token(module: SoftwareModule, start: StartPacket) -> CryptographicModule:
+def with_token(module: SoftwareModule, start: StartPacket, control: socket.socket) -> CryptographicModule:
     """The module that the settings name: the one in software, or with it the one of a PKCS#11 token.
 
-    Raises SealRefused with a sentence.
+    The supervisor is told when the token refuses its PIN, then or later. Raises SealRefused with a sentence.
     """
     if "pkcs11_module" not in start.options:
         return module
@@ -315,27 +328,14 @@ def with_token(module: SoftwareModule, start: StartPacket) -> CryptographicModul
         open_token_module,
     )
 
+    def tell_pin_refused() -> None:
+        with contextlib.suppress(OSError):
+            control.send(b"P")
+
     try:
-        return open_token_module(module, start.options, start.files, log)
+        return open_token_module(module, start.options, start.files, log, tell_pin_refused)
     except TokenRefusesStart as refused:
         raise SealRefused(str(refused)) from None
-
-
-def wait_for_root_key(control: socket.socket, sealed: Sealed) -> bytes | None:
-    """The root key that somebody brings; None when the supervisor is gone."""
-    setproctitle("strongroom: sealed boundary")
-    control.send(b"S" + str(sealed).encode("utf-8"))
-    while True:
-        packet, fds = receive_packet(control)
-        if not packet:
-            return None
-        if packet[:1] == b"U" and len(fds) == 1:
-            root_key = take_brought_key(socket.socket(fileno=fds[0]), sealed.slots)
-            if root_key is not None:
-                setproctitle("strongroom: boundary")
-                return root_key
-        else:
-            close_all(fds)
 
 
 def _is_approved_only(options: Mapping[str, str]) -> bool:
@@ -343,9 +343,23 @@ def _is_approved_only(options: Mapping[str, str]) -> bool:
 
 
 def _describe_seal(record: bytes) -> str:
-    names = {kind.value: kind.name.lower().replace("_", " ") for kind in SlotType}
-    slots = [names.get(slot.slot_type, f"of type {slot.slot_type}") for slot in parse_seal(record)]
+    slots = [name_slot_type(slot.slot_type) for slot in parse_seal(record)]
     return f"open; slots: {', '.join(slots)}"
+
+
+def _describe_opening(seal: OpenSeal) -> dict[str, str]:
+    """Who opened it, with which slot, when: for the operator, and for the audit trail."""
+    slot = "none"
+    if seal.slot is not None:
+        slots = parse_seal(seal.record)
+        known = 1 <= seal.slot <= len(slots)
+        slot = f"{seal.slot}, {name_slot_type(slots[seal.slot - 1].slot_type)}" if known else "not known"
+    return {
+        "seal opened at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seal opened by": str(seal.opened_by),
+        "seal opened with slot": slot,
+        "seal attempts refused before": str(seal.attempts_refused),
+    }
 
 
 def _read_root_secret(fd: int) -> bytes:
@@ -409,6 +423,7 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     facts = {
         "self-tests": f"passed: {len(known_answers)} known answers, and a rehearsal",
         "seal": _describe_seal(seal.record),
+        **_describe_opening(seal),
         "approved_only": _APPROVED_ONLY if _is_approved_only(start.options) else "no",
     }
     slow_work = SlowWork(log)

@@ -52,6 +52,14 @@ class SealSlot:
         )
 
 
+def name_slot_type(slot_type: int) -> str:
+    """In words, such as `key file`."""
+    try:
+        return SlotType(slot_type).name.lower().replace("_", " ")
+    except ValueError:
+        return f"of type {slot_type}"
+
+
 def render_seal(slots: tuple[SealSlot, ...]) -> bytes:
     """The record's bytes. Raises ValueError for no slots, too many, or too much in them."""
     if not 1 <= len(slots) <= SLOTS_MAX:

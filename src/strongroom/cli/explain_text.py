@@ -58,10 +58,12 @@ def render_report(report: dict[str, Any]) -> list[str]:
 def _render_recorded(recorded: dict[str, Any] | None) -> list[str]:
     if recorded is None:
         return []
-    lines = ["", f"Recorded then: {recorded['action']} was denied ({recorded['reason']})."]
+    # Records of the XKS proxy had neither action nor conditions once.
+    action = recorded.get("action", "the request")
+    lines = ["", f"Recorded then: {action} was denied ({recorded['reason']})."]
     for one in recorded["statements"]:
         lines.append(f"  decided by {_statement(one)} of {visible(one['policy'])}")
-    for key, values in recorded["conditions"].items():
+    for key, values in recorded.get("conditions", {}).items():
         lines.append(f"  {visible(key)} was {_values(values)}")
     return lines
 

@@ -46,6 +46,8 @@ def add_seal_commands(commands_of: argparse._SubParsersAction[Any]) -> None:
             parser.add_argument("slot", type=_slot_number, metavar="N", help="its number in seal status")
         if name != "status":
             _add_brought(parser)
+        if name == "unseal":
+            _add_one_share(parser)
         _add_data_directory(parser)
         parser.set_defaults(command=seal_commands.run_seal, seal_command=name)
 
@@ -103,6 +105,21 @@ def _add_brought(parser: argparse.ArgumentParser) -> None:
     )
     _add_token(parser)
     _add_kms(parser)
+
+
+def _add_one_share(parser: argparse.ArgumentParser) -> None:
+    one = parser.add_argument_group(
+        "shares one at a time, from several people",
+        "The sealed server keeps them for an hour after the first.",
+    ).add_mutually_exclusive_group()
+    one.add_argument("--share", dest="asks_share", action="store_true", help="ask for one share, and give it")
+    one.add_argument("--share-fd", type=_file_number, metavar="N", help="read it from an open file")
+    one.add_argument(
+        "--forget-shares",
+        dest="forgets_shares",
+        action="store_true",
+        help="have the server forget those that it was given",
+    )
 
 
 def _add_token(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,9 @@ ADDRESSES_MAX = 3
 """Tried one after the other; the time limit is one for all."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that IANA gives out of IPv6. Elsewhere are site-local addresses (fec0::/10), IPv4-compatible ones
+(::/96) and local NAT64 prefixes (64:ff9b:1::/48), which `is_global` does not know as private."""
 
 
 def is_public(address: str) -> bool:
@@ -26,7 +29,7 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-        if parsed.teredo is not None:
+        if parsed.teredo is not None or parsed not in _GLOBAL_UNICAST:
             return False
     return parsed.is_global and not parsed.is_multicast
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final, Protocol
 
 import httptools
 
@@ -28,6 +28,14 @@ IDLE_SECONDS_MAX: Final = 30.0
 _READ_BYTES: Final = 16_384
 
 
+class Resolver(Protocol):
+    """Finds the addresses of a host, as `addresses.resolve` does."""
+
+    def __call__(self, host: str, port: int, *, private_allowed: bool) -> Awaitable[Sequence[str]]:
+        """Raises OSError, UnicodeError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where a proxy listens."""
@@ -41,11 +49,29 @@ class Endpoint:
         return self.host if self.port == 443 else f"{self.host}:{self.port}"
 
 
+class _CountingReader(asyncio.StreamReader):
+    """Knows how much has come in, read or not."""
+
+    arrived = 0
+
+    def feed_data(self, data: Any) -> None:
+        """Shape: bytes; typeshed says more."""
+        self.arrived += len(data)
+        super().feed_data(data)
+
+
 @dataclass(slots=True)
 class _Connection:
-    reader: asyncio.StreamReader
+    reader: _CountingReader
     writer: asyncio.StreamWriter
+    read: int = 0
+    """Bytes of the answers so far."""
     idle_since: float = 0.0
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing has come but the answers: what has would be taken for the next one."""
+        return self.read == self.reader.arrived and not self.reader.at_eof()
 
 
 class _ClosedEarly(Exception):
@@ -85,7 +111,12 @@ class HttpsClient:
     """
 
     def __init__(
-        self, build_tls: Callable[[], ssl.SSLContext], *, timeout_seconds: float, private_addresses: bool
+        self,
+        build_tls: Callable[[], ssl.SSLContext],
+        *,
+        timeout_seconds: float,
+        private_addresses: bool,
+        resolve: Resolver = resolve,
     ) -> None:
         """`timeout_seconds` is for all of a request: name, connection, handshake, answer.
 
@@ -94,6 +125,8 @@ class HttpsClient:
         self._build_tls = cache(build_tls)
         self._timeout_seconds = timeout_seconds
         self._private_addresses = private_addresses
+        self._resolve = resolve
+        self._lookups: dict[Endpoint, asyncio.Future[Sequence[str]]] = {}
         self._idle: dict[Endpoint, list[_Connection]] = {}
         self._open: dict[Endpoint, int] = {}
 
@@ -140,10 +173,12 @@ class HttpsClient:
         is_reusable = False
         try:
             connection.writer.write(request)
-            answer = await _read(connection.reader)
+            answer = await _read(connection)
             status = answer.parser.get_status_code()
             # More than one answer to one request: the next request would be given the rest.
-            is_reusable = answer.stays_open and answer.is_json and answer.messages == 1
+            is_reusable = (
+                answer.stays_open and answer.is_json and answer.messages == 1 and connection.is_quiet
+            )
         finally:
             if is_reusable:
                 self._keep(endpoint, connection)
@@ -155,27 +190,48 @@ class HttpsClient:
 
     async def _connect(self, endpoint: Endpoint) -> _Connection:
         try:
-            addresses = await resolve(endpoint.host, endpoint.port, private_allowed=self._private_addresses)
+            addresses = await self._addresses_of(endpoint)
         except (OSError, UnicodeError):
             raise ProxyFailed(ProxyFailure.UNREACHABLE) from None
         for address in addresses:
             try:
-                reader, writer = await asyncio.open_connection(
-                    address, endpoint.port, ssl=self._build_tls(), server_hostname=endpoint.host
-                )
+                return await self._open_at(endpoint, address)
             except (ssl.SSLError, ConnectionResetError, ConnectionAbortedError):
                 raise ProxyFailed(ProxyFailure.TLS) from None
             except OSError:
                 continue
-            return _Connection(reader, writer)
         raise ProxyFailed(ProxyFailure.UNREACHABLE)
+
+    async def _addresses_of(self, endpoint: Endpoint) -> Sequence[str]:
+        """One look-up at a time for each endpoint: a thread stays with a DNS that hangs, long after the
+        request has ended, and there are few. Who asks meanwhile is given the same answer."""
+        lookup = self._lookups.get(endpoint)
+        if lookup is None:
+            looking = self._resolve(endpoint.host, endpoint.port, private_allowed=self._private_addresses)
+            lookup = self._lookups[endpoint] = asyncio.ensure_future(looking)
+            lookup.add_done_callback(lambda ended: self._end_lookup(endpoint, ended))
+        return await asyncio.shield(lookup)
+
+    def _end_lookup(self, endpoint: Endpoint, ended: asyncio.Future[Sequence[str]]) -> None:
+        del self._lookups[endpoint]
+        if not ended.cancelled():
+            ended.exception()  # perhaps nobody waits any more
+
+    async def _open_at(self, endpoint: Endpoint, address: str) -> _Connection:
+        loop = asyncio.get_running_loop()
+        reader = _CountingReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport, _ = await loop.create_connection(
+            lambda: protocol, address, endpoint.port, ssl=self._build_tls(), server_hostname=endpoint.host
+        )
+        return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
     def _take_idle(self, endpoint: Endpoint) -> _Connection | None:
         idle = self._idle.get(endpoint, [])
         while idle:
             connection = idle.pop()
             is_fresh = time.monotonic() - connection.idle_since < IDLE_SECONDS_MAX
-            if is_fresh and not connection.reader.at_eof() and not connection.writer.is_closing():
+            if is_fresh and connection.is_quiet and not connection.writer.is_closing():
                 return connection
             connection.writer.transport.abort()
         return None
@@ -188,13 +244,14 @@ class HttpsClient:
             idle.pop(0).writer.transport.abort()
 
 
-async def _read(reader: asyncio.StreamReader) -> _Answer:
+async def _read(connection: _Connection) -> _Answer:
     """One whole answer. Raises: ProxyFailed, _ClosedEarly."""
     answer = _Answer()
     received = 0
     try:
         while not answer.is_complete:
-            data = await reader.read(_READ_BYTES)
+            data = await connection.reader.read(_READ_BYTES)
+            connection.read += len(data)
             if not data:
                 if not received:
                     raise _ClosedEarly

@@ -18,6 +18,7 @@ import msgspec
 
 from strongroom.aws.proxy_refusals import ProxyFailure
 from strongroom.operations.key_store_backend import OnBehalf, ProxyFailed
+from strongroom.resources.json_members import require_distinct_members
 
 PLAINTEXT_BYTES_MAX: Final = 4300
 METADATA_BYTES_MAX: Final = 20
@@ -115,9 +116,12 @@ def _decode(status: int, body: bytes, shape: type[T]) -> T:
     """The answer, or ProxyFailed."""
     try:
         if status == 200:
-            return msgspec.json.decode(body, type=shape, strict=True)
+            answer = msgspec.json.decode(body, type=shape, strict=True)
+            require_distinct_members(body)
+            return answer
         name = msgspec.json.decode(body, type=_Error, strict=True).error_name
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        require_distinct_members(body)
+    except (ValueError, RecursionError):  # msgspec.DecodeError and UnicodeDecodeError are ValueErrors
         raise _invalid() from None
     expected, failure = _FAILURES.get(name, (0, ProxyFailure.INVALID_RESPONSE))
     raise ProxyFailed(failure if expected == status else ProxyFailure.INVALID_RESPONSE)

@@ -14,8 +14,14 @@ from typing import Final, TypeAlias
 from strongroom.aws.generated.enums import ConnectionErrorCodeType
 from strongroom.boundary.interface import Boundary, BoundaryError, BoundaryUnavailable
 from strongroom.boundary.messages import render_number
-from strongroom.hsm.client import ClusterAnswered, ClusterClient, ClusterClients
-from strongroom.hsm.frames import Opcode, Status
+from strongroom.hsm.client import (
+    CALL_SECONDS_MAX,
+    LOGIN_SECONDS_MAX,
+    ClusterAnswered,
+    ClusterClient,
+    ClusterClients,
+)
+from strongroom.hsm.frames import CREDENTIALS_REFUSED, Opcode, Status
 from strongroom.operations.key_store_backend import (
     CiphertextNotOpened,
     ClusterInvalidConfiguration,
@@ -28,6 +34,7 @@ from strongroom.operations.key_store_backend import (
     ConnectionFailed,
     IncorrectTrustAnchor,
     KeyStoreError,
+    LoginRefused,
     OnBehalf,
 )
 from strongroom.resources.custom_key_store import CustomKeyStore
@@ -37,6 +44,9 @@ _Code: TypeAlias = ConnectionErrorCodeType
 RETRY_PAUSES_SECONDS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 """A process that died is back within this; a call that timed out is not tried again."""
 RETRY_SECONDS_MAX: Final = 3.0
+LOGIN_PAUSE_SECONDS: Final = 0.1
+USE_SECONDS_MAX: Final = 8.0
+"""For one use of a key, with a login and a second try; SDKs wait for a minute."""
 IV_BYTES: Final = 12
 TAG_BYTES: Final = 16
 CERTIFICATE_BYTES_MAX: Final = 1 << 16
@@ -52,6 +62,15 @@ _CONNECTION_CODES: Final = {
     Status.MODULE_UNUSABLE: _Code.NETWORK_ERRORS,
 }
 """Every other status is INTERNAL_ERROR."""
+_MAY_PASS: Final = (
+    Status.TOKEN_NOT_FOUND,
+    Status.MODULE_UNUSABLE,
+    Status.LOGIN_UNCLEAR,
+    Status.TRANSPORT_KEY_UNKNOWN,
+    Status.FAILED,
+)
+"""A token that is away, or a call that failed: the same request may succeed later, and nobody needs to do
+anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +161,25 @@ class HsmKeyStores:
             raise ClusterNotActive from None
 
     async def connect(self, store: CustomKeyStore) -> None:
-        """Log in anew with the password that the store has."""
+        """Log in anew with the password that the store has: once, whatever comes of it."""
         if self._place_of(store) is None:
             raise ConnectionFailed(_Code.CLUSTER_NOT_FOUND)
         try:
-            await self._log_in(store, Opcode.CONNECT)
+            await self._log_in(store, Opcode.CONNECT, LOGIN_SECONDS_MAX)
         except ClusterAnswered as answered:
             raise ConnectionFailed(_CONNECTION_CODES.get(answered.status, _Code.INTERNAL_ERROR)) from None
         except BoundaryUnavailable:
             raise ConnectionFailed(_Code.NETWORK_ERRORS) from None
+
+    async def keep_connected(self, store: CustomKeyStore) -> None:
+        """Log in where the login is gone, and see that the token answers. Raises KeyStoreError."""
+        try:
+            await self._log_in(store, Opcode.RESUME, CALL_SECONDS_MAX)
+            await self._client_of(store).ask(Opcode.CHECK)
+        except ClusterAnswered as answered:
+            raise _as_error(answered.status) from None
+        except BoundaryError:
+            raise ClusterUnreachable from None
 
     async def disconnect(self, store: CustomKeyStore) -> None:
         try:
@@ -190,48 +219,60 @@ class HsmKeyStores:
     async def _use(self, store: CustomKeyStore, opcode: Opcode, *fields: bytes) -> bytes:
         """Ask; where the login is gone (the process or the token was started anew), log in and ask again."""
         client = self._client_of(store)
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + USE_SECONDS_MAX
         try:
             try:
                 return await self._ask_patiently(client, opcode, *fields)
             except ClusterAnswered as answered:
                 if answered.status is not Status.NOT_CONNECTED:
                     raise
-            await self._log_in(store, Opcode.RESUME)
-            return await self._ask_patiently(client, opcode, *fields)
+            await self._log_in(store, Opcode.RESUME, min(CALL_SECONDS_MAX, ends_at - loop.time()))
+            return await client.ask(opcode, *fields, seconds_max=max(0.1, ends_at - loop.time()))
         except ClusterAnswered as answered:
             raise _as_error(answered.status) from None
         except BoundaryError:
             raise ClusterUnreachable from None
 
-    async def _log_in(self, store: CustomKeyStore, opcode: Opcode) -> None:
+    async def _log_in(self, store: CustomKeyStore, opcode: Opcode, seconds_max: float) -> None:
         """Have the boundary seal the password for the cluster's process, and that log in.
 
-        Raises ClusterAnswered, BoundaryUnavailable.
+        The password is given to a process once: where that ends meanwhile, nobody knows whether its token
+        counted it (INVARIANT H2). Raises ClusterAnswered, BoundaryUnavailable.
         """
         client = self._client_of(store)
-        store_id = store.custom_key_store_id
-        for pause_seconds in (*RETRY_PAUSES_SECONDS, None):
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + RETRY_SECONDS_MAX
+        failure: BoundaryError = BoundaryUnavailable("the cluster's process is not there")
+        while loop.time() < ends_at:
+            sealed = None
             try:
-                sealed = await self._boundary.seal_store_secret(
-                    store.key_store_password_token or b"",
-                    store.account_id,
-                    store.region,
-                    store_id,
-                    store.cloud_hsm_cluster_id or "",
-                )
-                await self._ask_patiently(client, opcode, store_id.encode(), sealed)
-            except ClusterAnswered as answered:
-                if answered.status is not Status.TRANSPORT_KEY_UNKNOWN or pause_seconds is None:
-                    raise
-            except BoundaryUnavailable:
-                if pause_seconds is None:
-                    raise
+                sealed = await self._seal_password(store)
+            except BoundaryUnavailable as error:
+                failure = error
             except BoundaryError:
-                if pause_seconds is None:
-                    raise ClusterAnswered(Status.FAILED) from None
-            else:
-                return
-            await asyncio.sleep(pause_seconds)
+                failure = ClusterAnswered(Status.FAILED)
+            if sealed is not None and client.is_there:
+                store_id = store.custom_key_store_id.encode()
+                try:
+                    await client.ask(opcode, store_id, sealed, seconds_max=seconds_max)
+                except ClusterAnswered as answered:
+                    if answered.status is not Status.TRANSPORT_KEY_UNKNOWN:
+                        raise
+                    failure = answered
+                else:
+                    return
+            await asyncio.sleep(LOGIN_PAUSE_SECONDS)
+        raise failure
+
+    async def _seal_password(self, store: CustomKeyStore) -> bytes:
+        return await self._boundary.seal_store_secret(
+            store.key_store_password_token or b"",
+            store.account_id,
+            store.region,
+            store.custom_key_store_id,
+            store.cloud_hsm_cluster_id or "",
+        )
 
     async def _ask_patiently(self, client: ClusterClient, opcode: Opcode, *fields: bytes) -> bytes:
         """Ask again while the process is being started again. Raises ClusterAnswered, BoundaryUnavailable."""
@@ -268,4 +309,8 @@ def _as_error(status: Status) -> KeyStoreError:
         return ClusterKeyNotFound()
     if status is Status.TOKEN_UNSOUND:
         return ClusterInvalidConfiguration()
+    if status in CREDENTIALS_REFUSED:
+        return LoginRefused(_CONNECTION_CODES[status])
+    if status in _MAY_PASS:
+        return ClusterUnreachable()
     return ClusterUnusable()

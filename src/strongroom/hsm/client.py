@@ -14,9 +14,9 @@ from strongroom.hsm.frames import Opcode, Status
 
 CALL_SECONDS_MAX: Final = 5.0
 LOGIN_SECONDS_MAX: Final = 150.0
-"""Longer than the process itself waits for its module."""
+"""For ConnectCustomKeyStore's job. Longer than the process itself waits for its module."""
 CHANNEL_PREFIX: Final = "hsm "
-"""The supervisor names a channel `hsm cluster-1a23b4cdefg`."""
+"""The supervisor names a channel `hsm cluster-2a23b4cdefg`."""
 
 
 class ClusterAnswered(BoundaryError):
@@ -43,11 +43,18 @@ class ClusterClient:
         """Calls under way fail."""
         self._channel.detach()
 
-    def ask(self, opcode: Opcode, *fields: bytes) -> Awaitable[bytes]:
-        """The body of the answer. Raises, when awaited, ClusterAnswered, BoundaryUnavailable."""
-        is_login = opcode in (Opcode.CONNECT, Opcode.RESUME)
+    @property
+    def is_there(self) -> bool:
+        """Whether the process runs, for all that is known."""
+        return self._channel.is_attached
+
+    def ask(self, opcode: Opcode, *fields: bytes, seconds_max: float | None = None) -> Awaitable[bytes]:
+        """The body of the answer; `seconds_max` instead of the usual time limit.
+
+        Raises, when awaited, ClusterAnswered, BoundaryUnavailable.
+        """
         body = render_fields(*fields) if fields else b""
-        call = Call(self._loop, opcode, body, None, LOGIN_SECONDS_MAX if is_login else None)
+        call = Call(self._loop, opcode, body, None, seconds_max)
         self._channel.send(call)
         return call
 

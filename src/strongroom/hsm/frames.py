@@ -44,6 +44,8 @@ FIELD_COUNTS: Final = {
     Opcode.RANDOM: 1,
 }
 RANDOM_BYTES_MAX: Final = 1024
+LOGINS: Final = (Opcode.CHECK, Opcode.CONNECT, Opcode.RESUME, Opcode.DISCONNECT)
+"""What may take long: it starts or ends a module, or waits for who does."""
 
 
 class Status(IntEnum):
@@ -68,3 +70,9 @@ class Status(IntEnum):
     FAILED = 12
     REFUSED = 13
     """Out of the limits of the operation."""
+    LOGIN_UNCLEAR = 14
+    """A login failed without a word on the PIN; the next one waits for a while."""
+
+
+CREDENTIALS_REFUSED: Final = (Status.PIN_REFUSED, Status.PIN_LOCKED, Status.USER_UNKNOWN)
+"""What only the operator can mend: tokens count refused PINs, so none is tried again by itself."""

@@ -2,7 +2,8 @@
 
 Started by the supervisor as `python -I -m strongroom.hsm.process --control-fd N`. The control socket brings
 what to load, the transport keys for passwords, and the client channels; when it ends, so does this process.
-One request is served at a time. A module that does not come back is ended with the process by SIGALRM.
+The main thread reads requests, others call the module (call_pool.py). When one does not come back in time,
+this process ends, and the supervisor starts the next.
 """
 
 from __future__ import annotations
@@ -27,19 +28,18 @@ from strongroom.boundary.messages import (
     MalformedFrame,
     parse_fields,
     parse_number,
-    render_frame,
 )
 from strongroom.boundary.sandbox import end_with_parent, protect_memory
 from strongroom.boundary.secret_transport import HANDED_BYTES, ReceivedTransportKey, TransportKeyUnknown
+from strongroom.hsm.call_pool import STALLED_SECONDS, CallPool, Channel
 from strongroom.hsm.cluster import Cluster, ClusterOptions, ClusterRefused
 from strongroom.hsm.frames import FIELD_COUNTS, Opcode, Status
 
 READ_BYTES: Final = 65536
-STALLED_SECONDS: Final = 5.0
-"""A client that takes no reply for so long loses its channel."""
-CALL_SECONDS_MAX: Final = 30
-LOGIN_SECONDS_MAX: Final = 120
-_LOGINS: Final = (Opcode.CONNECT, Opcode.RESUME, Opcode.CHECK)
+WATCH_SECONDS: Final = 0.25
+"""How often calls that are under way are looked at."""
+EXIT_OVERDUE: Final = 4
+"""The module did not come back."""
 
 
 def log(line: str) -> None:
@@ -49,23 +49,17 @@ def log(line: str) -> None:
 
 
 class Requests:
-    """Answers requests for one cluster. Concurrency: one thread."""
+    """Answers requests for one cluster. Concurrency: any thread."""
 
     def __init__(self, cluster: Cluster, transport_key: ReceivedTransportKey) -> None:
         self._cluster = cluster
         self._transport_key = transport_key
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
-        """The status and the body. Raises MalformedFrame."""
-        count = FIELD_COUNTS.get(opcode)  # type: ignore[call-overload]
-        if count is None:
-            raise MalformedFrame
-        if not count and body:
-            raise MalformedFrame
-        fields = parse_fields(body, count) if count else []
-        signal.alarm(LOGIN_SECONDS_MAX if opcode in _LOGINS else CALL_SECONDS_MAX)
+        """The status and the body. `body` is well-formed (require_well_formed)."""
+        count = FIELD_COUNTS[Opcode(opcode)]
         try:
-            return Status.OK, self._run(opcode, *fields)
+            return Status.OK, self._run(opcode, *(parse_fields(body, count) if count else ()))
         except ClusterRefused as refused:
             return refused.status, b""
         except UnicodeDecodeError:
@@ -75,8 +69,6 @@ class Requests:
         except Exception as error:
             log(f"a request failed with {type(error).__name__}")
             return Status.FAILED, b""
-        finally:
-            signal.alarm(0)
 
     def _run(self, opcode: int, *fields: bytes) -> bytes:
         cluster = self._cluster
@@ -103,41 +95,43 @@ class Requests:
 class Server:
     """Serves the client channels and the control socket until that ends."""
 
-    def __init__(
-        self, control: socket.socket, requests: Requests, transport_key: ReceivedTransportKey
-    ) -> None:
+    def __init__(self, control: socket.socket, pool: CallPool, transport_key: ReceivedTransportKey) -> None:
         self._control = control
-        self._requests = requests
+        self._pool = pool
         self._transport_key = transport_key
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
-        self._channels: dict[int, tuple[socket.socket, bytes]] = {}
+        self._channels: dict[int, Channel] = {}
 
-    def run(self) -> None:
-        """Serve."""
+    def run(self) -> int:
+        """Serve; returns the exit code."""
+        watch_milliseconds = int(WATCH_SECONDS * 1000)
         while True:
-            for fd, _ in self._poll.poll():
+            # With nothing under way there is nothing to watch, and no reason to wake up.
+            for fd, _ in self._poll.poll(watch_milliseconds if self._pool.under_way else None):
                 if fd == self._control.fileno():
                     if not self._take_control_packet():
-                        return
+                        return 0
                 elif fd in self._channels:
-                    self._serve(fd)
+                    self._serve(self._channels[fd])
+            if self._pool.is_overdue():
+                log("the module did not come back from a call in time; the process ends")
+                return EXIT_OVERDUE
 
-    def _serve(self, fd: int) -> None:
-        stream, unparsed = self._channels[fd]
+    def _serve(self, channel: Channel) -> None:
         try:
-            received = stream.recv(READ_BYTES)
+            received = channel.stream.recv(READ_BYTES)
             if not received:
-                self._drop(fd)
+                self._drop(channel)
                 return
-            self._channels[fd] = stream, self._answer_frames(stream, unparsed + received)
+            channel.unparsed = self._submit_frames(channel, channel.unparsed + received)
         except MalformedFrame:
             log("a client sent a malformed frame; channel closed")
-            self._drop(fd)
-        except OSError:  # a timeout, too
-            self._drop(fd)
+            self._drop(channel)
+        except OSError:
+            self._drop(channel)
 
-    def _answer_frames(self, stream: socket.socket, frames: bytes) -> bytes:
+    def _submit_frames(self, channel: Channel, frames: bytes) -> bytes:
         position = 0
         while len(frames) - position >= HEAD_BYTES:
             length, call_id, opcode = HEAD.unpack_from(frames, position)
@@ -146,15 +140,17 @@ class Server:
             end = position + 4 + length
             if end > len(frames):
                 break
-            status, body = self._requests.answer(opcode, frames[position + HEAD_BYTES : end])
-            stream.sendall(render_frame(call_id, status, body))
+            body = frames[position + HEAD_BYTES : end]
+            require_well_formed(opcode, body)
+            self._pool.submit(channel, call_id, opcode, body)
             position = end
         return frames[position:]
 
-    def _drop(self, fd: int) -> None:
-        stream, _ = self._channels.pop(fd)
+    def _drop(self, channel: Channel) -> None:
+        fd = channel.stream.fileno()
+        del self._channels[fd]
         self._poll.unregister(fd)
-        stream.close()
+        channel.close()
 
     def _take_control_packet(self) -> bool:
         """False when the supervisor is gone."""
@@ -166,16 +162,23 @@ class Server:
             return False
         streams = [socket.socket(fileno=fd) for fd in fds]
         if packet[:1] == b"C" and len(streams) == 1:
-            stream = streams[0]
-            stream.settimeout(STALLED_SECONDS)
-            self._channels[stream.fileno()] = stream, b""
-            self._poll.register(stream, select.POLLIN)
+            self._channels[streams[0].fileno()] = Channel(streams[0])
+            self._poll.register(streams[0], select.POLLIN)
             return True
         if packet[:1] == b"K" and len(streams) == 1:
             take_transport_key(streams[0], self._transport_key)
         for stream in streams:
             stream.close()
         return True
+
+
+def require_well_formed(opcode: int, body: bytes) -> None:
+    """Raises MalformedFrame."""
+    count = FIELD_COUNTS.get(opcode)  # type: ignore[call-overload]
+    if count is None or (not count and body):
+        raise MalformedFrame
+    if count:
+        parse_fields(body, count)
 
 
 def take_transport_key(stream: socket.socket, transport_key: ReceivedTransportKey) -> None:
@@ -199,15 +202,20 @@ def parse_start(packet: bytes) -> tuple[str, ClusterOptions, dict[str, str]]:
         for name, value in lines.items()
         if name.startswith("environment.")
     }
-    names = ("module", "token_label", "user", "init_arguments")
-    return head, ClusterOptions(*(lines[name] for name in names)), variables
+    options = ClusterOptions(
+        module=lines["module"],
+        token_label=lines["token_label"],
+        user=lines["user"],
+        init_arguments=lines["init_arguments"],
+        threads=int(lines["threads"]),
+    )
+    return head, options, variables
 
 
 def run(control_fd: int) -> int:
     """The whole life of the process; returns its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # clients drain first; the control socket ends this process
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     end_with_parent()
     protect_memory()
     control = socket.socket(fileno=control_fd)
@@ -220,12 +228,12 @@ def run(control_fd: int) -> int:
     setproctitle(f"strongroom: hsm {name}")
     os.environ.update(variables)
     transport_key = ReceivedTransportKey(name)
-    server = Server(control, Requests(Cluster(options), transport_key), transport_key)
+    pool = CallPool(Requests(Cluster(options), transport_key).answer, options.threads)
+    server = Server(control, pool, transport_key)
     gc.collect()
     gc.freeze()
     control.send(b"R")
-    server.run()
-    return 0
+    return server.run()
 
 
 def main(arguments: list[str]) -> NoReturn:

@@ -21,7 +21,8 @@ class DevelopmentControls:
 
     async def advance_clock(self, seconds: float) -> float:
         """Move the service's time forward for every process, run all jobs due by then, and return
-        the new time in epoch seconds. The move is kept with the data, so a restart does not undo it.
+        the new time in epoch seconds. What older domain keys wrap is re-wrapped later, by the job
+        runner. The move is kept with the data, so a restart does not undo it.
 
         Raises ValueError for a time that is not to be.
         """

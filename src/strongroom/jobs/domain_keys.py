@@ -4,18 +4,21 @@ A new domain key is kept in the store, then made the one that wraps, and only th
 batch, each by a write that holds only if the token is still the one that was read. So a crash at any point
 leaves tokens that open, and the next pass finds what is left. A retired domain key goes when no token names
 it and no backup that may be restored does: docs/decisions/0014-domain-keys.md.
+
+Two jobs: replacing a domain key takes a moment; the pass over all tokens is upkeep, which nobody waits for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from strongroom.audit.interface import AuditTrail
+from strongroom.audit.cloudtrail import render_service_event
+from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.boundary.interface import BoundaryError, BoundaryUnavailable
 from strongroom.boundary.key_hierarchy import wrapping_key_id_of
 from strongroom.operations.context import Rooms
@@ -24,27 +27,84 @@ from strongroom.resources.domain_key import DomainKeyRecord, HeldToken, TokenPla
 
 logger = logging.getLogger("strongroom.jobs")
 
-BATCH_TOKENS = 50
-"""Few enough that the boundary and the database serve others in between."""
-REST_PER_WORK = 2.0
-"""How long a pass rests after each batch, for each second that it took: callers have the machine then."""
+BATCH_TOKENS = 20
+"""Few enough that callers who come meanwhile hardly wait: the boundary takes a batch in one go."""
+PATIENT_REST, PATIENT_SECONDS = 99.0, 6 * 3600.0
+"""How long a pass rests after each batch, for each second of processor time that it took in this process:
+so it is in the way of one request in a hundred at most. For so long; a pass of millions of tokens must
+be through before the next domain key comes."""
+HURRIED_REST = 2.0
 REWRAPPED_SETTING = "domain_keys_rewrapped/"
 """With a Region: the domain key under which a whole pass has brought all tokens, in hex."""
 
 
-async def rotate_domain_keys(rooms: Rooms, audit: AuditTrail, request_ids: RequestIds) -> int:
-    """Bring every Region's domain keys up to date; returns how many new ones were made.
+async def replace_domain_keys(rooms: Rooms, audit: AuditTrail, request_ids: RequestIds) -> int:
+    """Give each Region whose domain key is old enough a new one; returns how many were made.
 
     However long the server stood still, one new domain key makes up for it.
     """
     made = 0
     hours = rooms.rules.domain_key_rotation_hours
+    if not hours:
+        return made
     for active in await rooms.store.list_active_domain_keys():
         now = rooms.clock.now()
-        if hours and _is_due(active, now, timedelta(hours=hours)):
-            made += await _replace(rooms, active, now)
-        await _finish_region(rooms, active.region)
+        if _is_due(active, now, timedelta(hours=hours)):
+            if not audit.is_accepting():  # INVARIANT J4
+                raise AuditUnavailable
+            new = await _replace(rooms, active, now)
+            if new is not None:
+                made += 1
+                before = {"previousDomainKeyId": active.domain_key_id.hex()}
+                await _record(rooms, audit, request_ids, "RotateDomainKey", new, before)
     return made
+
+
+async def bring_tokens_up_to_date(rooms: Rooms, audit: AuditTrail, request_ids: RequestIds) -> int:
+    """Re-wrap what older domain keys wrap, and delete the domain keys that nobody needs any more.
+
+    Returns how many Regions were brought up to date.
+    """
+    finished = 0
+    for active in await rooms.store.list_active_domain_keys():
+        keys = await rooms.store.list_domain_keys(active.region)
+        if len(keys) < 2:
+            continue
+        if not audit.is_accepting():  # INVARIANT J4
+            raise AuditUnavailable
+        setting = REWRAPPED_SETTING + active.region
+        if await rooms.store.find_setting(setting) != keys[-1].domain_key_id.hex():
+            counts = await _rewrap_region(rooms, keys[-1])
+            # Recorded first: a crash in between repeats the pass and the record, and forgets neither.
+            await _record(rooms, audit, request_ids, "FinishDomainKeyRotation", keys[-1], counts)
+            await rooms.store.put_setting(setting, keys[-1].domain_key_id.hex())
+            finished += 1
+        for retired in await _retire(rooms, keys):
+            await _record(rooms, audit, request_ids, "DeleteDomainKey", retired, {})
+    return finished
+
+
+async def _record(
+    rooms: Rooms,
+    audit: AuditTrail,
+    request_ids: RequestIds,
+    event_name: str,
+    key: DomainKeyRecord,
+    more: Mapping[str, object],
+) -> None:
+    """AWS has no such events, as it shows no domain keys: docs/divergences.md."""
+    details = {"domainKeyId": key.domain_key_id.hex(), "generation": key.generation, **more}
+    event = render_service_event(
+        event_time=rooms.clock.epoch_seconds(),
+        event_source="kms.amazonaws.com",
+        event_name=event_name,
+        region=key.region,
+        service_event_details=details,
+        resources=[],
+        recipient_account_id=rooms.rules.operator_account_id,
+        event_id=request_ids.next(),
+    )
+    await audit.durably(event)
 
 
 def _is_due(active: DomainKeyRecord, now: datetime, period: timedelta) -> bool:
@@ -52,56 +112,75 @@ def _is_due(active: DomainKeyRecord, now: datetime, period: timedelta) -> bool:
     return not now - period < active.created_at <= now + period
 
 
-async def _replace(rooms: Rooms, active: DomainKeyRecord, now: datetime) -> bool:
+async def _replace(rooms: Rooms, active: DomainKeyRecord, now: datetime) -> DomainKeyRecord | None:
+    """None where another process was first."""
     generation = active.generation + 1
     new = await rooms.boundary.create_domain_key(active.region, generation)
     record = DomainKeyRecord(active.region, generation, new.domain_key_id, now)
     if not await rooms.store.insert_next_domain_key(record, new.token):
-        return False  # another process was first
+        return None
     await rooms.boundary.activate_domain_key(active.region)
     logger.info("domain key %d of %s wraps from now on", generation, active.region)
-    return True
+    return record
 
 
-async def _finish_region(rooms: Rooms, region: str) -> None:
-    keys = await rooms.store.list_domain_keys(region)
-    if len(keys) < 2:
-        return
-    active_id = keys[-1].domain_key_id
-    setting = REWRAPPED_SETTING + region
-    if await rooms.store.find_setting(setting) != active_id.hex():
-        await rooms.boundary.activate_domain_key(region)  # a crash may have come between
-        for place in TokenPlace:
-            await _rewrap_place(rooms, region, place, active_id)
-        await rooms.store.put_setting(setting, active_id.hex())
-    await _retire(rooms, keys)
+async def _rewrap_region(rooms: Rooms, active: DomainKeyRecord) -> Mapping[str, int]:
+    """One whole pass; how many tokens it re-wrapped, and how many do not open."""
+    await rooms.boundary.activate_domain_key(active.region)  # a crash may have come between
+    rewrapped = refused = 0
+    pace = Pace()
+    for place in TokenPlace:
+        moved, left = await _rewrap_place(rooms, active.region, place, active.domain_key_id, pace)
+        rewrapped, refused = rewrapped + moved, refused + left
+    return {"rewrappedTokens": rewrapped, "refusedTokens": refused}
 
 
-async def _rewrap_place(rooms: Rooms, region: str, place: TokenPlace, active_id: bytes) -> None:
-    """Re-wrap all tokens of a place that open."""
+class Pace:
+    """When a pass works, and when it rests."""
+
+    def __init__(self, ran_seconds: float = 0.0) -> None:
+        """Of a pass that has run for so long already."""
+        self._began = time.monotonic() - ran_seconds
+        self._rested = time.process_time()
+
+    async def rest(self) -> None:
+        """After a batch."""
+        is_patient = time.monotonic() - self._began < PATIENT_SECONDS
+        worked = time.process_time() - self._rested
+        await asyncio.sleep(worked * (PATIENT_REST if is_patient else HURRIED_REST))
+        self._rested = time.process_time()  # what the process did meanwhile was other jobs' work
+
+
+async def _rewrap_place(
+    rooms: Rooms, region: str, place: TokenPlace, active_id: bytes, pace: Pace
+) -> tuple[int, int]:
+    """Re-wrap all tokens of a place that open; how many were, and how many do not."""
+    rewrapped = refused = 0
     after: tuple[str, ...] | None = None
-    clock = asyncio.get_running_loop().time
     while held := await rooms.store.list_held_tokens(region, place, after, BATCH_TOKENS):
-        began = clock()
         after = held[-1].row
+        older = [one for one in held if wrapping_key_id_of(one.token) != active_id]
+        asked = (rooms.boundary.rewrap(one.token, one.origin, active_id) for one in older)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
         replacing: list[tuple[HeldToken, bytes]] = []
-        for one in held:
-            if wrapping_key_id_of(one.token) == active_id:
-                continue
-            try:
-                replacing.append((one, await rooms.boundary.rewrap(one.token, one.origin, active_id)))
-            except BoundaryUnavailable:
-                raise
-            except BoundaryError:
-                # Somebody has changed the row; whoever uses it is refused as well.
+        for one, answer in zip(older, answers, strict=True):
+            if isinstance(answer, bytes):
+                replacing.append((one, answer))
+            elif isinstance(answer, BoundaryUnavailable) or not isinstance(answer, BoundaryError):
+                raise answer
+            else:  # somebody has changed the row; whoever uses it is refused as well
+                refused += 1
                 logger.warning("a token of %s in place %s does not open", region, place.name)
         if replacing:
-            await rooms.store.replace_held_tokens(replacing)
-            await asyncio.sleep((clock() - began) * REST_PER_WORK)
+            rewrapped += await rooms.store.replace_held_tokens(replacing)
+        if len(held) == BATCH_TOKENS:  # else it was the last
+            await pace.rest()
+    return rewrapped, refused
 
 
-async def _retire(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> None:
+async def _retire(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> list[DomainKeyRecord]:
     """Delete the domain keys that nobody needs: no token, and no backup that may be restored."""
+    deleted = []
     kept_for = timedelta(days=rooms.rules.backup_retention_days)
     now = rooms.clock.now()
     # A domain key was retired when its successor was made.
@@ -110,8 +189,18 @@ async def _retire(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> None:
         # Asked first, so that one that is kept for ever holds up no writer again and again.
         if await rooms.store.is_domain_key_named(key.domain_key_id):
             continue
-        if not await rooms.store.delete_domain_key(key.domain_key_id):
+        token = await rooms.store.find_domain_key_token(key.domain_key_id)
+        if token is None or not await rooms.store.delete_domain_key(key.domain_key_id):
             continue
+        deleted.append(key)
         logger.info("domain key %d of %s is deleted", key.generation, key.region)
-        with contextlib.suppress(BoundaryUnavailable):  # a boundary that starts anew does not have it
-            await rooms.boundary.forget_domain_key(key.domain_key_id)
+        # Not before the transaction: what is destroyed in a PKCS#11 token never comes back.
+        try:
+            await rooms.boundary.forget_domain_key(token)
+        except BoundaryError as error:
+            logger.warning(
+                "the boundary did not forget domain key %s (%s): a PKCS#11 token may still hold it",
+                key.domain_key_id.hex(),
+                type(error).__name__,
+            )
+    return deleted

@@ -16,6 +16,7 @@ from strongroom.operations.context import Rooms
 from strongroom.operations.deletion_ledger import keep_deletions
 from strongroom.operations.key_availability import store_of_key
 from strongroom.operations.key_store_backend import KeyStoreError
+from strongroom.operations.refused_logins import note_refused_login
 from strongroom.replication.related_keys import replicas_of
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import KeyId, Region
@@ -114,6 +115,7 @@ async def _delete_outside(rooms: Rooms, keys: Sequence[Key]) -> None:
             try:
                 await backend.delete_key(store, key.key_id, key.xks_key_id)
             except KeyStoreError as error:
+                await note_refused_login(rooms.store, store, error)
                 failed.add(store.custom_key_store_id)
                 logger.warning("%s did not delete a key: %s", store.custom_key_store_id, type(error).__name__)
             else:

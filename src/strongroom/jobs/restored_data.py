@@ -1,12 +1,13 @@
-"""What a start does first with data that `strongroom restore` put in place: delete again, and say so.
+"""What a start does first with data that `strongroom restore` put in place: verify, delete again, and say so.
 
-`restore` cannot tell a forged ledger from a true one: only the boundary can. Until this is done no request is
-answered. Safe to be cut short anywhere: it begins again.
+`restore` cannot tell a forged backup or ledger from a true one: only the boundary can. Until this is done no
+request is answered. Safe to be cut short anywhere: it begins again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 from strongroom.audit.cloudtrail import render_service_event
 from strongroom.audit.interface import AuditTrail
+from strongroom.operations.backup_tickets import BackupForged, require_authentic
 from strongroom.operations.context import Rooms
 from strongroom.operations.deletion_ledger import LedgerUnavailable, require_seals
 from strongroom.request_ids import RequestIds
@@ -25,17 +27,27 @@ GIVEN_LEDGER_FILE: Final = "restore.ledger"
 POLL_SECONDS: Final = 0.02
 
 
+class RestoreRefused(Exception):
+    """What was restored is not to be served. Its text is one or two sentences."""
+
+    exit_code = 255
+
+
 async def finish_restore(
     rooms: Rooms, audit: AuditTrail, request_ids: RequestIds, directory: Path, account_id: str
 ) -> None:
-    """Check the ledger that came with a restore, repeat its deletions, record it, and let requests in.
+    """Check the backup and the ledger of a restore, repeat the deletions, record it, and let requests in.
 
-    Raises LedgerUnavailable, AuditUnavailable; then the data stay as they are and nothing is served.
+    Raises RestoreRefused, LedgerUnavailable, AuditUnavailable; then the data stay as they are and nothing is
+    served.
     """
     marker = directory / PENDING_FILE
     if not marker.exists():
         return
     pending: dict[str, Any] = json.loads(marker.read_bytes())
+    ticket: str | None = pending.get("ticket")
+    if ticket is not None:
+        await _require_authentic(rooms, pending["sha256"], ticket)
     repeated = entries = 0
     given = directory / GIVEN_LEDGER_FILE
     if pending["with_ledger"]:
@@ -53,6 +65,8 @@ async def finish_restore(
         "backupSha256": pending["sha256"],
         "backupAuditBlock": pending["audit_block"],
         "backupAuditHash": pending["audit_hash"],
+        "backupAuthenticated": ticket is not None,
+        "rootKeyId": pending.get("root_key_id"),
         "deletionLedger": "applied" if pending["with_ledger"] else "none was given",
         "ledgerEntries": entries,
         "deletedAgain": repeated,
@@ -78,6 +92,16 @@ async def wait_for_restore(directory: Path) -> None:
     """Return when there is no restore to finish (any more): no request is answered before that."""
     while (directory / PENDING_FILE).exists():
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def _require_authentic(rooms: Rooms, sha256: str, ticket: str) -> None:
+    try:
+        await require_authentic(rooms.boundary, bytes.fromhex(sha256), base64.b64decode(ticket))
+    except BackupForged:
+        raise RestoreRefused(
+            "The backup that was restored is not to be believed: no server with this root key made it, so "
+            "its policies, grants and users may be anybody's. Restore another one. Nothing was served."
+        ) from None
 
 
 async def _repeat_deletions(rooms: Rooms, given: Path) -> tuple[int, int]:

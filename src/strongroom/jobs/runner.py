@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from strongroom.audit.interface import AuditTrail
-from strongroom.jobs.domain_keys import rotate_domain_keys
+from strongroom.jobs.domain_keys import bring_tokens_up_to_date, replace_domain_keys
 from strongroom.jobs.key_destruction import destroy_due_keys
 from strongroom.jobs.key_rotation import complete_rotations, rotate_due_keys
 from strongroom.jobs.key_store_connections import finish_key_store_connections
@@ -42,9 +42,12 @@ JOBS: Sequence[Job] = (
     rotate_due_keys,
     complete_rotations,
     finish_key_store_connections,
-    rotate_domain_keys,
+    replace_domain_keys,
 )
-"""All jobs, in the order in which a round runs them."""
+"""All jobs that fall due by the clock, in the order in which a round runs them."""
+
+UPKEEP_JOBS: Sequence[Job] = (bring_tokens_up_to_date,)
+"""Nobody waits for these, and they take as long as they take: in the job runner's process alone."""
 
 KEY_STORE_JOBS: Sequence[Job] = (finish_key_store_connections,)
 """Callers wait for these, too (Connect-, DisconnectCustomKeyStore), but they may take minutes."""
@@ -62,7 +65,7 @@ With nothing to do, each costs one look into an index.
 
 
 class JobRunner:
-    """Runs all jobs that are due, again and again. Every job may run twice without harm."""
+    """Runs all jobs, again and again. Every job may run twice without harm."""
 
     def __init__(self, rooms: Rooms, audit: AuditTrail, request_ids: RequestIds) -> None:
         self._rooms = rooms
@@ -70,8 +73,8 @@ class JobRunner:
         self._ids = request_ids
 
     async def run_due(self, jobs: Sequence[Job] = JOBS) -> None:
-        """Run everything that is due by now, once. A job that fails does not keep the others from
-        their work; the first failure is raised when all have had their turn."""
+        """Run everything that is due by now, once, without the upkeep. A job that fails does not keep
+        the others from their work; the first failure is raised when all have had their turn."""
         failure: Exception | None = None
         for job in jobs:
             try:
@@ -88,7 +91,7 @@ class JobRunner:
 
     async def run_until(self, stopped: asyncio.Event) -> None:
         """Run jobs until `stopped`: some at once, all every few seconds. A failed round is logged and
-        tried again. Three turns side by side, so that a slow HSM or proxy holds up no job but its own."""
+        tried again. Turns side by side, so that a slow HSM or proxy holds up no job but its own."""
         whole = [job for job in JOBS if job not in (*PROMPT_JOBS, *KEY_STORE_JOBS)]
         turns = [
             asyncio.create_task(self._repeat(jobs, period_seconds, stopped))
@@ -96,6 +99,7 @@ class JobRunner:
                 (PROMPT_JOBS, PROMPT_PERIOD_SECONDS),
                 (KEY_STORE_JOBS, PROMPT_PERIOD_SECONDS),
                 (whole, PERIOD_SECONDS),
+                (UPKEEP_JOBS, PERIOD_SECONDS),
             )
         ]
         await stopped.wait()

@@ -21,9 +21,11 @@ from strongroom.operations.key_store_backend import (
     CiphertextNotOpened,
     KeyStoreBackend,
     KeyStoreError,
+    LoginRefused,
     OnBehalf,
     ProxyFailed,
 )
+from strongroom.operations.refused_logins import note_refused_login
 from strongroom.operations.token_origins import has_switched_origin
 from strongroom.resources.custom_key_store import CustomKeyStore
 from strongroom.resources.key import Key
@@ -73,6 +75,7 @@ async def seal_outside(call: Call, key: Key, blob: bytes, context: bytes) -> byt
             store, xks_key_id, blob, _aad(header, context), on_behalf_of(call, key.arn)
         )
     except KeyStoreError as error:
+        await note_refused_login(call.rooms.store, store, error)
         raise _as_refusal(error) from None
     return header + wrapped
 
@@ -88,6 +91,7 @@ async def open_outside(call: Call, key: Key, blob: bytes, context: bytes) -> byt
             store, xks_key_id, wrapped, _aad(header, context), on_behalf_of(call, key.arn)
         )
     except KeyStoreError as error:
+        await note_refused_login(call.rooms.store, store, error)
         raise _as_refusal(error) from None
     # INVARIANT X2: it is the very blob that was wrapped, not another one of the same key.
     if not hmac.compare_digest(render_external_header(inner), header):
@@ -115,6 +119,8 @@ def _as_refusal(error: KeyStoreError) -> ApiError:
         return proxy_refusals.of_use(error.failure)
     if isinstance(error, CiphertextNotOpened):
         return refusals.invalid_ciphertext()
+    if isinstance(error, LoginRefused):
+        return key_store_refusals.login_refused(error.reason)
     return (
         refusals.internal() if type(error) is KeyStoreError else key_store_refusals.cluster_failed(error.code)
     )

@@ -1,6 +1,6 @@
 """Requests through the external key store proxy, as policies see them: what the caller's service says of one,
-and what the key is. Everything else (the encryption context, tags of the principal) is not told, and so not
-there.
+and what the key is. Everything else (the encryption context, tags of the principal) is not told: it may be
+there or not (INVARIANT Z8 in authorization).
 
 Source: External Key Store Proxy API Specification 1.0.3, requestMetadata, and the condition keys that it
 refers to.
@@ -47,7 +47,7 @@ class ForeignRequest(NamedTuple):
 
 
 class ForeignConditions:
-    """Implements `authorization.ask.ConditionValues`. Concurrency: one request's own."""
+    """Implements `authorization.foreign_principals.ForeignValues`. Concurrency: one request's own."""
 
     def __init__(self, request: ForeignRequest, caller: Caller, key: Key) -> None:
         self._request = request
@@ -65,6 +65,17 @@ class ForeignConditions:
         """As ConditionValues."""
         look = _KEYS.get(key)
         return None if look is None else look(self)
+
+    def is_told(self, key: str) -> bool:
+        """As ForeignValues."""
+        if key in _OF_THE_ENDPOINT:
+            return _KEYS[key](self) is not None or self._is_of_own_account()
+        return key in _KEYS or key in _OF_OTHER_OPERATIONS or key.startswith("aws:requesttag/")
+
+    def _is_of_own_account(self) -> bool:
+        """Whether the KMS key is in the caller's account: otherwise nobody tells of its VPC."""
+        arn = parse_kms_arn(self._request.kms_key_arn or "")
+        return arn is None or arn.account_id == self._caller.account_id
 
     def via_service(self) -> Values:
         """kms:ViaService is a name with a Region; the proxy is told `ebs`, say."""
@@ -114,3 +125,19 @@ _KEYS: Final[Mapping[str, Callable[[ForeignConditions], Values]]] = {
     "kms:multiregionkeytype": ForeignConditions._multi_region_key_type,
     "kms:viaservice": ForeignConditions.via_service,
 }
+
+_OF_THE_ENDPOINT: Final = frozenset({"aws:sourcevpc", "aws:sourcevpce"})
+"""Told "if and only if the KMS API request was made using a VPC endpoint, and the caller is the same as the
+KMS key owner" (requestMetadata)."""
+
+_OF_OTHER_OPERATIONS: Final = frozenset(
+    """
+    aws:tagkeys kms:bypasspolicylockoutsafetycheck kms:datakeypairspec kms:encapsulationalgorithm
+    kms:expirationmodel kms:grantconstraintsourcearn kms:grantconstrainttype kms:grantisforawsresource
+    kms:grantoperations kms:granteeprincipal kms:granteeserviceprincipal kms:keyagreementalgorithm
+    kms:macalgorithm kms:messagetype kms:primaryregion kms:replicaregion kms:retiringprincipal
+    kms:retiringserviceprincipal kms:rotationperiodindays kms:schedulekeydeletionpendingwindowindays
+    kms:signingalgorithm kms:trailingdayswithoutkeyusage kms:validto kms:wrappingalgorithm kms:wrappingkeyspec
+    """.split()  # noqa: SIM905  (as in authorization/denial_record.py)
+)
+"""Keys that no request to encrypt, to decrypt or to describe a key has, wherever it was made."""

@@ -16,6 +16,7 @@ from strongroom.operations.context import Call
 from strongroom.operations.external_keys import on_behalf_of
 from strongroom.operations.key_store_backend import KeyStoreBackend, KeyStoreError
 from strongroom.operations.key_store_rules import as_refusal
+from strongroom.operations.refused_logins import note_refused_login
 from strongroom.resources.custom_key_store import CustomKeyStore
 from strongroom.resources.key import Key
 from strongroom.store.interface import AlreadyExists, ConcurrentChange
@@ -61,6 +62,7 @@ async def create_in_store(call: Call, key: Key, store: CustomKeyStore) -> None:
     try:
         await backend.create_key(store, key.key_id, key.xks_key_id, on_behalf_of(call))
     except KeyStoreError as error:
+        await note_refused_login(call.rooms.store, store, error)
         raise as_refusal(error, proxy_refusals.of_new_key) from None
     try:
         await call.rooms.store.insert_key_in(key, store, of_account_max=call.rooms.rules.keys_max)
@@ -82,6 +84,7 @@ async def random_of_store(call: Call, custom_key_store_id: str, number_of_bytes:
     try:
         return await backend.generate_random(store, number_of_bytes)
     except KeyStoreError as error:
+        await note_refused_login(call.rooms.store, store, error)
         raise as_refusal(error) from None
 
 

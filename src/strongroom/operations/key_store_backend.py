@@ -24,7 +24,9 @@ class KeyStoreError(Exception):
      ├─ ProxyUnreachable, ProxyCredentialRefused, ProxyInvalidConfiguration, ProxyInvalidResponse
      ├─ EndpointServiceNotFound, EndpointServiceInvalidConfiguration
      ├─ ExternalKeyNotFound, ExternalKeyInvalidConfiguration
-     ├─ ClusterUnreachable, ClusterUnusable, ClusterKeyNotFound, CiphertextNotOpened
+     ├─ ClusterUnreachable, ClusterKeyNotFound, CiphertextNotOpened
+     ├─ ClusterUnusable
+     │   └─ LoginRefused                     only the operator can mend it: with a ConnectionErrorCode
      └─ ProxyFailed                           what went wrong with a proxy: the operation chooses AWS's name
     """
 
@@ -75,6 +77,17 @@ class ClusterUnusable(KeyStoreError):
     """The login is gone and cannot be had again, or the token failed."""
 
     code = "CustomKeyStoreInvalidStateException"
+
+
+class LoginRefused(ClusterUnusable):
+    """The login was gone, and the cluster refused the password for another.
+
+    Nobody may try again by himself, since clusters count refused passwords: the store is FAILED.
+    """
+
+    def __init__(self, reason: ConnectionErrorCodeType) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
 
 
 class ClusterKeyNotFound(KeyStoreError):

@@ -1,7 +1,8 @@
 """Request quotas: how many requests of a kind an account may make in a second, in a Region.
 
 The caller's account is charged, also for a key of another account (Developer Guide, "Request quotas",
-cross-account requests). A request is judged by what it says itself, before its key is looked up.
+cross-account requests). A request is judged by what it says itself, before its key is looked up; the quota
+of a custom key store, which is the same for all who use its keys, once the key is known.
 
 Shared among the workers of a server by division: each has its share of every quota. The kernel hands
 out connections, not requests, so a client with one connection has one worker's share.
@@ -10,13 +11,14 @@ out connections, not requests, so a client with one connection has one worker's 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from strongroom.aws import refusals
 from strongroom.operations.token_buckets import Charge, TokenBuckets
 from strongroom.resources import request_quota
 from strongroom.resources.identifiers import AccountId, Region
+from strongroom.resources.key import Key
 
 _GROUP_OF_OPERATION = {
     "GenerateDataKey": request_quota.SYMMETRIC,
@@ -85,7 +87,9 @@ class RequestQuotas:
 
     def require_room(self, operation: str, request: Any, account_id: AccountId, region: Region) -> None:
         """Count the request. Raises ApiError, ThrottlingException, when that is one too many."""
-        charges = []
+        charges: list[Charge] = []
+        if operation == "GenerateRandom" and request.custom_key_store_id is not None:
+            charges += self._charge_of_store(account_id, request.custom_key_store_id, region)
         for group, of_region, cost in costs_of(operation, request, region):
             rate = self._rate(group, of_region)
             if rate is not None:
@@ -93,6 +97,31 @@ class RequestQuotas:
                 charges.append(Charge((group, account_id, of_region), share, max(share, 1.0), float(cost)))
         if charges and not self._buckets.take(charges, self._now()):
             raise refusals.throttled()
+
+    def require_room_in_stores(self, keys: Iterable[Key]) -> None:
+        """Count a cryptographic operation once in each custom key store that its keys are in.
+
+        Raises ApiError, ThrottlingException.
+        """
+        stores = {
+            (key.account_id, key.custom_key_store_id): key.region
+            for key in keys
+            if key.custom_key_store_id is not None
+        }
+        charges: list[Charge] = []
+        for store, region in stores.items():
+            charges += self._charge_of_store(*store, region)
+        if charges and not self._buckets.take(charges, self._now()):
+            raise refusals.throttled()
+
+    def _charge_of_store(self, account_id: str, store_id: str, region: Region) -> list[Charge]:
+        """With its account: nobody may use up the quota of another account's store by naming it."""
+        group = request_quota.CUSTOM_KEY_STORE
+        rate = self._rate(group, region)
+        if rate is None:
+            return []
+        share = rate / self._workers
+        return [Charge((group, account_id, store_id), share, max(share, 1.0), 1.0)]
 
     def _rate(self, group: str, region: Region) -> float | None:
         return request_quota.aws_rate(group, region) if self._rates is None else self._rates.get(group)

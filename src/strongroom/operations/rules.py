@@ -25,3 +25,5 @@ class Rules:
     """How long a domain key wraps before another one follows; 0: none does."""
     backup_retention_days: int = 35
     """How long a backup may be restored after it was made: retired domain keys are kept so long."""
+    operator_account_id: str = "000000000000"
+    """The account in whose name the server records what it does for no account: 12 digits."""

@@ -41,6 +41,7 @@ from strongroom.processes.control import Packet, PacketRefused, control_pair, re
 from strongroom.processes.data_directory import DataDirectory
 from strongroom.processes.errors import ServerFailed, StartRefused
 from strongroom.processes.operator_log import write_line
+from strongroom.processes.refused_pin import RefusedPin
 from strongroom.processes.sealing import Hands, Sealing
 from strongroom.processes.signals import SignalInbox
 from strongroom.processes.spawn import exec_service, fork_child
@@ -98,6 +99,7 @@ class Supervisor:
             for name, cluster in settings.cloudhsm_clusters.items()
         }
         self._selector = selectors.DefaultSelector()
+        self._refused_pin = RefusedPin(holdings.data_directory.path, holdings.boundary_files.pkcs11_pin)
         self._seal = Sealing(
             settings,
             holdings.data_directory,
@@ -262,6 +264,8 @@ class Supervisor:
             return
         if not self._started:
             raise StartRefused(child.refusal or f"{ending} before it was ready.")
+        if child is self._boundary and self._refused_pin.is_noted():
+            raise ServerFailed(f"{ending}, and is not started again. {self._refused_pin.SENTENCE}")
         if child.is_crash_looping():
             reason = f" It said: {child.refusal}" if child.refusal else ""
             raise ServerFailed(f"{ending}, as it has again and again: the server stops.{reason}")
@@ -380,6 +384,8 @@ class Supervisor:
 
         Secrets: only descriptors pass through here. Each is opened from its start by its reader.
         """
+        if self._refused_pin.is_noted():
+            raise (ServerFailed if self._started else StartRefused)(self._refused_pin.SENTENCE)
         files = {name: fd for name, fd in self._holdings.boundary_files._asdict().items() if fd is not None}
         for fd in files.values():
             os.lseek(fd, 0, os.SEEK_SET)
@@ -409,6 +415,8 @@ class Supervisor:
     def _take_packet(self, child: Child, packet: Packet) -> None:
         if packet.letter == b"E":
             child.refusal = packet.payload.decode("utf-8", "replace")
+        elif packet.letter == b"P" and child is self._boundary:
+            self._refused_pin.note()
         elif packet.letter == b"S" and child is self._boundary and not child.ready:
             self._keeps_spare = True  # whoever opens the seal need not come again when a boundary dies
             self._seal.note_sealed(self._boundary, packet.payload.decode("utf-8", "replace"))
@@ -418,6 +426,7 @@ class Supervisor:
             if child is self._boundary:
                 self._keep_seal_record(packet.payload)
                 self._seal.note_open()
+                self._refused_pin.forget()
             child.ready = True
             child.deadline_at = None
             for hsm in self._hsms:

@@ -2,8 +2,8 @@
 
 Source: AWS KMS Developer Guide, "Request quotas" (requests-per-second.html) as of 2026. Each kind of
 request has a quota of its own in each account and Region; cryptographic operations share one by the kind
-of key. Not in the table: Encapsulate, Decapsulate and data key pairs of ML_KEM (the guide has no row of
-theirs), and the quota of 1,800 requests of each custom key store.
+of key. Cryptographic operations with keys in a custom key store count against that store's quota as well.
+Not in the table: Encapsulate, Decapsulate and data key pairs of ML_KEM (the guide has no row of theirs).
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ ECC = "ecc"
 """Elliptic curves and SM2, DeriveSharedSecret too."""
 ML_DSA = "ml_dsa"
 ML_KEM = "ml_kem"
+CUSTOM_KEY_STORE = "custom_key_store"
+"""Cryptographic operations with the keys of one custom key store: calculated separately for each store."""
 DATA_KEY_PAIR = "GenerateDataKeyPair/"
 """Followed by the KeyPairSpec: GenerateDataKeyPair and GenerateDataKeyPairWithoutPlaintext share it."""
 
@@ -79,6 +81,7 @@ AWS_RATES: Mapping[str, float] = MappingProxyType(
         RSA: 1_000.0,
         ECC: 1_000.0,
         ML_DSA: 1_000.0,
+        CUSTOM_KEY_STORE: 1_800.0,
         DATA_KEY_PAIR + "ECC_NIST_P256": 100.0,
         DATA_KEY_PAIR + "ECC_NIST_P384": 100.0,
         DATA_KEY_PAIR + "ECC_NIST_P521": 100.0,

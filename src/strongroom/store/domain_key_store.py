@@ -67,6 +67,6 @@ class DomainKeyStore:
 
         def work(connection: Connection, changed: Changed) -> int:
             changed.extend({held.identity for held, _ in replacing})
-            return sum(held_tokens.replace_held_token(connection, *pair) for pair in replacing)
+            return held_tokens.replace_held_tokens(connection, replacing)
 
         return await self._writer.change(work)

@@ -6,7 +6,9 @@ A new kind of row that holds a token needs a place (resources/domain_key.py).
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -15,8 +17,11 @@ from sqlalchemy import (
     LargeBinary,
     Row,
     Table,
+    Update,
     and_,
+    bindparam,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -173,32 +178,49 @@ def select_held_tokens(
     return found
 
 
-def replace_held_token(connection: Connection, held: HeldToken, token: bytes) -> bool:
-    """False (and nothing written) when the row has gone, or has another token by now."""
+def replace_held_tokens(connection: Connection, replacing: Sequence[tuple[HeldToken, bytes]]) -> int:
+    """How many were; a row that has gone, or has another token by now, is left as it is.
+
+    A statement that is compiled once, for all tokens of a place: this runs beside callers, for every key.
+    """
+    replaced = 0
+    for place in {held.place for held, _ in replacing}:
+        of_place = [(held, token) for held, token in replacing if held.place is place]
+        rows = [_parameters(held, token) for held, token in of_place]
+        change, *after = _changes(place)
+        replaced += connection.execute(change, rows).rowcount
+        for statement in after:
+            connection.execute(statement, rows)
+    return replaced
+
+
+def _parameters(held: HeldToken, token: bytes) -> dict[str, object]:
+    values: dict[str, object] = {f"key_{at}": value for at, value in enumerate(held.row)}
     if held.place is TokenPlace.REPLICATION_KEY:
-        column, old, new = SETTINGS.c.value, _in_text(held.token), _in_text(token)
-        change = update(SETTINGS).where(SETTINGS.c.name == held.row[0], column == old)
-        return connection.execute(change.values(value=new)).rowcount == 1
-    where = _PLACES[held.place]
-    change = update(where.table).where(where.table.c[where.column] == held.token)
-    for column_of_key, value in zip(where.columns, held.row, strict=True):
-        change = change.where(column_of_key == value)
-    if connection.execute(change.values({where.column: token})).rowcount != 1:
-        return False
-    _make_version_anew(connection, where.table, held.row)
-    return True
+        return values | {"old": _in_text(held.token), "new": _in_text(token)}
+    return values | {"old": held.token, "new": token}
 
 
-def _make_version_anew(connection: Connection, table: Table, row: tuple[str, ...]) -> None:
-    """INVARIANT S3: whoever has read the record with the older token must not put that back."""
-    versioned = KEYS if table is KEY_MATERIALS else table
-    if "version" not in versioned.c:
-        return
-    change = update(versioned).values(version=versioned.c.version + 1)
-    # A material's row begins with its key's.
-    for column, value in zip(versioned.primary_key.columns, row, strict=False):
-        change = change.where(column == value)
-    connection.execute(change)
+@cache
+def _changes(place: TokenPlace) -> Sequence[Update]:
+    """What replaces a token, and what makes its record's version anew (INVARIANT S3): whoever has read
+    the record with the older token must not put that back."""
+    if place is TokenPlace.REPLICATION_KEY:
+        table, column, columns = SETTINGS, SETTINGS.c.value, [SETTINGS.c.name]
+    else:
+        where = _PLACES[place]
+        table, column, columns = where.table, where.table.c[where.column], where.columns
+    is_row = and_(*(named == bindparam(f"key_{at}") for at, named in enumerate(columns)))
+    change = update(table).where(is_row, column == bindparam("old"))
+    if "version" in table.c:
+        return (change.values({column: bindparam("new"), table.c.version: table.c.version + 1}),)
+    change = change.values({column: bindparam("new")})
+    if table is not KEY_MATERIALS:
+        return (change,)
+    # A material's row begins with its key's. No two tokens are alike: the new one is there if it came now.
+    has_new = exists().where(is_row, column == bindparam("new"))
+    is_key = and_(KEYS.c.region == bindparam("key_0"), KEYS.c.key_id == bindparam("key_1"))
+    return change, update(KEYS).where(is_key, has_new).values(version=KEYS.c.version + 1)
 
 
 def _select_replication_keys(connection: Connection, region: str) -> list[HeldToken]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from strongroom.audit.interface import AuditTrail
 from strongroom.boundary.interface import BoundaryError, KeyBinding, TokenRefused
 from strongroom.operations.context import Rooms
 from strongroom.resources.identifiers import Region
+from strongroom.store.interface import StoreUnavailable
 from strongroom.xks_proxy.messages import ErrorName, ProxyRefused
 
 _ACCOUNT_ID: Final = "000000000000"
 _KEY_ID: Final = "00000000-0000-0000-0000-000000000000"
 """No KMS key has this id."""
+READY_SECONDS: Final = 1.0
 _PLAINTEXT: Final = b"is all well?"
 
 
@@ -25,6 +28,8 @@ class DeepHealth:
         self._audit = audit
         self._binding = KeyBinding(_ACCOUNT_ID, region, _KEY_ID, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
         self._token: bytes | None = None
+        self._judging: asyncio.Future[bool] | None = None
+        self._judged_at = 0.0
 
     async def require_well(self) -> None:
         """Raises ProxyRefused: InternalException; StoreUnavailable, BoundaryError."""
@@ -38,10 +43,18 @@ class DeepHealth:
             raise ProxyRefused(ErrorName.INTERNAL, "The external key manager is not available.")
 
     async def is_ready(self) -> bool:
-        """The same for a load balancer, as yes or no."""
+        """The same for a load balancer, as yes or no, and at most READY_SECONDS old: anybody may ask, and how
+        often must make no difference to the boundary."""
+        loop = asyncio.get_running_loop()
+        is_old = loop.time() - self._judged_at >= READY_SECONDS
+        if self._judging is None or (self._judging.done() and is_old):
+            self._judging, self._judged_at = asyncio.ensure_future(self._is_well()), loop.time()
+        return await asyncio.shield(self._judging)
+
+    async def _is_well(self) -> bool:
         try:
             await self.require_well()
-        except (ProxyRefused, BoundaryError):
+        except (ProxyRefused, BoundaryError, StoreUnavailable):
             return False
         return True
 

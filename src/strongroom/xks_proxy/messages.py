@@ -16,12 +16,12 @@ import msgspec
 from strongroom import __version__
 from strongroom.boundary.external_key_format import (
     AAD_BYTES_MAX,
-    IV_BYTES,
-    METADATA_BYTES,
     PLAINTEXT_BYTES_MAX,
     TAG_BYTES,
     Sealed,
+    lengths_of,
 )
+from strongroom.resources.json_members import require_distinct_members
 
 ALGORITHM: Final = "AES_GCM"
 INTEGRITY_ALGORITHM: Final = "SHA_256"
@@ -138,9 +138,11 @@ def _invalid(sentence: str) -> ProxyRefused:
 
 def _decode(body: bytes, shape: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=shape, strict=True)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _invalid("The body must be a JSON object with all required members.") from None
+        request = msgspec.json.decode(body, type=shape, strict=True)
+        require_distinct_members(body)
+    except (ValueError, RecursionError):  # msgspec.DecodeError and UnicodeDecodeError are ValueErrors
+        raise _invalid("The body must be a JSON object with all required members, each once.") from None
+    return request
 
 
 def _bytes(text: str, sentence: str) -> bytes:
@@ -205,8 +207,12 @@ def parse_decrypt_request(body: bytes) -> DecryptRequest:
 
 def require_own_lengths(sealed: Sealed) -> None:
     """Whether this proxy could have sealed it. Raises ProxyRefused: InvalidCiphertextException."""
-    lengths = len(sealed.metadata), len(sealed.iv), len(sealed.tag)
-    if lengths != (METADATA_BYTES, IV_BYTES, TAG_BYTES) or not sealed.ciphertext:
+    try:
+        lengths = lengths_of(sealed.metadata)
+    except ValueError:
+        raise ciphertext_refused() from None
+    is_of_own_lengths = (len(sealed.metadata), len(sealed.iv)) == lengths and len(sealed.tag) == TAG_BYTES
+    if not is_of_own_lengths or not sealed.ciphertext:
         raise ciphertext_refused()
 
 

@@ -8,10 +8,10 @@ from typing import Final
 
 from strongroom.audit.cloudtrail import render_envelope, render_event, render_user_identity
 from strongroom.authorization.decision import Decision
-from strongroom.authorization.denial_record import digest_of
+from strongroom.authorization.denial_record import Considered, Values, record_decision
 from strongroom.authorization.foreign_principals import parse_foreign_principal
 from strongroom.identity.http_request import HttpRequest
-from strongroom.operations.foreign_requests import EVENT_SOURCE
+from strongroom.operations.foreign_requests import ACTIONS, EVENT_SOURCE
 from strongroom.resources.key import Key
 from strongroom.xks_proxy.authentication import Signer
 from strongroom.xks_proxy.messages import ProxyRefused, RequestMetadata
@@ -23,6 +23,7 @@ class Visit:
     """What is known of one request so far; its record is made of it."""
 
     __slots__ = (
+        "condition_values",
         "decision",
         "external_key_id",
         "http",
@@ -44,6 +45,8 @@ class Visit:
         self.metadata: RequestMetadata | None = None
         self.key: Key | None = None
         self.decision: Decision | None = None
+        self.condition_values: Values = {}
+        """Of a denial: what the keys that the policy looks at were, of those that the caller tells."""
         self.material_id: str | None = None
 
 
@@ -124,14 +127,5 @@ def _additional(visit: Visit, refused: ProxyRefused | None) -> Mapping[str, obje
         return None if visit.material_id is None else {"keyMaterialId": visit.material_id}
     if decision is None or decision.allowed or key is None:
         return None
-    return {
-        "authorization": {
-            "resource": key.arn,
-            "reason": decision.reason.name,
-            "statements": [
-                {"policy": one.policy, "index": one.index, **({"sid": one.sid} if one.sid else {})}
-                for one in decision.statements
-            ],
-            "policies": {"key policy": digest_of(key.policy)},
-        }
-    }
+    considered = Considered((("key policy", key.policy),), visit.condition_values)
+    return {"authorization": record_decision(ACTIONS[visit.operation], key.arn, decision, considered)}

@@ -1,6 +1,6 @@
 """One request to the proxy, from its signature to its answer:
 
-authenticate -> path -> read -> find the key -> key policy -> usage and state -> boundary -> record
+authenticate -> quota -> path -> read -> find the key -> key policy -> usage and state -> boundary -> record
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from strongroom.xks_proxy.authentication import Authenticator, Signer
 from strongroom.xks_proxy.health import DeepHealth
 from strongroom.xks_proxy.messages import ErrorName, ProxyRefused, RequestMetadata
 from strongroom.xks_proxy.offered_keys import DECRYPT, ENCRYPT, OfferedKey, OfferedKeys
+from strongroom.xks_proxy.quota import CredentialQuota
 from strongroom.xks_proxy.records import Visit, render_record
 
 logger = logging.getLogger("strongroom.xks_proxy")
@@ -62,6 +63,7 @@ class ProxyService:
         region: Region,
         authenticator: Authenticator,
         health: DeepHealth,
+        quota: CredentialQuota,
     ) -> None:
         self._rooms = rooms
         self._audit = audit
@@ -70,6 +72,7 @@ class ProxyService:
         self._region = region
         self._authenticator = authenticator
         self._health = health
+        self._quota = quota
         self._keys = OfferedKeys(rooms.store, rooms.clock, offers)
         self._authority = ForeignAuthority()
         self._of_a_key: Mapping[str, tuple[str, Callable[[Visit], Awaitable[bytes]]]] = {
@@ -106,6 +109,7 @@ class ProxyService:
 
     async def _answer(self, visit: Visit) -> bytes:
         visit.signer = await self._authenticator.authenticate(visit.http)
+        self._quota.require_room(visit.signer.access_key_id)  # whoever signs nothing uses up nobody's
         target = visit.http.target.decode("latin-1")
         path = target.removeprefix(self._uri_path)
         if not target.startswith(f"{self._uri_path}/"):
@@ -189,6 +193,7 @@ class ProxyService:
         action = ACTIONS[visit.operation]
         visit.decision = await self._authority.decide(key.policy, caller, action, key.arn, values)
         if not visit.decision.allowed:
+            visit.condition_values = self._authority.told_values(key.policy, caller, values)
             raise _denied()
         return offered
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.authorization.ask import NO_VALUES, AmbiguousCondition, NoValues
+from strongroom.authorization.ask import AmbiguousCondition, NoValues
 from strongroom.authorization.decision import Decision, Reason
 from strongroom.authorization.foreign_principals import (
     ForeignAuthority,
@@ -25,6 +25,19 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/path/App"
 SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/App/one"
 OTHER_SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/App/two"
 SERVICE = "ec2.amazonaws.com"
+
+
+class Told(NoValues):
+    """A request without condition keys, of which everything is told but what a test names."""
+
+    def __init__(self, *untold: str) -> None:
+        self._untold = untold
+
+    def is_told(self, key: str) -> bool:
+        return key not in self._untold
+
+
+NO_VALUES = Told()
 
 
 def statement(effect: str, principal: Any, **more: Any) -> dict[str, Any]:
@@ -166,7 +179,7 @@ def test_other_action_and_unreadable_policy_allow_nothing() -> None:
         assert decision == Decision(False, Reason.KEY_POLICY_UNREADABLE)
 
 
-class Ambiguous(NoValues):
+class Ambiguous(Told):
     def values_of(self, key: str) -> None:
         raise AmbiguousCondition
 
@@ -196,3 +209,41 @@ def test_is_named_by_says_which_arns_of_a_policy_may_be_about_a_caller() -> None
     assert is_named_by(OTHER_SESSION, parse_foreign_principal(SESSION))  # told apart by the session's name
     assert not is_named_by(OTHER_SESSION, parse_foreign_principal(ALICE))
     assert not is_named_by("not an ARN", parse_foreign_principal(ROLE))
+
+
+CONDITIONS = [
+    {"StringEquals": {"kms:EncryptionContext:stage": "test"}},
+    {"StringNotEquals": {"kms:EncryptionContext:stage": "test"}},
+    {"StringNotEqualsIfExists": {"kms:EncryptionContext:stage": "test"}},
+    {"StringEqualsIfExists": {"kms:EncryptionContext:stage": "test"}},
+    {"ForAllValues:StringEquals": {"kms:EncryptionContext:stage": "test"}},
+    {"ForAnyValue:StringEquals": {"kms:EncryptionContext:stage": "test"}},
+    {"Null": {"kms:EncryptionContext:stage": "true"}},
+    {"Null": {"kms:EncryptionContext:stage": "false"}},
+    {"StringEquals": {"aws:PrincipalArn": "${kms:EncryptionContext:stage}"}},
+]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_condition_on_what_is_not_told_never_allows_and_always_denies(condition: dict[str, Any]) -> None:
+    """INVARIANT Z8: the request may have the key or not, and may have any value."""
+    values = Told("kms:encryptioncontext:stage")
+    conditional = {"Condition": condition}
+    assert not decide(ALICE, statement("Allow", ALICE, **conditional), values=values).allowed
+    allow = statement("Allow", ALICE)
+    decision = decide(ALICE, allow, statement("Deny", ALICE, **conditional), values=values)
+    assert decision.reason is Reason.DENIED_BY_KEY_POLICY
+    other = statement("Deny", ALICE, **conditional) | {"Action": "kms:Encrypt"}
+    assert decide(ALICE, allow, other, values=values).allowed
+
+
+def test_variable_of_a_resource_that_is_not_told_never_allows_and_always_denies() -> None:
+    values = Told("aws:username")
+    named = {"Resource": "arn:aws:kms:*:*:key/${aws:username}*"}
+    left_out = {"NotResource": "arn:aws:kms:*:*:key/${aws:username}"}
+    for element in (named, left_out):
+        allow = {name: value for name, value in statement("Allow", ALICE).items() if name != "Resource"}
+        assert not decide(ALICE, allow | element, values=values).allowed
+        denying = allow | element | {"Effect": "Deny"}
+        decision = decide(ALICE, statement("Allow", ALICE), denying, values=values)
+        assert decision.reason is Reason.DENIED_BY_KEY_POLICY

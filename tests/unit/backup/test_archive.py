@@ -14,6 +14,8 @@ import pytest
 from strongroom.backup.archive import (
     MANIFEST,
     PARTS,
+    WITH_TICKET,
+    WITHOUT_TICKET,
     BackupRefused,
     Manifest,
     hash_file,
@@ -22,15 +24,17 @@ from strongroom.backup.archive import (
     write_archive,
 )
 
+TICKET = random.Random(6).randbytes(39)
 FLIPS = int(os.environ.get("STRONGROOM_BACKUP_FLIPS", "3000"))
 
 
-def _archive(directory: Path) -> tuple[bytes, Manifest]:
+def _archive(directory: Path, ticket: bytes | None = TICKET) -> tuple[bytes, Manifest]:
     generator = random.Random(5)
     for name, size in zip(PARTS, (3000, 1024), strict=True):
         (directory / name).write_bytes(generator.randbytes(size))
     hashes = {name: hash_file(directory / name) for name in PARTS}
     manifest = Manifest(
+        format=WITHOUT_TICKET if ticket is None else WITH_TICKET,
         version="0.1.0",
         created_at="2026-11-26T19:00:00Z",
         schema_revision="0007",
@@ -44,14 +48,15 @@ def _archive(directory: Path) -> tuple[bytes, Manifest]:
         part_sha256={name: digest for name, (_, digest) in hashes.items()},
     )
     whole = io.BytesIO()
-    write_archive(whole, manifest, {name: directory / name for name in PARTS})
+    write_archive(whole, manifest, ticket, {name: directory / name for name in PARTS})
     return whole.getvalue(), manifest
 
 
-def test_archive_read_back_gives_manifest_and_parts(tmp_path: Path) -> None:
-    content, manifest = _archive(tmp_path)
+@pytest.mark.parametrize("ticket", [TICKET, None])
+def test_archive_read_back_gives_manifest_ticket_and_parts(tmp_path: Path, ticket: bytes | None) -> None:
+    content, manifest = _archive(tmp_path, ticket)
     (tmp_path / "out").mkdir()
-    assert read_archive(io.BytesIO(content), tmp_path / "out") == manifest
+    assert read_archive(io.BytesIO(content), tmp_path / "out") == (manifest, ticket)
     for name in PARTS:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / name).read_bytes()
         assert (tmp_path / "out" / name).stat().st_mode & 0o777 == 0o600
@@ -60,20 +65,21 @@ def test_archive_read_back_gives_manifest_and_parts(tmp_path: Path) -> None:
 def test_archive_is_a_tar_that_other_programs_read(tmp_path: Path) -> None:
     content, _ = _archive(tmp_path)
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        assert tar.getnames() == [MANIFEST, "manifest.sha256", *PARTS]
+        assert tar.getnames() == [MANIFEST, "manifest.sha256", "manifest.ticket", *PARTS]
 
 
 def test_archive_with_flipped_bits_is_refused_always(tmp_path: Path) -> None:
     content, _ = _archive(tmp_path)
     generator = random.Random()
-    for _ in range(FLIPS):
+    for at in range(FLIPS):
         changed = bytearray(content)
-        for _ in range(generator.choice((1, 1, 2, 8))):
+        for _ in range((1, 1, 2, 8)[at % 4]):
             changed[generator.randrange(len(changed))] ^= 1 << generator.randrange(8)
         if bytes(changed) == content:
             continue
-        with pytest.raises(BackupRefused):
+        with pytest.raises(BackupRefused, match=r"Use another copy of this backup, or an earlier one\.$"):
             read_archive(io.BytesIO(bytes(changed)))
+    assert read_archive(io.BytesIO(content))
 
 
 def test_archive_cut_short_anywhere_or_longer_is_refused(tmp_path: Path) -> None:
@@ -117,7 +123,23 @@ def test_archive_with_a_part_twice_or_out_of_order_is_refused(tmp_path: Path) ->
     for order in ((0, 0, 1), (1, 0), (0, 1, 1), (0,), ()):
         with pytest.raises(BackupRefused):
             read_archive(io.BytesIO(before + b"".join(parts[part] for part in order) + bytes(1024)))
-    assert read_archive(io.BytesIO(before + parts[0] + parts[1] + bytes(1024))) == manifest
+    assert read_archive(io.BytesIO(before + parts[0] + parts[1] + bytes(1024))) == (manifest, TICKET)
+
+
+def test_archive_whose_ticket_is_left_out_or_spelled_otherwise_is_refused(tmp_path: Path) -> None:
+    content, _ = _archive(tmp_path)
+    begin, end = content.index(b"manifest.ticket\0"), content.index(b"strongroom.db\0")
+    with pytest.raises(BackupRefused):
+        read_archive(io.BytesIO(content[:begin] + content[end:]))
+    bare, _ = _archive(tmp_path, None)
+    database = bare.index(b"strongroom.db\0")
+    with pytest.raises(BackupRefused):  # a ticket where the manifest speaks of none
+        read_archive(io.BytesIO(bare[:database] + content[begin:end] + bare[database:]))
+    text = content[begin + 512 : end].rstrip(b"\0")
+    for other in (text[:-1] + b"=\n", b"!" + text[1:], b"-" + text[1:], text[1:] + b"\n", b"\n" * len(text)):
+        changed = content[: begin + 512] + other.ljust(512, b"\0")[:512] + content[end:]
+        with pytest.raises(BackupRefused):
+            read_archive(io.BytesIO(changed))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +165,8 @@ def test_manifest_with_members_of_other_types_is_refused(tmp_path: Path) -> None
         (b'"keys":3', b'"keys":true'),
         (b'"keys":3', b'"keys":3.0'),
         (b'"keys":3', b'"keys":"3"'),
-        (b'"backup":1', b'"backup":2'),
+        (b'"backup":2', b'"backup":3'),
+        (b'"backup":2', b'"backup":true'),
         (b'"version":"0.1.0"', b'"version":"a\\nb"'),
         (b'"audit":{', b'"audit":[{'),
         (b'{"backup"', b'{"more":1,"backup"'),

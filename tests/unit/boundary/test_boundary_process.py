@@ -14,7 +14,15 @@ import pytest
 from tests.support.running_boundary import ACCOUNT, Refused, RunningBoundary
 
 from strongroom.boundary.dispatch import Dispatcher
-from strongroom.boundary.messages import HEAD, Opcode, Status, render_fields, render_frame, render_number
+from strongroom.boundary.messages import (
+    HEAD,
+    Opcode,
+    Status,
+    render_count,
+    render_fields,
+    render_frame,
+    render_number,
+)
 from strongroom.boundary.process import Server
 from strongroom.boundary.slow_work import SlowWork
 from strongroom.boundary.software.module import SoftwareModule
@@ -199,6 +207,25 @@ def test_client_that_takes_no_replies_does_not_hold_up_the_others(tmp_path: Path
 def test_start_without_a_key_file_is_refused() -> None:
     with pytest.raises(Refused, match="no key file to make one with"):
         RunningBoundary(None, root_secret=None)
+
+
+def test_only_the_job_runner_has_domain_keys_forgotten(tmp_path: Path) -> None:
+    """With a PKCS#11 token that destroys them: not for a worker, which reads what the network sends."""
+    with RunningBoundary(tmp_path / "seal.key") as boundary:
+        made: list[bytes] = []
+        with boundary.new_channel("worker 1") as worker, boundary.new_channel("jobs") as jobs:
+
+            def ask(stream: socket.socket, opcode: Opcode, *fields: bytes) -> tuple[int, bytes]:
+                stream.sendall(render_frame(1, opcode, render_fields(*fields)))
+                return read_frame(stream)[1:]
+
+            for generation in (1, 2):
+                fields = b"eu-central-1", render_count(generation)
+                made.append(ask(jobs, Opcode.CREATE_DOMAIN_KEY, *fields)[1][16:])
+                ask(jobs, Opcode.LOAD_DOMAIN_KEY, made[-1], render_number(1))
+            assert ask(worker, Opcode.FORGET_DOMAIN_KEY, made[0])[0] == Status.REFUSED
+            assert ask(jobs, Opcode.FORGET_DOMAIN_KEY, made[1])[0] == Status.REFUSED
+            assert ask(jobs, Opcode.FORGET_DOMAIN_KEY, made[0]) == (Status.OK, b"")
 
 
 def test_client_that_takes_no_replies_for_too_long_loses_its_channel() -> None:

@@ -161,17 +161,34 @@ def test_activating_an_earlier_generation_leaves_the_later_one(rotating: Rotatin
 
 def test_forgotten_domain_key_opens_nothing_any_more_and_the_active_one_stays(rotating: Rotating) -> None:
     module = rotating.module
-    first = rotating.domain_keys[REGION][0][0]
+    first_id, first = rotating.domain_keys[REGION][0]
     token = module.generate_key(binding()).exported_token
     blob = module.encrypt(token, K, b"plaintext", b"")  # and so it is in memory, unwrapped
     with pytest.raises(BoundaryRefused):
         module.forget_domain_key(first)
     rewrapped = module.rewrap(token, "AWS_KMS", rotating.rotate())
-    module.forget_domain_key(first)
+    assert module.forget_domain_key(first) == first_id
     with pytest.raises(DomainKeyUnknown):
         module.decrypt(token, K, blob, b"")
     assert module.decrypt(rewrapped, K, blob, b"") == b"plaintext"
-    module.forget_domain_key(bytes(16))  # unknown: nothing to forget
+    assert module.forget_domain_key(first) == first_id  # as often as one likes
+
+
+def test_domain_key_that_no_later_one_is_known_to_follow_is_not_forgotten(rotating: Rotating) -> None:
+    """What forgets it may destroy it: after a start the newest is asked for first, whatever comes."""
+    first = rotating.domain_keys[REGION][0][1]
+    second = rotating.module.create_domain_key(REGION, 2)[1]
+    started = SoftwareModule(rotating.root_key, None)
+    with pytest.raises(NoActiveDomainKey):
+        started.forget_domain_key(first)
+    started.load_domain_key(second, activate=True)
+    started.forget_domain_key(first)
+    for wrong in (second, rotating.module.create_domain_key(REGION, 3)[1]):
+        with pytest.raises(BoundaryRefused):
+            started.forget_domain_key(wrong)
+    for wrong in (bytes(16), first[:-1], first[:-1] + bytes([first[-1] ^ 1])):
+        with pytest.raises(TokenRefused):
+            started.forget_domain_key(wrong)
 
 
 def test_generated_material_is_never_external_and_imported_material_always_is(rotating: Rotating) -> None:

@@ -55,12 +55,17 @@ class Clock:
 class Provider:
     """A module on a token; asked as the client asks: once more after DomainKeyUnknown."""
 
-    def __init__(self, token: TestToken, root_key: bytes = bytes(32)) -> None:
+    def __init__(
+        self,
+        token: TestToken,
+        root_key: bytes = bytes(32),
+        tell_pin_refused: Callable[[], None] = lambda: None,
+    ) -> None:
         self.logged: list[str] = []
         self.clock = Clock()
         accepted = [Weakness(name) for name in token.accepted_weaknesses]
         place = TokenPlace(token.module, token.label, token.pin, token.init_arguments, accepted)
-        self.connection = TokenConnection(place, self.logged.append, self.clock)
+        self.connection = TokenConnection(place, self.logged.append, self.clock, tell_pin_refused)
         self.software = SoftwareModule(root_key, None)
         self.module = Pkcs11Module(self.software, self.connection)
         _, self.domain_key = self.module.create_domain_key(REGION)
@@ -163,10 +168,51 @@ def test_rewrapped_key_opens_what_was_encrypted_before(provider: Provider) -> No
     assert second_id in rewrapped
     with pytest.raises(TokenRefused):
         module.rewrap(token, "EXTERNAL_KEY_STORE", second_id)
-    module.forget_domain_key(parse_token(token).header.wrapping_key_id)
+    module.forget_domain_key(provider.domain_key)
     assert module.decrypt(rewrapped, KEY, blob, b"") == b"text"
     with pytest.raises(DomainKeyUnknown):
         module.decrypt(token, KEY, blob, b"")
+
+
+def test_forgotten_domain_key_is_destroyed_in_the_token_and_no_other(provider: Provider) -> None:
+    module = provider.module
+    first = module.generate_key(binding()).exported_token
+    for _ in range(2):  # whoever asks too early destroys nothing
+        with pytest.raises(BoundaryRefused):
+            module.forget_domain_key(provider.domain_key)
+    second_id, second = module.create_domain_key(REGION, 2)
+    module.load_domain_key(second, activate=True)
+    assert len(resident_labels(provider)) == 4
+
+    module.forget_domain_key(provider.domain_key)
+
+    assert resident_labels(provider) == {
+        f"strongroom domain key {second_id.hex()}",
+        f"strongroom binding key {second_id.hex()}",
+    }
+    module.encrypt(module.generate_key(binding()).exported_token, KEY, b"x", b"")
+    with pytest.raises(DomainKeyUnknown):
+        module.encrypt(first, KEY, b"x", b"")
+    with pytest.raises(TokenRefused):  # nor does a row that somebody puts back bring it back
+        module.load_domain_key(provider.domain_key, activate=False)
+    module.forget_domain_key(provider.domain_key)  # once more, as after a crash: nothing is there
+
+
+def test_half_a_domain_key_that_a_crash_left_in_the_token_is_destroyed(on_softhsm: Provider) -> None:
+    module = on_softhsm.module
+    module.load_domain_key(module.create_domain_key(REGION, 2)[1], activate=True)
+    token = on_softhsm.connection.token
+    first_id = parse_token(on_softhsm.domain_key[:-32]).header.key_id
+    token.destroy(token.find_key(f"strongroom domain key {first_id}"))
+    module.forget_domain_key(on_softhsm.domain_key)
+    assert not [label for label in resident_labels(on_softhsm) if first_id in label]
+
+
+def resident_labels(provider: Provider) -> set[str]:
+    """What lives in the token."""
+    token = provider.connection.token
+    keys = token.find_keys({Cka.CLASS: Cko.SECRET_KEY, Cka.TOKEN: True})
+    return {token.read_attribute(key, Cka.LABEL).decode() for key in keys}
 
 
 def test_domain_key_of_another_token_is_refused(on_softhsm: Provider, nss_token: TestToken) -> None:

@@ -149,11 +149,13 @@ def test_second_thread_uses_the_same_keys(token: Token) -> None:
         except Exception as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=encrypt, args=(own,)) for own in (token, token.another())]
+    other = token.another()
+    threads = [threading.Thread(target=encrypt, args=(own,)) for own in (token, other)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    other.close()
     assert not failures
 
 

@@ -13,7 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, Suite
-from tests.secrets.unwrap_hierarchy import derive, open_token
+from tests.secrets.unwrap_hierarchy import open_token
+from tests.secrets.unwrap_seal import derive
 from tests.support.running_boundary import (
     KEY_ID,
     MULTI_REGION_KEY_ID,

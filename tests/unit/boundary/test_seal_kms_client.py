@@ -69,7 +69,7 @@ def answering() -> Iterator[Answering]:
         (200, b"[" * 50_000, {}, "gave no answer of a KMS"),
         (200, b"x" * (ANSWER_BYTES_MAX + 1), {}, "too long"),
         (200, b"{}", {"content-length": "99"}, "gave no answer of a KMS"),
-        (302, b"", {"location": "http://127.0.0.1:1/"}, "gave no answer of a KMS .HTTP status 302."),
+        (302, b"", {"location": "http://127.0.0.1:1/"}, "answers with a redirect .HTTP status 302."),
         (400, b'{"__type": "AccessDeniedException"}', {}, "refused Decrypt with AccessDeniedException"),
         (400, b'{"__type": "x#DisabledException"}', {}, "refused Decrypt with DisabledException"),
         (400, b'{"__type": "Bad\\u001b[31m"}', {}, "refused Decrypt with an error without a name"),

@@ -38,6 +38,7 @@ tls_certificate_file = "/etc/proxy.crt"
 tls_key_file = "/etc/proxy.key"
 client_ca_file = "/etc/ca.pem"
 client_names = ["cks.kms.eu-central-1.amazonaws.com"]
+requests_per_second = 1800
 [xks_proxy.keys]
 foo = "{KEY_ID}"
 "b.ar" = "{ARN}"
@@ -49,6 +50,7 @@ baz = {{ key = "mrk-{"0" * 32}", usages = ["DECRYPT"] }}
     assert proxy.uri_path == "/a/b-c_D/kms/xks/v1"
     assert proxy.client_ca_file == Path("/etc/ca.pem")
     assert proxy.client_names == ("cks.kms.eu-central-1.amazonaws.com",)
+    assert proxy.requests_per_second == 1800.0
     both = ("ENCRYPT", "DECRYPT")
     assert proxy.keys == {
         "foo": ProxiedKey("eu-central-1", KEY_ID, both),  # type: ignore[arg-type]
@@ -89,6 +91,10 @@ def test_table_with_what_is_needed_listens_on_loopback_without_a_prefix() -> Non
         ({"keys": {"foo": {"key": KEY_ID, "usages": ["SIGN"]}}}, "has for foo usages other than"),
         ({"keys": {"foo": {"key": KEY_ID, "usages": "ENCRYPT"}}}, "has for foo usages other than"),
         ({"client_ca_file": "/etc/ca.pem"}, "needs client_ca_file and client_names together"),
+        *(
+            ({"requests_per_second": rate}, "has requests_per_second, which must be a number")
+            for rate in (0, 0.5, -1, True, "5", float("nan"), float("inf"), 1_000_001)
+        ),
         ({"client_names": ["a"]}, "needs client_ca_file and client_names together"),
         ({"client_ca_file": "/etc/ca.pem", "client_names": []}, "has client_names, which must be a list"),
         ({"client_ca_file": "/etc/ca.pem", "client_names": ["a b"]}, "has client_names, which must be"),

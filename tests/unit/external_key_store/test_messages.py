@@ -133,3 +133,11 @@ def test_any_wrapped_bytes_are_a_request_or_refused(wrapped: bytes) -> None:
     else:
         assert 1 <= length < len(wrapped)
     assert failure in (None, ProxyFailure.CIPHERTEXT_REFUSED)
+
+
+def test_answer_with_a_member_given_twice_is_refused() -> None:
+    whole = json.dumps(sound())
+    for twice in (whole.replace("{", '{"ciphertext": "AAAA", ', 1), whole[:-1] + ', "x": {"y": 1, "y": 2}}'):
+        assert failure_of(200, twice.encode()) is ProxyFailure.INVALID_RESPONSE
+    error = b'{"errorName": "AccessDeniedException", "errorName": "KeyNotFoundException"}'
+    assert failure_of(404, error) is ProxyFailure.INVALID_RESPONSE

@@ -11,7 +11,7 @@ from strongroom.boundary.secret_transport import (
     TransportKeyUnknown,
 )
 
-CLUSTER, STORE, SECRET = "cluster-1a23b4cdefg", "cks-1", b"the password"
+CLUSTER, STORE, SECRET = "cluster-2a23b4cdefg", "cks-1", b"the password"
 
 
 def joined() -> tuple[TransportKeys, ReceivedTransportKey]:
@@ -27,7 +27,7 @@ def test_sealed_password_opens_for_its_cluster_and_store_alone() -> None:
     assert received.open_sealed(STORE, sealed) == SECRET
     with pytest.raises(TransportKeyUnknown):
         received.open_sealed("cks-2", sealed)
-    other = ReceivedTransportKey("cluster-2a23b4cdefg")
+    other = ReceivedTransportKey("cluster-3a23b4cdefg")
     other.take(keys.make(CLUSTER))
     with pytest.raises(TransportKeyUnknown):
         other.open_sealed(STORE, keys.seal(CLUSTER, STORE, SECRET))

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 from botocore.credentials import Credentials
+from tests.support.new_database import new_database
 from tests.support.running_boundary import RunningBoundary
 from tests.unit.identity.sessions import credentials_of
 from tests.unit.identity.signed_requests import ACCOUNT, sign
@@ -38,7 +39,7 @@ class Worker:
     """One worker's store, boundary channel and authenticator."""
 
     def __init__(self, path: Path, stamps: Stamps, clock: MovableClock, boundary: RunningBoundary) -> None:
-        self.store: SqlStore = open_store(path, stamps, clock, ballast_bytes=0)
+        self.store: SqlStore = open_store(new_database(path), stamps, clock, ballast_bytes=0)
         self.boundary = BoundaryClient(asyncio.get_running_loop(), self.store)
         self.boundary.attach(boundary.new_channel())
         self.uses = AccessKeyUses()

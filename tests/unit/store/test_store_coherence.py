@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.new_database import new_database
 from tests.support.store_records import CREATED_AT, FixedClock, new_access_key, new_key
 
 from strongroom.aws.generated.enums import KeyState
 from strongroom.resources.key import Key
-from strongroom.store.opening import open_store, prepare_database
+from strongroom.store.opening import open_store
 from strongroom.store.sql_store import SqlStore
 from strongroom.store.stamps import CLOCK_WORD, Stamps, new_stamp_words
 
@@ -28,13 +29,13 @@ WAIT_SECONDS = 30
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "data" / "strongroom.db"
-    prepare_database(path, ballast_bytes=0)
+    new_database(path)
     return path
 
 
 @contextmanager
 def opened(path: Path, stamps: Stamps) -> Iterator[SqlStore]:
-    store = open_store(path, stamps, FixedClock(CREATED_AT), ballast_bytes=0)
+    store = open_store(new_database(path), stamps, FixedClock(CREATED_AT), ballast_bytes=0)
     try:
         yield store
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event
+from tests.support.new_database import new_database
 from tests.support.store_records import (
     ACCOUNT,
     CREATED_AT,
@@ -49,7 +50,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[SqlStore]:
-    opened = open_store(path, Stamps(new_stamp_words()), FixedClock(CREATED_AT))
+    opened = open_store(new_database(path), Stamps(new_stamp_words()), FixedClock(CREATED_AT))
     yield opened
     opened.close()
 
@@ -149,7 +150,7 @@ def test_destroy_key_looks_for_what_hangs_on_it_by_an_index(path: Path, store: S
 
 async def reread(path: Path) -> object:
     """What a worker that remembers nothing finds."""
-    fresh = open_store(path, Stamps(new_stamp_words()), FixedClock(CREATED_AT))
+    fresh = open_store(new_database(path), Stamps(new_stamp_words()), FixedClock(CREATED_AT))
     try:
         return await fresh.list_grants_to(REGION, KEY.key_id, ALICE)
     finally:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +60,9 @@ class Module:
         self.path = path
         self.init_arguments = init_arguments
         self.tokens_open = 0
+        self._lock = threading.Lock()
+        self._others = 0
+        self._is_over = False
         self._functions = _load_functions(path)
         reserved = init_arguments.encode("utf-8") or None
         code = self._functions["Initialize"](
@@ -72,6 +76,11 @@ class Module:
         code = self._functions[function](*arguments)
         if code:
             raise error_of(f"C_{function}", code)
+
+    def function(self, name: str) -> Callable[..., int]:
+        """C_<name> itself, for what is called all the time: it returns its code, and nobody looks at it."""
+        found: Callable[..., int] = self._functions[name]
+        return found
 
     def describe(self) -> str:
         """Who made the library, and its version."""
@@ -116,15 +125,37 @@ class Module:
             flags[kind] = info.flags
         return flags
 
+    @property
+    def others_inside(self) -> int:
+        """How many further threads are in the module."""
+        return self._others
+
+    def enter(self) -> None:
+        """Of a further thread, until `leave`: the module does not end meanwhile. Raises SessionLost."""
+        with self._lock:
+            if self._is_over:
+                raise error_of("C_OpenSession", Ckr.CRYPTOKI_NOT_INITIALIZED)
+            self._others += 1
+
+    def leave(self) -> None:
+        """The thread is done."""
+        with self._lock:
+            self._others -= 1
+
     def finalize_unless_used(self) -> None:
-        """End the module if no token of it is open: it can be loaded again afterwards, and starts anew."""
-        if self.tokens_open:
-            return
-        _loaded.pop(self.path, None)
-        try:
-            self.call("Finalize", None)
-        except ReturnedError:
-            return  # it is of no use any more either way
+        """End the module if no token of it is open: it can be loaded again afterwards, and starts anew.
+
+        A module that is ended under a thread that is in it takes the process with it.
+        """
+        with self._lock:
+            if self.tokens_open or self._others or self._is_over:
+                return
+            self._is_over = True
+            _loaded.pop(self.path, None)
+            try:
+                self.call("Finalize", None)
+            except ReturnedError:
+                return  # it is of no use any more either way
 
 
 _loaded: dict[str, Module] = {}

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 from strongroom.boundary.dispatch import DomainKeyUnknown
 from strongroom.boundary.interface import BoundaryUnavailable
+from strongroom.boundary.messages import PKCS11_OPEN
 from strongroom.boundary.pkcs11.errors import (
     PinRefused,
     Pkcs11Error,
@@ -51,19 +52,30 @@ class TokenConnection:
     """The token while it is there. Concurrency: the loop's thread; `token.another` for other threads."""
 
     def __init__(
-        self, place: TokenPlace, log: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+        self,
+        place: TokenPlace,
+        log: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        tell_pin_refused: Callable[[], None] = lambda: None,
     ) -> None:
-        """Raises Pkcs11Error."""
+        """`tell_pin_refused` is called when the PIN is refused, now or later. Raises Pkcs11Error."""
         self._place = place
         self._log = log
         self._clock = clock
-        self._token: Token | None = place.open(is_patient=True)
+        self._tell_pin_refused = tell_pin_refused
+        self._token: Token | None = None
+        try:
+            self._token = place.open(is_patient=True)
+        except PinRefused:
+            tell_pin_refused()
+            raise
         self.wrapping = require_sound_token(self._token, place.accepted)
         self.description = f"{self._token.module.describe()}, token {place.label}"
         self.opened = 1
         """Which opening this is: handles of an earlier one mean nothing."""
         self._tried_at = 0.0
         self._is_pin_refused = False
+        self._said = ""
 
     @property
     def wrapping_mechanism(self) -> Mechanism:
@@ -102,7 +114,7 @@ class TokenConnection:
         self, domain_key_id: bytes, error: ReturnedError
     ) -> DomainKeyUnknown | BoundaryUnavailable:
         """Open the token again; what to raise. For a failure that is the token's, not the input's."""
-        self._log(f"the PKCS#11 token failed ({error}); it is opened again")
+        self._say(f"the PKCS#11 token failed ({error}); it is opened again")
         if self._reopen():
             return DomainKeyUnknown(domain_key_id)
         return BoundaryUnavailable()
@@ -112,6 +124,10 @@ class TokenConnection:
         if self._is_pin_refused or now - self._tried_at < REOPEN_SECONDS:
             return False
         self._tried_at = now
+        if self._token is not None and self._token.module.others_inside:
+            # Logging out would end what they have under their hands, and the process with it.
+            self._say("the PKCS#11 token is opened again when the key pairs under way are made")
+            return False
         if self._token is not None:
             self._token.close()
             self._token = None
@@ -119,18 +135,26 @@ class TokenConnection:
             self._token = self._place.open(is_patient=False)
         except PinRefused as error:
             self._is_pin_refused = True
-            self._log(
+            self._tell_pin_refused()
+            self._say(
                 f"the PKCS#11 token refuses its PIN ({error}), which is not tried again: put the right"
                 " one into the PIN file and restart the server"
             )
         except Pkcs11Error as error:
-            self._log(f"the PKCS#11 token cannot be opened: {error}")
+            self._say(f"the PKCS#11 token cannot be opened: {error}")
         if self._token is not None:
             self.opened += 1
+            self._say("the PKCS#11 token is open again")
         return self._token is not None
 
+    def _say(self, sentence: str) -> None:
+        """Once, for a token that is away is tried twice a second."""
+        if sentence != self._said:
+            self._said = sentence
+            self._log(sentence)
+
     def describe(self) -> str:
-        """For the status."""
-        if self._token is not None:
-            return "open"
+        """For the status. A token that is away is tried: whoever waits for it may ask for nothing else."""
+        if self._token is not None or self._reopen():
+            return PKCS11_OPEN
         return "its PIN was refused" if self._is_pin_refused else "away"

@@ -116,7 +116,8 @@ class Pkcs11Error(Exception):
      ├─ TokenUnsound        the token does not keep what it promises; no key may be entrusted to it
      └─ ReturnedError       a call returned something else than CKR_OK: `code`, `function`
          ├─ PinRefused      the PIN is not the user's (or not a PIN)
-         │   └─ PinLocked   as many wrong ones as the token bears; its officer must set a new one
+         │   ├─ PinLocked   as many wrong ones as the token bears; its officer must set a new one
+         │   └─ LoginUnclear   logging in failed, and nobody knows whether the token counted the PIN as wrong
          ├─ TokenLost       the token is gone, or was taken out
          ├─ SessionLost     the session or login is gone: open and log in again, and find all keys again
          ├─ HandleLost      a key's handle means nothing any more: find or unwrap it again
@@ -162,6 +163,10 @@ class PinRefused(ReturnedError):
 
 class PinLocked(PinRefused):
     """The user's PIN is locked, expired or not set."""
+
+
+class LoginUnclear(PinRefused):
+    """C_Login failed, and the PIN may have been counted as a wrong one."""
 
 
 class TokenLost(ReturnedError):

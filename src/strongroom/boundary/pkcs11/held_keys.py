@@ -13,11 +13,13 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
+from strongroom.boundary import external_key_format
 from strongroom.boundary.backing_keys import (
     AgreementKey,
     AsymmetricEncryptionKey,
     BackingKey,
     MacKey,
+    ProxiedKey,
     SigningKey,
 )
 from strongroom.boundary.ciphertext_format import (
@@ -34,7 +36,7 @@ from strongroom.boundary.ciphertext_format import (
 from strongroom.boundary.interface import BoundaryRefused, CiphertextRefused, PeerKeyRefused, SignatureRefused
 from strongroom.boundary.key_hierarchy import TokenHeader
 from strongroom.boundary.pkcs11.errors import ReturnedError
-from strongroom.boundary.pkcs11.mechanisms import ecdh1, gcm, oaep, plain, pss
+from strongroom.boundary.pkcs11.mechanisms import ecdh1, oaep, plain, pss
 from strongroom.boundary.pkcs11.numbers import Cka, Ckk, Ckm, Cko
 from strongroom.boundary.pkcs11.structures import Mechanism
 from strongroom.boundary.pkcs11.token import KeyHandle, Token
@@ -129,16 +131,21 @@ class HeldKey(BackingKey):
         raise self._connection.after_failure(self._domain_key_id, failure)
 
 
-class HeldSymmetricKey(HeldKey):
-    """SYMMETRIC_DEFAULT: AES-256-GCM in the token, each message under an IV of 128 random bits."""
+class HeldSymmetricKey(HeldKey, ProxiedKey):
+    """SYMMETRIC_DEFAULT: AES-256-GCM in the token, each message under an IV of 128 random bits.
 
-    __slots__ = ("_prefix",)
+    What it seals as a ciphertext blob and as an external key is under one key: what is authenticated keeps
+    them apart, for a blob's begins with "SR", and an external key's with a length that is smaller.
+    """
+
+    __slots__ = ("_external_metadata", "_prefix")
 
     def __init__(
         self, connection: TokenSource, header: TokenHeader, handle: KeyHandle, public_key: bytes
     ) -> None:
         super().__init__(connection, header, handle, public_key)
         self._prefix = render_prefix(header.key_id, header.material_id, VERSION_TOKEN)
+        self._external_metadata = external_key_format.render_token_metadata(header.material_id)
 
     def encrypt(self, plaintext: bytes, aad: bytes) -> bytes:
         """The ciphertext blob of 1 to 4096 bytes. Raises BoundaryRefused."""
@@ -146,10 +153,14 @@ class HeldSymmetricKey(HeldKey):
             raise BoundaryRefused
         iv = os.urandom(TOKEN_IV_BYTES)
         header = self._prefix + iv
-        mechanism = gcm(iv, render_authenticated_data(header, aad))
-        return header + self._connection.run(
-            self._domain_key_id, lambda token: token.encrypt(self._handle, mechanism, plaintext)
-        )
+        return header + self._seal(iv, plaintext, render_authenticated_data(header, aad))
+
+    def _seal(self, iv: bytes, plaintext: bytes, authenticated: bytes) -> bytes:
+        connection = self._connection
+        try:  # as connection.run does, without its function call: this is what nearly every request costs
+            return connection.token.encrypt_gcm(self._handle, iv, plaintext, authenticated)
+        except ReturnedError as error:
+            raise connection.after_failure(self._domain_key_id, error) from None
 
     def decrypt(self, blob: bytes, aad: bytes) -> bytes:
         """The plaintext of a blob that this key made. Raises CiphertextRefused, always the same."""
@@ -158,9 +169,36 @@ class HeldSymmetricKey(HeldKey):
         if not is_long_enough or blob[:PREFIX_BYTES] != self._prefix:
             raise CiphertextRefused
         header = blob[:TOKEN_HEADER_BYTES]
-        mechanism = gcm(header[PREFIX_BYTES:], render_authenticated_data(header, aad))
+        iv, authenticated = header[PREFIX_BYTES:], render_authenticated_data(header, aad)
+        sealed = blob[TOKEN_HEADER_BYTES:]
         return self._open(
-            lambda token: token.decrypt(self._handle, mechanism, blob[TOKEN_HEADER_BYTES:]), self._is_sound
+            lambda token: token.decrypt_gcm(self._handle, iv, sealed, authenticated), self._is_sound
+        )
+
+    def encrypt_external(self, plaintext: bytes, aad: bytes) -> bytes:
+        if not 1 <= len(plaintext) <= external_key_format.PLAINTEXT_BYTES_MAX:
+            raise BoundaryRefused
+        metadata = self._external_metadata
+        try:
+            authenticated = external_key_format.render_authenticated_data(aad, metadata)
+        except ValueError:
+            raise BoundaryRefused from None
+        iv = os.urandom(external_key_format.TOKEN_IV_BYTES)
+        sealed = self._seal(iv, plaintext, authenticated)
+        return metadata + iv + sealed[len(plaintext) :] + sealed[: len(plaintext)]
+
+    def decrypt_external(self, sealed: bytes, aad: bytes) -> bytes:
+        # INVARIANT B3: of another key or material, or with any bit changed, it is refused.
+        try:
+            metadata, iv, tag, ciphertext = external_key_format.split_sealed(sealed)
+            authenticated = external_key_format.render_authenticated_data(aad, metadata)
+        except ValueError:
+            raise CiphertextRefused from None
+        if metadata != self._external_metadata:
+            raise CiphertextRefused
+        return self._open(
+            lambda token: token.decrypt_gcm(self._handle, iv, ciphertext + tag, authenticated),
+            self._is_sound,
         )
 
     def _is_sound(self, token: Token) -> bool:

@@ -19,11 +19,13 @@ from strongroom.boundary.ciphertext_format import render_key_id
 from strongroom.boundary.dispatch import DomainKeyUnknown, NoActiveDomainKey
 from strongroom.boundary.interface import (
     BoundaryRefused,
+    BoundaryUnavailable,
     GeneratedKey,
     ImportBinding,
     ImportParameters,
     KeyBinding,
     KeySpecNotOffered,
+    NotInToken,
     TokenRefused,
 )
 from strongroom.boundary.key_hierarchy import (
@@ -37,12 +39,20 @@ from strongroom.boundary.key_hierarchy import (
     require_account_id,
     require_region,
 )
-from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX, SLOW_KEY_SPECS
+from strongroom.boundary.messages import (
+    DATA_KEY_BYTES_MAX,
+    PKCS11_FACT,
+    RANDOM_BYTES_MAX,
+    SLOW_KEY_SPECS,
+)
 from strongroom.boundary.pkcs11.connection import TokenConnection
+from strongroom.boundary.pkcs11.errors import ReturnedError
 from strongroom.boundary.pkcs11.families import Family
 from strongroom.boundary.pkcs11.family_trials import offered_families
 from strongroom.boundary.pkcs11.held_keys import HeldKey, HeldSymmetricKey
 from strongroom.boundary.pkcs11.resident_keys import ResidentKey, ResidentKeys, split_domain_key_token
+from strongroom.boundary.pkcs11.shortcomings import MATERIAL_STAYS, shortcoming
+from strongroom.boundary.pkcs11.token import Token as PkcsToken
 from strongroom.boundary.pkcs11.wrapped_key_format import (
     MAC_BYTES,
     parse_wrapped_key,
@@ -56,9 +66,12 @@ from strongroom.boundary.software.public_keys import public_half
 HELD_KEYS_MAX: Final = 4096
 """Session objects in the token."""
 _OPENING: Final = struct.Struct(">Q")
+_TOKEN_FAILED: Final = b""
+"""Instead of material."""
 _NO_DOMAIN_KEY: Final = bytes(WRAPPING_KEY_ID_BYTES)
 
 K = TypeVar("K", bound=BackingKey)
+T = TypeVar("T")
 
 
 class Pkcs11Module:
@@ -75,7 +88,9 @@ class Pkcs11Module:
         self.doors = doors
         self._software = software
         self._connection = connection
-        self._families, self._missing = offered_families(connection.token, connection.wrapping_mechanism)
+        families, self._missing = offered_families(connection.token, connection.wrapping_mechanism)
+        # A spec that this server refuses everywhere (approved_only) is refused in a token, too.
+        self._families = {pair: family for pair, family in families.items() if software.offers(pair[0])}
         self._resident = ResidentKeys(connection)
         self._keys: OrderedDict[bytes, HeldKey] = OrderedDict()
         self._opened = connection.opened
@@ -106,11 +121,14 @@ class Pkcs11Module:
         self._software.load_domain_key(software_token, activate)
         self._resident.load(parse_token(software_token).header, token, activate)
 
-    def forget_domain_key(self, domain_key_id: bytes) -> None:
-        self._software.forget_domain_key(domain_key_id)
-        self._resident.forget(domain_key_id)
+    def forget_domain_key(self, token_bytes: bytes) -> bytes:
+        """Destroys it in the token, too, for ever. Raises BoundaryUnavailable: it may still be there."""
+        software_token, _ = split_domain_key_token(token_bytes)
+        domain_key_id = self._software.forget_domain_key(software_token)
         for token in [token for token, key in self._keys.items() if key.domain_key_id == domain_key_id]:
             self._keys.pop(token).destroy()
+        self._resident.destroy(domain_key_id)
+        return domain_key_id
 
     def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
         if token_bytes[1:2] != bytes([TokenKind.TOKEN_KEY]):
@@ -146,15 +164,22 @@ class Pkcs11Module:
 
     def require_key_spec(self, key_spec: str) -> None:
         if not any(key_spec == offered for offered, _ in self._families):
-            raise BoundaryRefused
+            raise self._not_offered(key_spec, "")
+
+    def _not_offered(self, key_spec: str, key_usage: str) -> BoundaryRefused:
+        if not self._software.offers(key_spec):
+            return BoundaryRefused()
+        return shortcoming(key_spec, key_usage, self._missing)
 
     def is_slow(self, key_spec: str) -> bool:
         return key_spec in SLOW_KEY_SPECS
 
     def prepare_key(self, binding: KeyBinding) -> Callable[[], bytes]:
         family = self._families.get((binding.key_spec, binding.key_usage))
-        if family is None or binding.origin == IMPORTED:
+        if binding.origin == IMPORTED:
             raise BoundaryRefused
+        if family is None:
+            raise self._not_offered(binding.key_spec, binding.key_usage)
         _header_of(binding, _NO_DOMAIN_KEY, bytes(MATERIAL_ID_BYTES))
         domain_key = self._resident.active(binding.region)
         mechanism = self._connection.wrapping_mechanism
@@ -170,17 +195,17 @@ class Pkcs11Module:
         token = self._connection.token
 
         def generate_in_any_thread() -> bytes:
-            own = token.another()
             try:
-                made = family.generate(own, domain_key.wraps, mechanism)
-            finally:
-                own.close()
+                made = _on_own_sessions(token, lambda own: family.generate(own, domain_key.wraps, mechanism))
+            except ReturnedError:
+                return _TOKEN_FAILED
             return made_by + render_wrapped_key(made)
 
         return generate_in_any_thread
 
     def export_key(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
         """The exported key token of a key that `prepare_key` made: its name and spec, bound to it."""
+        _require_made(material)
         (opening,) = _OPENING.unpack_from(material)
         body_at = _OPENING.size + WRAPPING_KEY_ID_BYTES
         domain_key_id, body = material[_OPENING.size : body_at], material[body_at:]
@@ -276,11 +301,10 @@ class Pkcs11Module:
         pkcs11_token = self._connection.token
 
         def generate_in_any_thread() -> bytes:
-            own = pkcs11_token.another()
             try:
-                return family.generate_plain(own)
-            finally:
-                own.close()
+                return _on_own_sessions(pkcs11_token, family.generate_plain)
+            except ReturnedError:
+                return _TOKEN_FAILED
 
         return generate_in_any_thread
 
@@ -289,47 +313,67 @@ class Pkcs11Module:
     ) -> tuple[bytes, bytes, bytes]:
         key = self._symmetric_key(token, key_id)
         self._pair_family(pair_spec)
+        _require_made(material)
         return public_half(material), material, key.encrypt(material, aad)
 
     def _pair_family(self, pair_spec: str) -> Family:
-        """Raises BoundaryRefused."""
-        family = self._families.get((pair_spec, DATA_KEY_PAIR_USAGES.get(pair_spec, "")))
+        """Raises BoundaryRefused, NotInToken."""
+        usage = DATA_KEY_PAIR_USAGES.get(pair_spec, "")
+        family = self._families.get((pair_spec, usage))
         if family is None:
-            raise BoundaryRefused
+            raise self._not_offered(pair_spec, usage)
         return family
 
     # --- what a token does not do: material goes neither in nor out
 
+    def require_movable_keys(self) -> None:
+        raise NotInToken(MATERIAL_STAYS)
+
     def prepare_wrapping_key(self, binding: ImportBinding) -> Callable[[], bytes]:
-        raise BoundaryRefused
+        raise NotInToken(MATERIAL_STAYS)
 
     def export_wrapping_key(
         self, binding: ImportBinding, ends_at_microseconds: int, wrapping_key: bytes
     ) -> ImportParameters:
-        raise BoundaryRefused
+        raise NotInToken(MATERIAL_STAYS)
 
     def prepare_import(
         self, import_token: bytes, now_microseconds: int, encrypted_material: bytes, binding: KeyBinding
     ) -> Callable[[], bytes]:
-        raise BoundaryRefused
+        raise NotInToken(MATERIAL_STAYS)
 
     def export_import(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
-        raise BoundaryRefused
+        raise NotInToken(MATERIAL_STAYS)
 
     def export_for_region(self, token: bytes, key_id: bytes, receiving_token: bytes) -> bytes:
-        raise KeySpecNotOffered
+        raise NotInToken(MATERIAL_STAYS)
 
     def import_from_region(self, message: bytes, receiving_token: bytes, binding: KeyBinding) -> GeneratedKey:
-        raise KeySpecNotOffered
+        raise NotInToken(MATERIAL_STAYS)
 
     def describe(self) -> Mapping[str, str]:
         return {
             "module": f"PKCS#11: {self._connection.description}",
-            "PKCS#11 token": self._connection.describe(),
+            PKCS11_FACT: self._connection.describe(),
             "domain keys in the token": str(len(self._resident)),
             "backing keys in the token": str(len(self._keys)),
             **{f"not offered: {name}": why for name, why in self._missing.items()},
         }
+
+
+def _on_own_sessions(token: PkcsToken, make: Callable[[PkcsToken], T]) -> T:
+    """What a thread beside the loop makes, by sessions of its own. Raises ReturnedError."""
+    own = token.another()
+    try:
+        return make(own)
+    finally:
+        own.close()
+
+
+def _require_made(material: bytes) -> None:
+    """A token that failed beside the loop fails the request; it does not refuse the key spec."""
+    if material == _TOKEN_FAILED:
+        raise BoundaryUnavailable
 
 
 def _split_token(token_bytes: bytes) -> tuple[TokenHeader, bytes, bytes]:

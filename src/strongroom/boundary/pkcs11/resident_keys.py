@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from strongroom.boundary.dispatch import DomainKeyUnknown, NoActiveDomainKey
-from strongroom.boundary.interface import TokenRefused
+from strongroom.boundary.interface import BoundaryUnavailable, TokenRefused
 from strongroom.boundary.key_hierarchy import TokenHeader
 from strongroom.boundary.pkcs11.connection import TokenConnection
 from strongroom.boundary.pkcs11.errors import KeyNotFound
 from strongroom.boundary.pkcs11.mechanisms import plain
-from strongroom.boundary.pkcs11.numbers import Cka, Ckm
+from strongroom.boundary.pkcs11.numbers import Cka, Ckm, Cko
 from strongroom.boundary.pkcs11.probe import mac_key_values
 from strongroom.boundary.pkcs11.token import RESIDENT_SECRET, KeyHandle, Token
 from strongroom.boundary.pkcs11.wrapped_key_format import MAC_BYTES
@@ -132,9 +132,23 @@ class ResidentKeys:
         if not hmac.compare_digest(self.bind(key, data), mac):
             raise TokenRefused
 
-    def forget(self, domain_key_id: bytes) -> None:
-        """Look at a domain key no more; it stays in the token."""
+    def destroy(self, domain_key_id: bytes) -> None:
+        """Destroy a domain key in the token, whatever of it is there. Raises BoundaryUnavailable."""
         self._keys.pop(domain_key_id, None)
+
+        def destroy_all(token: Token) -> None:
+            for label in (_wraps_label(domain_key_id), _binds_label(domain_key_id)):
+                text = label.encode("ascii")
+                for key in token.find_keys({Cka.CLASS: Cko.SECRET_KEY, Cka.TOKEN: True, Cka.LABEL: text}):
+                    token.destroy(key)
+
+        try:
+            self._connection.run(domain_key_id, destroy_all)
+        except DomainKeyUnknown:  # the token was opened again: whatever is left is found by its label
+            try:
+                self._connection.run(domain_key_id, destroy_all)
+            except DomainKeyUnknown:
+                raise BoundaryUnavailable from None
 
     def _forget_if_reopened(self) -> None:
         opening = self._connection.current_opening()

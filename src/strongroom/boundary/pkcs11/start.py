@@ -11,7 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from strongroom.boundary.pkcs11.connection import TokenConnection, TokenPlace
-from strongroom.boundary.pkcs11.errors import PinLocked, PinRefused, Pkcs11Error
+from strongroom.boundary.pkcs11.errors import (
+    LoginUnclear,
+    PinLocked,
+    PinRefused,
+    Pkcs11Error,
+)
 from strongroom.boundary.pkcs11.module import Pkcs11Module
 from strongroom.boundary.pkcs11.probe import Weakness
 from strongroom.boundary.sandbox import OpenDoors
@@ -27,9 +32,16 @@ class TokenRefusesStart(Exception):
 
 
 def open_token_module(
-    software: SoftwareModule, options: Mapping[str, str], files: Mapping[str, int], log: Callable[[str], None]
+    software: SoftwareModule,
+    options: Mapping[str, str],
+    files: Mapping[str, int],
+    log: Callable[[str], None],
+    tell_pin_refused: Callable[[], None],
 ) -> Pkcs11Module:
-    """The module of the configured token. Raises TokenRefusesStart."""
+    """The module of the configured token. Raises TokenRefusesStart.
+
+    `tell_pin_refused` is called when the token refuses the PIN: who starts boundaries must not try it again.
+    """
     if "pkcs11_pin" not in files:
         raise TokenRefusesStart("The boundary was started without the PIN file of its PKCS#11 token.")
     pin = read_pin(files["pkcs11_pin"])
@@ -44,18 +56,23 @@ def open_token_module(
             options.get("pkcs11_init_arguments", ""),
             accepted,
         )
-        return Pkcs11Module(software, TokenConnection(place, log), _doors(options, environment))
+        connection = TokenConnection(place, log, tell_pin_refused=tell_pin_refused)
+        return Pkcs11Module(software, connection, _doors(options, environment))
     except PinRefused as error:
-        locked = " The PIN is locked: the token's officer must set a new one." if _is_locked(error) else ""
-        raise TokenRefusesStart(
-            f"The PKCS#11 token refuses the PIN in the PIN file ({error}).{locked} Nothing was changed."
-        ) from None
+        raise TokenRefusesStart(_sentence_of(error)) from None
     except Pkcs11Error as error:
         raise TokenRefusesStart(f"The PKCS#11 token cannot be used: {error}") from None
 
 
-def _is_locked(error: PinRefused) -> bool:
-    return isinstance(error, PinLocked)
+def _sentence_of(error: PinRefused) -> str:
+    if isinstance(error, LoginUnclear):
+        return (
+            f"The PKCS#11 token lets nobody log in, and does not say whether it is for the PIN ({error}): it"
+            " may have counted a wrong one. Nothing was changed."
+        )
+    locked = isinstance(error, PinLocked)
+    more = " The PIN is locked: the token's officer must set a new one." if locked else ""
+    return f"The PKCS#11 token refuses the PIN in the PIN file ({error}).{more} Nothing was changed."
 
 
 def read_pin(fd: int) -> bytes:

@@ -18,14 +18,19 @@ from typing import Final, NewType
 from strongroom.boundary.pkcs11.binding import Module, TokenDescription, load_module
 from strongroom.boundary.pkcs11.cold_start import RETRY_PAUSES_SECONDS, TURN_SECONDS_MAX, cold_start_turn
 from strongroom.boundary.pkcs11.errors import (
+    Ckr,
     KeyNotFound,
+    LoginUnclear,
     ModuleWouldNotStart,
+    PinRefused,
     ReturnedError,
+    SessionLost,
     SessionSpoilt,
     TokenLost,
     TokenNotFound,
     Unclear,
 )
+from strongroom.boundary.pkcs11.gcm_calls import INPUT_BYTES_MAX, GcmCalls
 from strongroom.boundary.pkcs11.mechanisms import Template, Values, gcm, parse_number, plain
 from strongroom.boundary.pkcs11.numbers import (
     RW_SESSION,
@@ -68,7 +73,10 @@ class Token:
         self._owner = 0
         self._worker = 0
         self._is_login = False
+        self._is_inside = False
         self._output = ctypes.create_string_buffer(OUTPUT_BYTES)
+        self._sealing = GcmCalls(module, "Encrypt")
+        self._opening = GcmCalls(module, "Decrypt")
 
     @classmethod
     def open(
@@ -85,7 +93,7 @@ class Token:
                 try:
                     return cls._open_once(path, label, pin, init_arguments)
                 except (ModuleWouldNotStart, TokenNotFound, TokenLost, Unclear):
-                    time.sleep(pause_seconds)  # never after a refused PIN: tokens count those
+                    time.sleep(pause_seconds)  # never after a PIN was given: tokens count wrong ones
             return cls._open_once(path, label, pin, init_arguments)
 
     @classmethod
@@ -107,7 +115,7 @@ class Token:
     def _log_in(self, pin: bytes) -> Token:
         self._owner = self._open_session(RW_SESSION)
         try:
-            self.module.call("Login", self._owner, USER, pin, len(pin))
+            self._give_pin(pin)
             self._worker = self._open_session(0)
         except ReturnedError:
             self._close_session(self._owner)
@@ -116,11 +124,31 @@ class Token:
         self.module.tokens_open += 1
         return self
 
+    def _give_pin(self, pin: bytes) -> None:
+        """Whatever fails here is tried again by nobody, unless it is sure that the PIN was not looked at."""
+        try:
+            self.module.call("Login", self._owner, USER, pin, len(pin))
+        except (PinRefused, TokenLost, SessionLost):
+            raise
+        except ReturnedError as error:
+            if error.code == Ckr.USER_ALREADY_LOGGED_IN:
+                raise
+            raise LoginUnclear(error.function, error.code) from None
+
     def another(self) -> Token:
-        """The same login for one thread more: it sees the same keys, and ends with this one."""
+        """The same login for one thread more: it sees the same keys; the module does not end before it.
+
+        Raises ReturnedError.
+        """
         other = Token(self.module, self.description)
-        other._owner = other._open_session(RW_SESSION)
-        other._worker = other._open_session(0)
+        self.module.enter()
+        other._is_inside = True
+        try:
+            other._owner = other._open_session(RW_SESSION)
+            other._worker = other._open_session(0)
+        except ReturnedError:
+            other.close()
+            raise
         return other
 
     def close(self) -> None:
@@ -134,6 +162,9 @@ class Token:
             self._attempt("Logout", self._owner)
         self._close_session(self._worker)
         self._close_session(self._owner)
+        if self._is_inside:
+            self._is_inside = False
+            self.module.leave()
         self.module.finalize_unless_used()
 
     def is_pin_locked(self) -> bool:
@@ -319,11 +350,23 @@ class Token:
 
     def encrypt_gcm(self, key: KeyHandle, iv: bytes, plaintext: bytes, aad: bytes) -> bytes:
         """AES-256-GCM: the ciphertext and its tag. Two encryptions must never have the same `iv`."""
-        return self._run("Encrypt", key, gcm(iv, aad), plaintext)
+        if len(plaintext) > INPUT_BYTES_MAX:
+            return self._run("Encrypt", key, gcm(iv, aad), plaintext)
+        try:
+            return self._sealing.run(self._worker, key, iv, plaintext, aad)
+        except SessionSpoilt:
+            self._renew_worker()
+            return self._sealing.run(self._worker, key, iv, plaintext, aad)
 
     def decrypt_gcm(self, key: KeyHandle, iv: bytes, ciphertext: bytes, aad: bytes) -> bytes:
         """Raises InputRefused or Unclear for a ciphertext that does not open."""
-        return self._run("Decrypt", key, gcm(iv, aad), ciphertext)
+        if len(ciphertext) > INPUT_BYTES_MAX:
+            return self._run("Decrypt", key, gcm(iv, aad), ciphertext)
+        try:
+            return self._opening.run(self._worker, key, iv, ciphertext, aad)
+        except SessionSpoilt:
+            self._renew_worker()
+            return self._opening.run(self._worker, key, iv, ciphertext, aad)
 
     def random(self, number_of_bytes: int) -> bytes:
         """Random bytes of the token's own source."""
@@ -347,9 +390,7 @@ class Token:
         try:
             self.module.call(function, self._worker, ctypes.byref(mechanism), key)
         except SessionSpoilt:
-            # The keys belong to the owner's session, so the one that works can be replaced.
-            self._close_session(self._worker)
-            self._worker = self._open_session(0)
+            self._renew_worker()
             self.module.call(function, self._worker, ctypes.byref(mechanism), key)
 
     def _take_output(self, length: Ulong) -> bytes:
@@ -358,6 +399,11 @@ class Token:
         return taken
 
     # --- sessions
+
+    def _renew_worker(self) -> None:
+        """The keys belong to the owner's session, so the one that works can be replaced."""
+        self._close_session(self._worker)
+        self._worker = self._open_session(0)
 
     def _open_session(self, flags: int) -> int:
         handle = Ulong()

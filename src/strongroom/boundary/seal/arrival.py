@@ -111,6 +111,16 @@ def _read_text(path: Path, is_secret: bool = False) -> str:
         raise SealRefused(f"The file {path} is not text in UTF-8. Nothing was changed.") from None
 
 
+def take_share(brought: Brought) -> Share:
+    """The one share that was brought. Raises SealRefused."""
+    if brought.share_fd is None:
+        return parse_share(open_terminal("share").ask("Share").decode("ascii", "replace"))
+    shares = _read_shares(brought.share_fd)
+    if len(shares) != 1:
+        raise SealRefused(f"One share was to be given, and there are {len(shares)}. Nothing was changed.")
+    return shares[0]
+
+
 def _read_shares(fd: int) -> list[Share]:
     lines = read_secret_file(fd, "shares").decode("ascii", "replace").splitlines()
     texts = [line for line in lines if line.strip()]

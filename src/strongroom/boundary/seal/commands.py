@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import hmac
 import os
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from strongroom.boundary.seal.arrival import means_of
@@ -17,15 +14,12 @@ from strongroom.boundary.seal.new_slots import NewSlot, make_slots
 from strongroom.boundary.seal.record_file import RecordFile
 from strongroom.boundary.seal.refusal import SealRefused
 from strongroom.boundary.seal.request import Request
-from strongroom.boundary.seal.root_key_handing import ask_to_open
 from strongroom.boundary.seal.shares import render_share
 from strongroom.boundary.seal.slot_text import describe_slot, seal_warnings
+from strongroom.boundary.seal.unsealing import describe_server, unseal
 from strongroom.boundary.seal.wrapping import load_slots
 from strongroom.boundary.seal_format import SLOTS_MAX, SealSlot, render_seal
 from strongroom.boundary.software.key_wrapping import KEY_BYTES
-
-DOOR: Final = "seal.sock"
-"""The socket at which a sealed server waits, in its data directory."""
 
 
 def carry_out(request: Request) -> int:
@@ -53,7 +47,7 @@ def _status(request: Request, file: RecordFile) -> int:
     slots = _load(request, file)
     _say(f"Seal of {request.data_directory}, root key {slots[0].check.hex()}:")
     _show_slots(slots)
-    _say(f"Server: {_describe_server(request.data_directory)}")
+    _say(f"Server: {describe_server(request.data_directory)}")
     return 0
 
 
@@ -82,7 +76,7 @@ def _add_slot(request: Request, file: RecordFile) -> int:
     file.lock()
     slots = _load(request, file)
     means = means_of(request.brought, os.environ)
-    root_key = open_any_slot(slots, means)
+    _, root_key = open_any_slot(slots, means)
     made = make_slots(root_key, request.new, means)
     if len(slots) + len(made) > SLOTS_MAX:
         raise SealRefused(f"A seal has at most {SLOTS_MAX} slots: remove one first. Nothing was changed.")
@@ -121,11 +115,7 @@ def _remove_slot(request: Request, file: RecordFile) -> int:
 
 
 def _unseal(request: Request, file: RecordFile) -> int:
-    slots = _load(request, file)
-    server = _connect(request.data_directory)
-    with server:
-        ask_to_open(server, open_any_slot(slots, means_of(request.brought, os.environ)))
-    _say("The seal is open; the server goes on.")
+    _say(unseal(request, _load(request, file)) or "The seal is open; the server goes on.")
     return 0
 
 
@@ -172,37 +162,6 @@ def _show_slots(slots: Sequence[SealSlot]) -> None:
         _say(f"{number:>3}  {describe_slot(slot)}")
     for warning in seal_warnings(slots):
         _say(f"Warning: {warning}")
-
-
-def _describe_server(data_directory: Path) -> str:
-    try:
-        fd = os.open(data_directory / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return "none has run here"
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        is_sealed = (data_directory / DOOR).exists()
-        return "running and sealed, waits for strongroom seal unseal" if is_sealed else "running, seal open"
-    finally:
-        os.close(fd)
-    return "not running"
-
-
-def _connect(data_directory: Path) -> socket.socket:
-    """By a relative path: a socket's must be shorter than many a directory's."""
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        os.chdir(data_directory)
-        server.connect(DOOR)
-    except OSError:
-        server.close()
-        raise SealRefused(
-            f"No sealed server waits in {data_directory}: start it first, or its seal is open already"
-            " (strongroom"
-            " seal status tells)."
-        ) from None
-    return server
 
 
 def _say(line: str) -> None:

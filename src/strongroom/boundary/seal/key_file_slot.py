@@ -19,7 +19,8 @@ def open_or_create_seal(record: bytes, key_file: bytes) -> tuple[bytes, bytes]:
     if not record:
         root_key = os.urandom(KEY_BYTES)
         return root_key, render_seal((wrap_under_key_file(root_key, key_file),))
-    return unwrap_with_key_file(load_slots(record), key_file), record
+    _, root_key = unwrap_with_key_file(load_slots(record), key_file)
+    return root_key, record
 
 
 def wrap_under_key_file(root_key: bytes, key_file: bytes) -> SealSlot:
@@ -32,13 +33,14 @@ def is_key_file_slot(slot: SealSlot) -> bool:
     return slot.slot_type == SlotType.KEY_FILE and len(slot.parameters) == SALT_BYTES
 
 
-def unwrap_with_key_file(slots: tuple[SealSlot, ...], key_file: bytes) -> bytes:
-    """The root key, from any of the slots. Raises SealRefused with a sentence."""
-    for slot in filter(is_key_file_slot, slots):
-        try:
-            return unwrap_root_key(slot, key_file)
-        except SlotDoesNotOpen:
-            continue
+def unwrap_with_key_file(slots: tuple[SealSlot, ...], key_file: bytes) -> tuple[int, bytes]:
+    """The number of the slot that opens, and the root key. Raises SealRefused with a sentence."""
+    for number, slot in enumerate(slots, 1):
+        if is_key_file_slot(slot):
+            try:
+                return number, unwrap_root_key(slot, key_file)
+            except SlotDoesNotOpen:
+                continue
     raise SealRefused(
         "The key file does not open the seal record: it is another key file, or one of the two was damaged."
         " Put back the key file that was in use when the data was made. Nothing was changed."

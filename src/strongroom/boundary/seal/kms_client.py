@@ -1,6 +1,7 @@
 """A client of the KMS API with two operations, for the seal program alone: Encrypt and Decrypt.
 
 No library of AWS's, no redirects, no proxies of the environment; TLS unless the KMS is on this machine.
+All waiting for it together has one limit: a KMS that answers byte by byte holds up no start and no operator.
 Source: Signature Version 4, in AWS's IAM User Guide ("Create a signed AWS API request").
 """
 
@@ -14,8 +15,10 @@ import hmac
 import http.client
 import ipaddress
 import json
+import queue
 import re
 import ssl
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,11 +28,20 @@ from urllib.parse import urlsplit
 from strongroom.boundary.seal.refusal import SealRefused
 from strongroom.boundary.seal.wrapping import SlotDoesNotOpen
 
-SECONDS_MAX: Final = 10.0
+SECONDS_MAX: Final = 15.0
+"""For all that one client waits for: names, connections, TLS and answers of all its calls."""
 ANSWER_BYTES_MAX: Final = 65_536
 _CONTENT_TYPE: Final = "application/x-amz-json-1.1"
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}", re.ASCII)
 _TOKEN: Final = re.compile(r"[!-~]{1,4096}", re.ASCII)
+_UNTRUSTED: Final = {
+    # X509_V_ERR_*, in OpenSSL's x509_vfy.h
+    9: "has a certificate that is not valid yet; look at the clocks on both sides",
+    10: "has a certificate that has expired; look at the clock here as well",
+    62: "has a certificate for another name than the endpoint's",
+    64: "has a certificate for another address than the endpoint's",
+}
+_UNKNOWN_AUTHORITY: Final = "has a certificate that is not trusted here; name its authorities (--kms-ca-file)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +90,21 @@ def require_credentials(credentials: Credentials) -> Credentials:
 
 
 class KmsClient:
-    """Calls one KMS endpoint. Secrets: plaintexts pass through; nothing is kept."""
+    """Calls one KMS endpoint. Secrets: plaintexts pass through; nothing is kept.
 
-    def __init__(self, endpoint: str, credentials: Credentials, authorities: str | None = None) -> None:
+    Units: it waits no longer than `seconds_max` in all its calls together. Concurrency: one thread calls.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        credentials: Credentials,
+        authorities: str | None = None,
+        seconds_max: float = SECONDS_MAX,
+    ) -> None:
         """`authorities` are certificates in PEM, instead of the system's. Raises SealRefused."""
         self._credentials = credentials
+        self._seconds_max = self._seconds_left = seconds_max
         try:
             url = urlsplit(endpoint)
             self._host, self._port = url.hostname or "", url.port
@@ -125,6 +147,8 @@ class KmsClient:
         body = json.dumps(request).encode()
         region = key_arn.split(":")[3]
         status, answer = self._exchange(body, self._sign(operation, region, body, time.gmtime()))
+        if 300 <= status < 400:
+            _refuse(f"answers with a redirect (HTTP status {status}), which is not followed: name its host")
         try:
             members = json.loads(answer)
             if status == 200:
@@ -138,27 +162,55 @@ class KmsClient:
         _refuse(f"refused {operation} with {shown}; its records say why")
 
     def _exchange(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        try:
-            connection = (
-                http.client.HTTPConnection(self._host, self._port, timeout=SECONDS_MAX)
-                if self._tls is None
-                else http.client.HTTPSConnection(
-                    self._host, self._port, timeout=SECONDS_MAX, context=self._tls
-                )
-            )
+        """In a thread of its own, which is left behind when the time is over: a look-up of a name, or an
+        answer that comes byte by byte, knows no deadline."""
+        outcome: queue.SimpleQueue[tuple[int, bytes] | Exception] = queue.SimpleQueue()
+
+        def work() -> None:
             try:
-                connection.request("POST", "/", body, dict(headers))
-                response = connection.getresponse()
-                answer = response.read(ANSWER_BYTES_MAX + 1)
-                if len(answer) > ANSWER_BYTES_MAX:
-                    _refuse("gave an answer that is too long")
-                return response.status, answer
-            finally:
-                connection.close()
-        except ssl.SSLCertVerificationError:
-            _refuse("has a certificate that is not trusted here; name its authorities (--kms-ca-file)")
+                outcome.put(self._post(body, headers))
+            except Exception as error:
+                outcome.put(error)
+
+        if self._seconds_left <= 0:
+            _refuse(f"has not answered within {self._seconds_max:g} seconds")
+        begun = time.monotonic()
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            came = outcome.get(timeout=self._seconds_left)
+        except queue.Empty:
+            _refuse(f"has not answered within {self._seconds_max:g} seconds")
+        finally:
+            self._seconds_left -= time.monotonic() - begun
+        if not isinstance(came, Exception):
+            return came
+        try:
+            raise came
+        except ssl.SSLCertVerificationError as error:
+            _refuse(_UNTRUSTED.get(error.verify_code, _UNKNOWN_AUTHORITY))
+        except TimeoutError:
+            _refuse(f"has not answered within {self._seconds_max:g} seconds")
+        except ssl.SSLError as error:
+            _refuse(f"does not speak TLS as it should ({error.reason or type(error).__name__})")
         except (OSError, http.client.HTTPException, ValueError) as error:
             _refuse(f"cannot be reached ({getattr(error, 'strerror', None) or type(error).__name__})")
+
+    def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        seconds = max(0.001, self._seconds_left)
+        connection = (
+            http.client.HTTPConnection(self._host, self._port, timeout=seconds)
+            if self._tls is None
+            else http.client.HTTPSConnection(self._host, self._port, timeout=seconds, context=self._tls)
+        )
+        try:
+            connection.request("POST", "/", body, dict(headers))
+            response = connection.getresponse()
+            answer = response.read(ANSWER_BYTES_MAX + 1)
+            if len(answer) > ANSWER_BYTES_MAX:
+                _refuse("gave an answer that is too long")
+            return response.status, answer
+        finally:
+            connection.close()
 
     def _sign(self, operation: str, region: str, body: bytes, now: time.struct_time) -> dict[str, str]:
         stamp, date = time.strftime("%Y%m%dT%H%M%SZ", now), time.strftime("%Y%m%d", now)

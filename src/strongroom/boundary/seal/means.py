@@ -45,8 +45,8 @@ def open_slot(slot: SealSlot, slots: Sequence[SealSlot], means: Means) -> bytes:
         raise SealRefused(_REFUSALS[slot.slot_type]) from None
 
 
-def open_any_slot(slots: Sequence[SealSlot], means: Means) -> bytes:
-    """The root key, from the first slot that opens; what needs no person is tried first.
+def open_any_slot(slots: Sequence[SealSlot], means: Means) -> tuple[int, bytes]:
+    """The number of the first slot that opens, and the root key; what needs no person is tried first.
 
     Raises: SealRefused with the sentences of the slots that were tried, or that none could be; PinNotTaken
     when one of them was a token's.
@@ -54,9 +54,11 @@ def open_any_slot(slots: Sequence[SealSlot], means: Means) -> bytes:
     refusals: list[str] = []
     missing: list[str] = []
     kind = SealRefused
-    for slot in sorted(slots, key=lambda one: _ORDER.get(one.slot_type, len(_ORDER))):
+    for number, slot in sorted(
+        enumerate(slots, 1), key=lambda one: _ORDER.get(one[1].slot_type, len(_ORDER))
+    ):
         try:
-            return open_slot(slot, slots, means)
+            return number, open_slot(slot, slots, means)
         except NotTried as reason:
             missing.append(str(reason))
         except SealRefused as refused:

@@ -34,12 +34,12 @@ def open_at_start(control_fd: int) -> int:
         return 1
     try:
         start = parse_start_packet(packet, fds)
-        root_key = open_any_slot(load_slots(start.seal_record), _means_of(start))
+        slot, root_key = open_any_slot(load_slots(start.seal_record), _means_of(start))
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours:
             with theirs:
                 socket.send_fds(control, [b"U"], [theirs.fileno()])
-            ask_to_open(ours, root_key)
+            ask_to_open(ours, slot, root_key, by_settings=True)
     except SealRefused as refused:
         control.send(b"E" + str(refused).encode()[:4096])
         return EXIT_NOT_AGAIN if isinstance(refused, PinNotTaken) else 1

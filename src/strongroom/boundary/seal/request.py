@@ -19,6 +19,10 @@ class Brought:
     asks_passphrase: bool = False
     shares_fd: int | None = None
     asks_shares: bool = False
+    share_fd: int | None = None
+    """One share, for a server that gathers them."""
+    asks_share: bool = False
+    forgets_shares: bool = False
     pkcs11_module: Path | None = None
     pkcs11_arguments: str | None = None
     pin_fd: int | None = None

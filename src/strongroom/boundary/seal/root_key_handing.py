@@ -1,7 +1,7 @@
 """The root key on its way: from the seal program to a sealed boundary, and from a boundary to its spare.
 
-seal program -> boundary   b"K" || root key      on a stream socket that the supervisor only passed on
-boundary -> seal program   b"Y", or b"N" || a sentence
+seal program -> boundary   over a socket that the supervisor only passed on: a letter of those below, and more
+boundary -> seal program   b"Y" the seal is open, b"W" || a sentence, or b"N" || a sentence: refused
 boundary -> spare          the root key, 32 bytes; it waits in the socket until the spare needs it
 """
 
@@ -23,38 +23,54 @@ BRING_SECONDS: Final = 2.0
 VERDICT_SECONDS: Final = 30.0
 _VERDICT_BYTES_MAX: Final = 1024
 
+BY_OPERATOR: Final = b"K"
+BY_SETTINGS: Final = b"A"
+"""Each followed by the number of the slot, one byte, and the root key."""
+SHARE: Final = b"S"
+"""Followed by the bytes of one share."""
+FORGET_SHARES: Final = b"F"
+ASK: Final = b"Q"
+ATTEMPT_REFUSED: Final = b"X"
+"""An operator brought what opens no slot."""
 
-def ask_to_open(boundary: socket.socket, root_key: bytes) -> None:
+
+def ask_to_open(boundary: socket.socket, slot: int, root_key: bytes, *, by_settings: bool = False) -> None:
     """Bring the root key. Raises SealRefused with the boundary's sentence.
 
     Secrets: it goes to whoever is at the other end; the caller knows that it is the boundary.
     """
+    letter = BY_SETTINGS if by_settings else BY_OPERATOR
+    _tell(boundary, letter + bytes((slot,)) + root_key)
+
+
+def give_share(boundary: socket.socket, content: bytes) -> str:
+    """Bring the bytes of one share (shares.py); what is missing still, or nothing when the seal is open.
+
+    Raises SealRefused. Secrets: as `ask_to_open`.
+    """
+    return _tell(boundary, SHARE + content)
+
+
+def tell_sealed(boundary: socket.socket, letter: bytes) -> str:
+    """Say FORGET_SHARES, ASK or ATTEMPT_REFUSED; what the boundary says to it. Raises SealRefused."""
+    return _tell(boundary, letter)
+
+
+def _tell(boundary: socket.socket, message: bytes) -> str:
     try:
         boundary.settimeout(VERDICT_SECONDS)
-        boundary.sendall(b"K" + root_key)
-        verdict = _receive(boundary, _VERDICT_BYTES_MAX, VERDICT_SECONDS)
+        boundary.sendall(message)
+        boundary.shutdown(socket.SHUT_WR)
+        verdict = receive_by(boundary, _VERDICT_BYTES_MAX, time.monotonic() + VERDICT_SECONDS)
     except OSError:
         verdict = b""
     if verdict[:1] == b"Y":
-        return
+        return ""
+    if verdict[:1] == b"W":
+        return verdict[1:].decode("utf-8", "replace")
     if verdict[:1] == b"N":
         raise SealRefused(verdict[1:].decode("utf-8", "replace"))
     raise SealRefused("The server went away before it had opened the seal; its log may say why.")
-
-
-def take_brought_key(connection: socket.socket, slots: Sequence[SealSlot]) -> bytes | None:
-    """The root key, if it is the one that the slots wrap; None otherwise. Who brought it is told.
-
-    Secrets: what it returns must not leave the boundary.
-    """
-    with connection, contextlib.suppress(OSError):
-        received = _receive(connection, 1 + KEY_BYTES, BRING_SECONDS)
-        root_key = received[1:]
-        if received[:1] == b"K" and any(is_root_key_of(slot, root_key) for slot in slots):
-            connection.sendall(b"Y")
-            return root_key
-        connection.sendall(b"NThis is not the root key of this seal. Nothing was changed.")
-    return None
 
 
 def hand_over(connection: socket.socket, root_key: bytes) -> None:
@@ -66,15 +82,15 @@ def hand_over(connection: socket.socket, root_key: bytes) -> None:
 def take_handed_over(connection: socket.socket, slots: Sequence[SealSlot]) -> bytes | None:
     """The root key that waits in the socket, if it is the one that the slots wrap."""
     with connection, contextlib.suppress(OSError):
-        root_key = _receive(connection, KEY_BYTES, BRING_SECONDS)
+        root_key = receive_by(connection, KEY_BYTES, time.monotonic() + BRING_SECONDS)
         if any(is_root_key_of(slot, root_key) for slot in slots):
             return root_key
     return None
 
 
-def _receive(connection: socket.socket, bytes_max: int, seconds: float) -> bytes:
+def receive_by(connection: socket.socket, bytes_max: int, deadline: float) -> bytes:
+    """Up to `bytes_max`; fewer where the other side ends. `deadline` is on the monotonic clock."""
     received = b""
-    deadline = time.monotonic() + seconds
     while len(received) < bytes_max:
         connection.settimeout(max(0.001, deadline - time.monotonic()))
         chunk = connection.recv(bytes_max - len(received))

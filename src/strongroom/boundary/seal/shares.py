@@ -22,6 +22,7 @@ TEXT_CHARACTERS_MAX: Final = 200
 _VERSION: Final = 1
 _LAYOUT = struct.Struct(">B6sBB32s")
 _CHECK_BYTES: Final = 4
+CONTENT_BYTES: Final = _LAYOUT.size + _CHECK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,14 @@ class Share:
 
 def render_share(share: Share) -> str:
     """The share's text."""
-    body = _LAYOUT.pack(_VERSION, share.set_id, share.number, share.needed, share.value)
-    text = base64.b32encode(body + _check(body)).decode("ascii")
+    text = base64.b32encode(render_share_content(share)).decode("ascii")
     return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def render_share_content(share: Share) -> bytes:
+    """The bytes that the text stands for."""
+    body = _LAYOUT.pack(_VERSION, share.set_id, share.number, share.needed, share.value)
+    return body + _check(body)
 
 
 def parse_share(text: str) -> Share:
@@ -54,7 +60,12 @@ def parse_share(text: str) -> Share:
         content = base64.b32decode(letters)
     except (binascii.Error, ValueError):
         raise SealRefused(_SLIP) from None
-    if len(content) != _LAYOUT.size + _CHECK_BYTES or content[0] != _VERSION:
+    return parse_share_content(content)
+
+
+def parse_share_content(content: bytes) -> Share:
+    """The share that the bytes are. Raises SealRefused."""
+    if len(content) != CONTENT_BYTES or content[0] != _VERSION:
         raise SealRefused(_SLIP)
     body = content[: _LAYOUT.size]
     if content[_LAYOUT.size :] != _check(body):

@@ -19,6 +19,7 @@ from strongroom.boundary.external_key_format import (
     KDF_NONCE_BYTES,
     MATERIAL_PREFIX_BYTES,
     PLAINTEXT_BYTES_MAX,
+    VERSION,
     kdf_nonce_of,
     material_prefix,
     render_authenticated_data,
@@ -61,6 +62,8 @@ class ExternalHalf:
         try:
             metadata, iv, tag, ciphertext = split_sealed(sealed)
             authenticated = render_authenticated_data(aad, metadata)
+            if metadata[0] != VERSION:
+                raise ValueError
             if bytes.fromhex(material_prefix(metadata)) != self._material_id[:MATERIAL_PREFIX_BYTES]:
                 raise ValueError
             key = AESGCM(finish_derivation(self._derivation, kdf_nonce_of(metadata)))

@@ -102,27 +102,38 @@ class DomainKeyRing:
         Whoever activates one of an earlier generation than the Region's has had here changes nothing
         (INVARIANT B12): a worker that read the store before a rotation, or an older row put back.
         """
-        token = require_token(token_bytes, TokenKind.DOMAIN_KEY)
-        if token.header.wrapping_key_id != self._root.key_id:
-            raise TokenRefused
-        key = self._root.unwrap(token)
-        domain_key_id = bytes.fromhex(token.header.key_id)
-        region = token.header.region
+        header, key = self._open(token_bytes)
+        domain_key_id, region = bytes.fromhex(header.key_id), header.region
         self._keys[domain_key_id] = WrappingKey(domain_key_id, region, key)
         self._keys.move_to_end(domain_key_id)
-        if activate and token.header.generation >= self._generations.get(region, 0):
+        if activate and header.generation >= self._generations.get(region, 0):
             self._active[region] = domain_key_id
-            self._generations[region] = token.header.generation
+            self._generations[region] = header.generation
         while len(self._keys) > DOMAIN_KEYS_MAX:
             dropped_id, dropped = self._keys.popitem(last=False)
             if self._active.get(dropped.region) == dropped_id:
                 del self._active[dropped.region]
 
-    def forget(self, domain_key_id: bytes) -> None:
-        """Open nothing of a retired domain key any more. Raises BoundaryRefused for one that wraps."""
-        if domain_key_id in self._active.values():
+    def forget(self, token_bytes: bytes) -> bytes:
+        """Open nothing of a retired domain key any more; returns its id.
+
+        Raises TokenRefused; BoundaryRefused for one that no later one has followed here; NoActiveDomainKey
+        while that is not known.
+        """
+        header, _ = self._open(token_bytes)
+        self.require_active(header.region)
+        if header.generation >= self._generations[header.region]:
             raise BoundaryRefused
+        domain_key_id = bytes.fromhex(header.key_id)
         self._keys.pop(domain_key_id, None)
+        return domain_key_id
+
+    def _open(self, token_bytes: bytes) -> tuple[TokenHeader, bytes]:
+        """A domain key's token: what it says, and the key. Raises TokenRefused."""
+        token = require_token(token_bytes, TokenKind.DOMAIN_KEY)
+        if token.header.wrapping_key_id != self._root.key_id:
+            raise TokenRefused
+        return token.header, self._root.unwrap(token)
 
     def require_active(self, region: str, domain_key_id: bytes | None = None) -> None:
         """Raises NoActiveDomainKey where none wraps, or another than `domain_key_id`."""

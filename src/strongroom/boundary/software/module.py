@@ -101,11 +101,15 @@ class SoftwareModule:
         return self.export_key(binding, self.prepare_key(binding)())
 
     def require_key_spec(self, key_spec: str) -> None:
-        if not self._offers(key_spec):
+        if not self.offers(key_spec):
             raise BoundaryRefused
 
-    def _offers(self, key_spec: str) -> bool:
+    def offers(self, key_spec: str) -> bool:
+        """Whether keys of the spec are made and used at all."""
         return any(key_spec == offered for offered, _ in self._families)
+
+    def require_movable_keys(self) -> None:
+        """All are: this module has their material."""
 
     def is_slow(self, key_spec: str) -> bool:
         return key_spec in SLOW_SPECS
@@ -155,7 +159,7 @@ class SoftwareModule:
         if family is None or binding.origin != IMPORTED:
             raise BoundaryRefused
         token = imported_material.require_import_token(import_token, binding)
-        if not self._offers(token.header.key_spec):  # its wrapping key could be made when it was
+        if not self.offers(token.header.key_spec):  # its wrapping key could be made when it was
             raise TokenRefused
         ends_at, private_key = imported_material.parse_import_secret(self._domain_keys.unwrap(token))
         if now_microseconds >= ends_at:
@@ -311,9 +315,10 @@ class SoftwareModule:
     def load_domain_key(self, token: bytes, activate: bool) -> None:
         self._domain_keys.load(token, activate)
 
-    def forget_domain_key(self, domain_key_id: bytes) -> None:
-        self._domain_keys.forget(domain_key_id)
+    def forget_domain_key(self, token_bytes: bytes) -> bytes:
+        domain_key_id = self._domain_keys.forget(token_bytes)
         self._forget_tokens(lambda token, _: wrapping_key_id_of(token) == domain_key_id)
+        return domain_key_id
 
     def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
         try:
@@ -382,7 +387,7 @@ class SoftwareModule:
         }
 
     def _describe_sm2(self) -> str:
-        if self._offers("SM2"):
+        if self.offers("SM2"):
             return "offered"
         return "not offered: " + (
             "the system's libcrypto lacks it" if LIBCRYPTO is None else "it is not FIPS-approved"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from strongroom.aws import refusals
 from strongroom.aws.generated.enums import DataKeyPairSpec, KeyUsageType
 from strongroom.aws.generated.shapes import (
     GenerateDataKeyPairRequest,
@@ -16,14 +15,15 @@ from strongroom.operations.encryption_algorithms import require_symmetric
 from strongroom.operations.encryption_context import canonical_encryption_context
 from strongroom.operations.external_keys import seal_outside
 from strongroom.operations.operation import Operation, on_key, records
+from strongroom.operations.unsupported import not_done
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY
 
 
 async def _require_pair_spec(call: Call, pair_spec: DataKeyPairSpec) -> None:
     try:
         await call.rooms.boundary.require_key_spec(pair_spec)
-    except BoundaryRefused:
-        raise refusals.not_built(f"KeyPairSpec {pair_spec}") from None
+    except BoundaryRefused as refused:
+        raise not_done(f"KeyPairSpec {pair_spec}", refused) from None
 
 
 async def generate_data_key_pair(
@@ -41,8 +41,8 @@ async def generate_data_key_pair(
         pair = await call.rooms.boundary.generate_data_key_pair(
             key.current_token, key.key_id, request.key_pair_spec, context
         )
-    except BoundaryRefused:
-        raise refusals.not_built(f"KeyPairSpec {request.key_pair_spec}") from None
+    except BoundaryRefused as refused:
+        raise not_done(f"KeyPairSpec {request.key_pair_spec}", refused) from None
     return GenerateDataKeyPairResponse(
         private_key_ciphertext_blob=await seal_outside(call, key, pair.private_key_blob, context),
         private_key_plaintext=pair.private_key,
@@ -62,8 +62,8 @@ async def _generate_for_recipient(
         pair = await call.rooms.boundary.generate_data_key_pair_for_recipient(
             key.current_token, key.key_id, request.key_pair_spec, context, recipient_key
         )
-    except BoundaryRefused:
-        raise refusals.not_built(f"KeyPairSpec {request.key_pair_spec}") from None
+    except BoundaryRefused as refused:
+        raise not_done(f"KeyPairSpec {request.key_pair_spec}", refused) from None
     return GenerateDataKeyPairResponse(
         private_key_ciphertext_blob=await seal_outside(call, key, pair.private_key_blob, context),
         ciphertext_for_recipient=pair.sealed_private_key,
@@ -86,8 +86,8 @@ async def generate_data_key_pair_without_plaintext(
         public_key, blob = await call.rooms.boundary.generate_data_key_pair_without_plaintext(
             key.current_token, key.key_id, request.key_pair_spec, context
         )
-    except BoundaryRefused:
-        raise refusals.not_built(f"KeyPairSpec {request.key_pair_spec}") from None
+    except BoundaryRefused as refused:
+        raise not_done(f"KeyPairSpec {request.key_pair_spec}", refused) from None
     return GenerateDataKeyPairWithoutPlaintextResponse(
         private_key_ciphertext_blob=await seal_outside(call, key, blob, context),
         public_key=public_key,

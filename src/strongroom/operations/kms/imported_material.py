@@ -22,6 +22,7 @@ from strongroom.boundary.interface import (
     ImportTokenExpired,
     KeyBinding,
     MaterialRefused,
+    NotInToken,
     TokenRefused,
 )
 from strongroom.operations.context import Call
@@ -29,6 +30,7 @@ from strongroom.operations.deletion_ledger import keep_deletions
 from strongroom.operations.material_erasure import erase_material
 from strongroom.operations.operation import Operation, on_key, records
 from strongroom.operations.token_origins import require_origin
+from strongroom.operations.unsupported import not_done
 from strongroom.replication.related_keys import related_keys, replicas_of
 from strongroom.resources.identifiers import MaterialId
 from strongroom.resources.imported_material import (
@@ -124,8 +126,8 @@ async def get_parameters_for_import(
     )
     try:
         made = await call.rooms.boundary.get_import_parameters(binding, _microseconds(ends_at))
-    except BoundaryRefused:
-        raise refusals.not_built(f"WrappingKeySpec {request.wrapping_key_spec}") from None
+    except BoundaryRefused as refused:
+        raise not_done(f"WrappingKeySpec {request.wrapping_key_spec}", refused) from None
     return GetParametersForImportResponse(
         key_id=key.arn,
         import_token=made.import_token,
@@ -151,6 +153,8 @@ async def _unwrapped(call: Call, request: ImportKeyMaterialRequest, now: datetim
         raise import_refusals.expired_import_token() from None
     except MaterialRefused:
         raise import_refusals.incorrect_key_material() from None
+    except NotInToken:
+        raise
     except BoundaryRefused:
         raise import_refusals.spec_cannot_be_imported(key.key_spec) from None
 

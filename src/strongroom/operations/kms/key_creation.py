@@ -7,7 +7,7 @@ from datetime import timedelta
 from strongroom.aws import refusals
 from strongroom.aws.generated.enums import KeyManagerType, KeySpec, KeyState, OriginType
 from strongroom.aws.generated.shapes import CreateKeyRequest, CreateKeyResponse
-from strongroom.boundary.interface import BoundaryRefused, KeyBinding
+from strongroom.boundary.interface import BoundaryRefused, KeyBinding, NotInToken
 from strongroom.identity.principal import PrincipalType
 from strongroom.operations.context import Call
 from strongroom.operations.key_placement import check_place, create_in_store, find_place
@@ -16,6 +16,7 @@ from strongroom.operations.new_key_policy import policy_of_new_key
 from strongroom.operations.operation import NewKeyTarget, Operation, on_account, records
 from strongroom.operations.requested_key import requested_spec, requested_usage
 from strongroom.operations.tag_rules import merge_tags
+from strongroom.operations.unsupported import not_done, require_movable_keys
 from strongroom.resources.identifiers import (
     KeyId,
     MaterialId,
@@ -56,8 +57,8 @@ async def _require_spec(call: Call, spec: KeySpec) -> None:
     """Of a key whose material comes later: so that nobody finds out then that there is no use for it."""
     try:
         await call.rooms.boundary.require_key_spec(spec)
-    except BoundaryRefused:
-        raise refusals.not_built(f"KeySpec {spec}") from None
+    except BoundaryRefused as refused:
+        raise not_done(f"KeySpec {spec}", refused) from None
 
 
 async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyRequest) -> KeyMaterial:
@@ -68,8 +69,11 @@ async def _generate_material(call: Call, key_id: KeyId, request: CreateKeyReques
                 call.account_id, call.region, key_id, spec, usage, request.origin or OriginType.AWS_KMS
             )
         )
-    except BoundaryRefused:
-        raise refusals.not_built(f"KeySpec {spec}") from None
+    except BoundaryRefused as refused:
+        what = (
+            f"KeySpec {spec} with KeyUsage {usage}" if isinstance(refused, NotInToken) else f"KeySpec {spec}"
+        )
+        raise not_done(what, refused) from None
     return KeyMaterial(MaterialId(generated.material_id), generated.exported_token, call.rooms.clock.now())
 
 
@@ -87,10 +91,13 @@ async def create_key(call: Call, request: CreateKeyRequest) -> CreateKeyResponse
     spec = requested_spec(request)
     place = await find_place(call, request)
     material = None
+    if request.multi_region:
+        await require_movable_keys(call, "MultiRegion")
     if origin is not OriginType.EXTERNAL:  # in a custom key store, the inner of two layers
         material = await _generate_material(call, key_id, request)
-    elif origin is OriginType.EXTERNAL:
+    else:
         await _require_spec(call, spec)
+        await require_movable_keys(call, "Origin EXTERNAL")
     now = call.rooms.clock.now()
     rotates = (
         (call.rooms.rules.rotate_new_keys or is_owned)

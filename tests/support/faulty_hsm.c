@@ -1,0 +1,166 @@
+/* A PKCS#11 module for tests: SoftHSM, with the faults of a real HSM on request.
+
+   FAULTY_HSM_DIR names a directory. A file there asks for a fault, for as long as it is there:
+
+     login     C_Login returns the hexadecimal number in the file, and does not look at the PIN
+     hang      C_Encrypt and C_Decrypt do not return; hang-login: C_Login; hang-slots: C_GetSlotList
+     crash     C_Encrypt and C_Decrypt end the process; crash-login: C_Login
+     delay     C_Encrypt and C_Decrypt take so many microseconds longer
+     sessions  no more than so many sessions at once (decimal)
+     single    C_Initialize refuses CKF_OS_LOCKING_OK (CKR_CANT_LOCK)
+     close     once: every session is closed before the next C_EncryptInit or C_DecryptInit
+
+   Every C_Login adds a byte to the file `logins`. The real PIN is never written. */
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef unsigned long Number;
+typedef Number (*Function)();
+typedef struct { unsigned char version[2]; Function functions[68]; } FunctionList;
+
+enum { /* places in CK_FUNCTION_LIST */
+    INITIALIZE = 0, GET_FUNCTION_LIST = 3, GET_SLOT_LIST = 4, OPEN_SESSION = 12, CLOSE_SESSION = 13,
+    CLOSE_ALL_SESSIONS = 14, LOGIN = 18, ENCRYPT_INIT = 29, ENCRYPT = 30, DECRYPT_INIT = 33, DECRYPT = 34
+};
+enum { CANT_LOCK = 0x0A, SESSION_COUNT = 0xB1, OS_LOCKING_OK = 2 };
+
+static FunctionList *real, ours;
+static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
+static long sessions_open;
+static Number last_slot;
+
+static void path_of(const char *name, char path[4096]) {
+    const char *directory = getenv("FAULTY_HSM_DIR");
+    snprintf(path, 4096, "%s/%s", directory ? directory : "/nonexistent", name);
+}
+
+/* The text of the file, or 0 where there is none. */
+static int wanted(const char *name, char text[64]) {
+    char path[4096];
+    path_of(name, path);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return 0;
+    ssize_t length = read(file, text, 63);
+    text[length > 0 ? length : 0] = 0;
+    close(file);
+    return 1;
+}
+
+static void suffer(const char *hang, const char *crash) {
+    char text[64];
+    while (wanted(hang, text)) usleep(20000);
+    if (wanted(crash, text)) abort();
+}
+
+static Number initialize(void *arguments) {
+    char text[64];
+    Number flags = arguments ? ((Number *)arguments)[4] : 0;
+    if ((flags & OS_LOCKING_OK) && wanted("single", text)) return CANT_LOCK;
+    sessions_open = 0;
+    return real->functions[INITIALIZE](arguments);
+}
+
+static Number get_slot_list(unsigned char present, void *slots, Number *count) {
+    suffer("hang-slots", "crash-slots");
+    return real->functions[GET_SLOT_LIST](present, slots, count);
+}
+
+static Number open_session(Number slot, Number flags, void *a, void *b, Number *session) {
+    char text[64];
+    pthread_mutex_lock(&guard);
+    last_slot = slot;
+    Number code = SESSION_COUNT;
+    if (!wanted("sessions", text) || sessions_open < atol(text)) {
+        code = real->functions[OPEN_SESSION](slot, flags, a, b, session);
+        if (!code) sessions_open++;
+    }
+    pthread_mutex_unlock(&guard);
+    return code;
+}
+
+static Number close_session(Number session) {
+    pthread_mutex_lock(&guard);
+    Number code = real->functions[CLOSE_SESSION](session);
+    if (!code) sessions_open--;
+    pthread_mutex_unlock(&guard);
+    return code;
+}
+
+static Number login(Number session, Number user, void *pin, Number length) {
+    char path[4096], text[64];
+    path_of("logins", path);
+    int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (file >= 0) {
+        if (write(file, "x", 1) != 1) return 5;
+        close(file);
+    }
+    suffer("hang-login", "crash-login");
+    if (wanted("login", text)) return strtoul(text, 0, 16);
+    return real->functions[LOGIN](session, user, pin, length);
+}
+
+static void close_all_if_wanted(void) {
+    char path[4096];
+    path_of("close", path);
+    pthread_mutex_lock(&guard);
+    if (!unlink(path)) {
+        real->functions[CLOSE_ALL_SESSIONS](last_slot);
+        sessions_open = 0;
+    }
+    pthread_mutex_unlock(&guard);
+}
+
+static Number encrypt_init(Number session, void *mechanism, Number key) {
+    close_all_if_wanted();
+    return real->functions[ENCRYPT_INIT](session, mechanism, key);
+}
+
+static Number decrypt_init(Number session, void *mechanism, Number key) {
+    close_all_if_wanted();
+    return real->functions[DECRYPT_INIT](session, mechanism, key);
+}
+
+static void take_time(void) {
+    char text[64];
+    suffer("hang", "crash");
+    if (wanted("delay", text)) usleep(atol(text));
+}
+
+static Number encrypt(Number session, void *data, Number length, void *out, Number *out_length) {
+    take_time();
+    return real->functions[ENCRYPT](session, data, length, out, out_length);
+}
+
+static Number decrypt(Number session, void *data, Number length, void *out, Number *out_length) {
+    take_time();
+    return real->functions[DECRYPT](session, data, length, out, out_length);
+}
+
+Number C_GetFunctionList(FunctionList **list) {
+    if (!real) {
+        void *library = dlopen(SOFTHSM, RTLD_NOW | RTLD_LOCAL);
+        Function get = library ? (Function)dlsym(library, "C_GetFunctionList") : 0;
+        if (!get) return 5;
+        Number code = get(&real);
+        if (code) return code;
+        memcpy(&ours, real, sizeof ours);
+        ours.functions[INITIALIZE] = (Function)initialize;
+        ours.functions[GET_FUNCTION_LIST] = (Function)C_GetFunctionList;
+        ours.functions[GET_SLOT_LIST] = (Function)get_slot_list;
+        ours.functions[OPEN_SESSION] = (Function)open_session;
+        ours.functions[CLOSE_SESSION] = (Function)close_session;
+        ours.functions[LOGIN] = (Function)login;
+        ours.functions[ENCRYPT_INIT] = (Function)encrypt_init;
+        ours.functions[ENCRYPT] = (Function)encrypt;
+        ours.functions[DECRYPT_INIT] = (Function)decrypt_init;
+        ours.functions[DECRYPT] = (Function)decrypt;
+    }
+    *list = &ours;
+    return 0;
+}
