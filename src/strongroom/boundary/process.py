@@ -338,6 +338,12 @@ def with_token(module: SoftwareModule, start: StartPacket, control: socket.socke
         raise SealRefused(str(refused)) from None
 
 
+def _render_now() -> str:
+    """To the millisecond: two openings within a second are two."""
+    now = time.time()
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now * 1000) % 1000:03}Z"
+
+
 def _is_approved_only(options: Mapping[str, str]) -> bool:
     return options.get("approved_only") == "true"
 
@@ -355,7 +361,7 @@ def _describe_opening(seal: OpenSeal) -> dict[str, str]:
         known = 1 <= seal.slot <= len(slots)
         slot = f"{seal.slot}, {name_slot_type(slots[seal.slot - 1].slot_type)}" if known else "not known"
     return {
-        "seal opened at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seal opened at": _render_now(),
         "seal opened by": str(seal.opened_by),
         "seal opened with slot": slot,
         "seal attempts refused before": str(seal.attempts_refused),
