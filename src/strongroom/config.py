@@ -215,7 +215,9 @@ def _parse(
         return ALL_PARSERS[name](value)
     except ValueError as reason:
         # INVARIANT C1: whoever mixes up the two root variables must not find the secret in a log.
-        shown = "" if name == "root_access_key_id" else f", not {quoted(value)}"
+        # Of a table, the reason says which value it is.
+        is_shown = name != "root_access_key_id" and not isinstance(value, dict)
+        shown = f", not {quoted(value)}" if is_shown else ""
         raise error(f"Setting {name} ({source}) {reason}{shown}.") from None
 
 

@@ -1,4 +1,4 @@
-"""CloudHSM key stores with a whole server, boto3, and real tokens of SoftHSM."""
+"""CloudHSM key stores with a whole server, boto3, and real tokens of SoftHSM and NSS's softokn."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from tests.support.hsm_scene import CONTEXT, STATE, Scene, code_of
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    scene = Scene(tmp_path, make_cluster(tmp_path))
+def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path, make_cluster(tmp_path, is_nss=getattr(request, "param", "softhsm") == "nss"))
     with scene.server:
         yield scene
 
 
+@pytest.mark.parametrize("scene", ["softhsm", "nss"], indirect=True)
 def test_hsm_key_store_lives_from_create_to_delete(scene: Scene) -> None:
     kms = scene.kms
     store_id = scene.connected()
@@ -72,6 +73,7 @@ def test_hsm_key_store_lives_from_create_to_delete(scene: Scene) -> None:
     assert scene.decrypt(blob) == b"text"
 
 
+@pytest.mark.parametrize("scene", ["softhsm", "nss"], indirect=True)
 def test_tampered_ciphertext_of_an_hsm_key_is_refused_and_costs_no_connection(scene: Scene) -> None:
     kms = scene.kms
     key_id = scene.create_key(scene.connected())

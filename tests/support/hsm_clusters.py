@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.server import REGION
-from tests.support.softhsm import TestToken, make_softhsm
+from tests.support.softhsm import TestToken, make_nss, make_softhsm
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBplanted{number}AAA=\n-----END CERTIFICATE-----\n"
 PASSWORD = "kmsuser-PIN-planted-7Q2x"
@@ -18,13 +18,14 @@ PASSWORD = "kmsuser-PIN-planted-7Q2x"
 
 @dataclass(frozen=True, slots=True)
 class TestCluster:
-    """A cluster that is one SoftHSM token in a directory of its own."""
+    """A cluster that is one token in a directory of its own."""
 
     __test__ = False
 
     cluster_id: str
     token: TestToken
     certificate: str
+    directory: Path
 
     def store_members(self, name: str, **members: Any) -> dict[str, Any]:
         """What CreateCustomKeyStore takes."""
@@ -48,26 +49,28 @@ class TestCluster:
         ).stdout
 
 
-def make_cluster(directory: Path, number: int = 2, pin: str = PASSWORD) -> TestCluster:
+def make_cluster(
+    directory: Path, number: int = 2, pin: str = PASSWORD, *, is_nss: bool = False
+) -> TestCluster:
     """A fresh token, and a certificate to name it by (it need not be a real one: only its bytes count)."""
     own = directory / f"cluster-{number}"
-    token = make_softhsm(own, f"cluster {number}", pin.encode())
+    token = (make_nss if is_nss else make_softhsm)(own, f"cluster {number}", pin.encode())
     certificate = CERTIFICATE.format(number=number)
     (own / "anchor.pem").write_text(certificate)
-    return TestCluster(f"cluster-{number}a23b4cdefg", token, certificate)
+    return TestCluster(f"cluster-{number}a23b4cdefg", token, certificate, own)
 
 
 def write_configuration(directory: Path, *clusters: TestCluster) -> Path:
     """The file for `--config`."""
     lines: list[str] = []
     for cluster in clusters:
-        own = cluster.token.directory.parent
         lines += [
             f'[cloudhsm_clusters."{cluster.cluster_id}"]',
             f'module = "{cluster.token.module}"',
             f'token_label = "{cluster.token.label}"',
             f'region = "{REGION}"',
-            f'trust_anchor_file = "{own / "anchor.pem"}"',
+            f'trust_anchor_file = "{cluster.directory / "anchor.pem"}"',
+            *([f'init_arguments = "{arguments}"'] if (arguments := cluster.token.init_arguments) else []),
             f"[cloudhsm_clusters.{cluster.cluster_id}.environment]",
             *(f'{name} = "{value}"' for name, value in cluster.token.environment.items()),
         ]
