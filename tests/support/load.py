@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import gc
+import itertools
 import json
 import os
 import socket
 import statistics
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -219,23 +221,21 @@ def load_on(server: Server, connections: int = 8, work: Work = round_trip) -> It
 
 def first_success_seconds(load: Load, after: float) -> float:
     """From `after` to the first answer 200 of a call that began later, over all connections."""
-    ends = [
-        outcome.ended_at for outcome in load.outcomes if outcome.status == 200 and outcome.started_at >= after
-    ]
-    return min(ends, default=float("inf")) - after
+    return min((_first_success(caller, after) for caller in load.callers), default=float("inf")) - after
 
 
 def all_served_again_seconds(load: Load, after: float) -> float:
     """From `after` until the slowest connection has had its first success."""
-    firsts = []
-    for caller in load.callers:
-        ends = [
-            outcome.ended_at
-            for outcome in caller.outcomes
-            if outcome.status == 200 and outcome.started_at >= after
-        ]
-        firsts.append(min(ends, default=float("inf")))
-    return max(firsts) - after
+    return max(_first_success(caller, after) for caller in load.callers) - after
+
+
+def _first_success(caller: Caller, after: float) -> float:
+    """When it ended; a connection's calls follow one another."""
+    begin = bisect_left(caller.outcomes, after, key=lambda outcome: outcome.started_at)
+    for outcome in itertools.islice(caller.outcomes, begin, None):
+        if outcome.status == 200:
+            return outcome.ended_at
+    return float("inf")
 
 
 def serving_process(server: Server, kind: str) -> int:
