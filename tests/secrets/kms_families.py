@@ -317,7 +317,7 @@ async def custom_key_stores(caller: Caller, world: World, number: int) -> None:
     await caller.kms(
         "CreateCustomKeyStore",
         CustomKeyStoreName=f"store {number}",
-        CloudHsmClusterId="cluster-1a23b4cdefg",
+        CloudHsmClusterId="cluster-2a23b4cdefg",
         TrustAnchorCertificate="-----BEGIN CERTIFICATE-----",
         KeyStorePassword="pass-w0rd",
     )

@@ -270,18 +270,20 @@ def test_no_core_dump_was_left_by_a_process_that_aborted(proof: Proof) -> None:
 
 
 @needs_root
-def test_core_dump_taken_by_force_of_a_worker_holds_nothing_and_of_the_boundary_does(proof: Proof) -> None:
+def test_core_dump_taken_by_force_of_a_worker_holds_nothing_and_of_the_boundary_does(
+    proof: Proof, tmp_path: Path
+) -> None:
     require_package("gdb", "/usr/bin/gcore")
     needles = Needles(proof.secrets)
-    assert needles.find_in(read_file(take_core(proof, "worker 2"))) == Counter()
-    core = take_core(proof, "boundary")
+    assert needles.find_in(read_file(take_core(proof, "worker 2", tmp_path))) == Counter()
+    core = take_core(proof, "boundary", tmp_path)
     assert any(name.startswith("imported AES 0") for name in needles.find_in(read_file(core)))
 
 
-def take_core(proof: Proof, kind: str) -> Path:
-    """A core dump of a process that goes on, as an operator takes it."""
+def take_core(proof: Proof, kind: str, directory: Path) -> Path:
+    """A core dump of a process that goes on, as an operator takes it; not among the server's files."""
     pid = proof.pids(kind)[0]
-    prefix = proof.directory / "forced"
+    prefix = directory / "forced"
     subprocess.run(
         ["gcore", "-o", str(prefix), str(pid)], capture_output=True, timeout=60, check=True
     )  # fmt: skip
