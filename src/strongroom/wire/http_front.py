@@ -36,9 +36,51 @@ class TlsFiles:
     """Whose certificates clients must have (PEM). None: they need none."""
 
 
+class AlertingTls(ssl.SSLObject):
+    """One connection's TLS that says why it refused a handshake (RFC 8446, 6.2: an alert, then the close).
+
+    OpenSSL leaves its alert in the outgoing buffer and raises; asyncio and uvloop then close the connection
+    with the alert unsent, and a client with an expired certificate sees an empty reply. So a failure with
+    an alert to send asks for more data first, upon which the event loop sends what is there, and is raised
+    when the client has said anything more, its close included. One that says nothing meets the limit of
+    handshakes (`Limits.tls_handshake_seconds_max`).
+    """
+
+    outgoing: ssl.MemoryBIO
+    _failure: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        """Raises: ssl.SSLWantReadError (more data is needed), ssl.SSLError (the handshake has failed)."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as failure:
+            if not self.outgoing.pending:
+                raise
+            self._failure = failure
+            raise ssl.SSLWantReadError from None
+
+
+class AlertingTlsContext(ssl.SSLContext):
+    """Makes connections with `AlertingTls`."""
+
+    sslobject_class = AlertingTls
+
+    def wrap_bio(
+        self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **named: Any
+    ) -> AlertingTls:
+        """As `ssl.SSLContext.wrap_bio`, by which asyncio and uvloop make a connection's TLS."""
+        tls = cast("AlertingTls", super().wrap_bio(incoming, outgoing, *arguments, **named))
+        tls.outgoing = outgoing
+        return tls
+
+
 def build_tls_context(files: TlsFiles) -> ssl.SSLContext:
     """TLS 1.2 and 1.3, HTTP/1.1 only. Raises: OSError or ssl.SSLError for unusable files."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = AlertingTlsContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["http/1.1"])

@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.support.certificates import Authority
 from tests.support.http_front import (
     HeldService,
     RunningFront,
@@ -212,6 +213,64 @@ def test_tls_1_1_is_refused(tls_files: TlsFiles) -> None:
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     with RunningFront(tls=tls_files) as front, pytest.raises(OSError):
         front.connect(old)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize(
+    ("shown", "alert"),
+    [
+        ("expired", "CERTIFICATE_EXPIRED"),
+        ("of another authority", "UNKNOWN_CA"),
+        ("none", "CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE"),
+    ],
+)
+def test_tls_refused_client_certificate_is_told_by_an_alert(
+    tmp_path: Path, version: ssl.TLSVersion, shown: str, alert: str
+) -> None:
+    server, clients, others = (Authority(tmp_path, name) for name in ("server", "clients", "others"))
+    certificate, key = server.issue("localhost")
+    trust = ssl.create_default_context(cafile=server.ca_file)
+    trust.minimum_version = trust.maximum_version = version
+    if shown == "expired":
+        trust.load_cert_chain(*clients.issue("client", days=-1))
+    elif shown == "of another authority":
+        trust.load_cert_chain(*others.issue("client"))
+    with (
+        RunningFront(tls=TlsFiles(certificate, key, clients.ca_file)) as front,
+        socket.create_connection(("127.0.0.1", front.port), timeout=5) as plain,
+        pytest.raises(ssl.SSLError, match=alert),
+    ):
+        trust.wrap_socket(plain, server_hostname="localhost").recv(1)
+
+
+def test_tls_port_asked_in_plain_http_closes_at_once(tls_files: TlsFiles) -> None:
+    with RunningFront(tls=tls_files) as front, front.connect() as client:
+        client.send(render_request())
+        assert client.is_closed_by_server()
+
+
+def test_tls_client_that_stays_after_the_alert_is_ended(tmp_path: Path) -> None:
+    server, clients = Authority(tmp_path, "server"), Authority(tmp_path, "clients")
+    tls = TlsFiles(*server.issue("localhost"), clients.ca_file)
+    trust = ssl.create_default_context(cafile=server.ca_file)
+    limits = Limits(tls_handshake_seconds_max=0.3)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trust.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with (
+        RunningFront(tls=tls, limits=limits) as front,
+        socket.create_connection(("127.0.0.1", front.port), timeout=5) as plain,
+    ):
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                plain.sendall(outgoing.read())
+                incoming.write(plain.recv(65536))
+        plain.sendall(outgoing.read())
+        assert plain.recv(65536), "the alert"
+        while plain.recv(65536):
+            pass
 
 
 def test_tls_handshake_that_does_not_get_on_is_ended(tls_files: TlsFiles) -> None:
