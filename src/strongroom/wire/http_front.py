@@ -60,7 +60,7 @@ class AlertingTls(ssl.SSLObject):
         except ssl.SSLError as failure:
             if not self.outgoing.pending:
                 raise
-            self._failure = failure
+            self._failure = failure.with_traceback(None)  # or it would hold this frame, and that holds us
             raise ssl.SSLWantReadError from None
 
 
