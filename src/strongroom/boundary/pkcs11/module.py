@@ -130,6 +130,14 @@ class Pkcs11Module:
         self._resident.destroy(domain_key_id)
         return domain_key_id
 
+    def vouch_for_domain_key(self, token_bytes: bytes, alone: bool) -> bytes:
+        software_token, _ = split_domain_key_token(token_bytes)
+        anchor = self._software.vouch_for_domain_key(software_token, alone)
+        retired = [token for token, key in self._keys.items() if self._software.is_retired(key.domain_key_id)]
+        for token in retired:
+            self._keys.pop(token).destroy()
+        return anchor
+
     def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
         if token_bytes[1:2] != bytes([TokenKind.TOKEN_KEY]):
             return self._software.rewrap(token_bytes, origin, domain_key_id)
@@ -140,6 +148,7 @@ class Pkcs11Module:
         if active.domain_key_id != domain_key_id:
             raise NoActiveDomainKey(header.region)
         before = self._resident.find(header.wrapping_key_id, header.region)
+        self._software.require_serving(header)
         self._resident.require_bound(before, token_bytes[: -len(mac)], mac)
         family = self._families.get((header.key_spec, header.key_usage))
         if family is None:
@@ -252,6 +261,7 @@ class Pkcs11Module:
     def _unwrap(self, token_bytes: bytes) -> HeldKey:
         header, body, mac = _split_token(token_bytes)
         domain_key = self._resident.find(header.wrapping_key_id, header.region)
+        self._software.require_serving(header)
         self._resident.require_bound(domain_key, token_bytes[: -len(mac)], mac)
         family = self._families.get((header.key_spec, header.key_usage))
         if family is None:
