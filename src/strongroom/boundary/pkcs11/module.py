@@ -119,7 +119,8 @@ class Pkcs11Module:
     def load_domain_key(self, token: bytes, activate: bool) -> None:
         software_token, _ = split_domain_key_token(token)
         self._software.load_domain_key(software_token, activate)
-        self._resident.load(parse_token(software_token).header, token, activate)
+        header = parse_token(software_token).header
+        self._resident.load(header, token, activate and self._software.is_active(header))
 
     def forget_domain_key(self, token_bytes: bytes) -> bytes:
         """Destroys it in the token, too, for ever. Raises BoundaryUnavailable: it may still be there."""

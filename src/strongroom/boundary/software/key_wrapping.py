@@ -155,6 +155,10 @@ class DomainKeyRing:
             for region, newest in self._generations.items()
         }
 
+    def is_active(self, region: str, domain_key_id: bytes) -> bool:
+        """Whether it is the one that wraps."""
+        return self._active.get(region) == domain_key_id
+
     def is_retired(self, domain_key_id: bytes) -> bool:
         """Whether it opens nothing of the store any more. Of one that is not here nothing is known."""
         key = self._keys.get(domain_key_id)

@@ -361,6 +361,10 @@ class SoftwareModule:
         except (TicketRefused, ValueError):
             raise AnchorRefused from None
 
+    def is_active(self, header: TokenHeader) -> bool:
+        """Whether the domain key of this header is the one that wraps (INVARIANT B12)."""
+        return self._domain_keys.is_active(header.region, bytes.fromhex(header.key_id))
+
     def require_serving(self, header: TokenHeader) -> None:
         """Raises TokenRetired: see DomainKeyRing."""
         self._domain_keys.require_serving(header)
