@@ -39,6 +39,7 @@ from strongroom.jobs.restored_data import finish_restore, wait_for_restore
 from strongroom.jobs.runner import JobRunner
 from strongroom.operations.context import Rooms
 from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger, keep_deletions
+from strongroom.operations.domain_key_anchor import DomainKeyAnchor
 from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.request_quotas import RequestQuotas
 from strongroom.operations.rules import Rules
@@ -47,6 +48,7 @@ from strongroom.pipeline import Authenticator, Pipeline
 from strongroom.preparation import (
     DATABASE_FILE,
     ROOT_ACCESS_KEY_SETTING,
+    require_newest_domain_keys,
     require_seal_record,
     run_prepare,
 )
@@ -58,7 +60,7 @@ from strongroom.processes.contexts import (
     ProxyContext,
     WorkerContext,
 )
-from strongroom.processes.data_directory import SEAL_RECORD_FILE
+from strongroom.processes.data_directory import ANCHOR_FILE, SEAL_RECORD_FILE
 from strongroom.processes.errors import ServerFailed
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
@@ -85,6 +87,7 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
     if settings.data_directory is not None:
         require_no_half_restore(settings.data_directory)
         require_seal_record(settings.data_directory)
+        require_newest_domain_keys(settings.data_directory)
     children = Children(
         preload=partial(_preload, settings),
         run_prepare=run_prepare,
@@ -176,6 +179,7 @@ class House:
                 self.store,
                 self.boundary,
             ),
+            domain_key_anchor=DomainKeyAnchor(settings.data_directory / ANCHOR_FILE, self.boundary),
         )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()

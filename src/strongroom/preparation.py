@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from strongroom.boundary.domain_key_anchor import parse_anchor, parse_vouched
 from strongroom.boundary.key_hierarchy import parse_token
 from strongroom.boundary.seal_format import parse_seal
 from strongroom.clock import HostClock
 from strongroom.operations.last_usage import TRACKING_STARTED_SETTING
 from strongroom.processes.contexts import PrepareContext
-from strongroom.processes.data_directory import SEAL_RECORD_FILE
+from strongroom.processes.data_directory import ANCHOR_FILE, SEAL_RECORD_FILE, read_domain_key_anchor
 from strongroom.processes.errors import StartRefused
 from strongroom.store.interface import StoreUnavailable
 from strongroom.store.opening import load_domain_key_tokens, open_store, prepare_database
@@ -54,6 +55,33 @@ def require_seal_record(data_directory: Path) -> None:
             raise StartRefused(
                 f"Slot {number} of the seal record {record} is of another root key than the keys in {path}: "
                 "bring the record back that belongs to them, from the same backup. Nothing was changed."
+            )
+
+
+def require_newest_domain_keys(data_directory: Path) -> None:
+    """The database must have the newest domain keys that are known: one without them is an older one.
+
+    The anchor is not authenticated here: the boundary does that, and keeps to it whatever this says.
+    Raises: StartRefused.
+    """
+    path = data_directory / DATABASE_FILE
+    anchor = read_domain_key_anchor(data_directory)
+    if not anchor:
+        return
+    newest: dict[str, int] = {}
+    try:
+        vouched = parse_vouched(parse_anchor(anchor)[0])
+        for token in load_domain_key_tokens(path):
+            header = parse_token(token).header
+            newest[header.region] = max(newest.get(header.region, 0), header.generation)
+    except (OSError, StoreUnavailable, ValueError, RecursionError):
+        return  # the start itself says what is wrong
+    for region, known in vouched.items():
+        if newest.get(region, 0) < known.newest:
+            raise StartRefused(
+                f"The database {path} is an older one: it lacks domain key {known.newest} of {region}, which "
+                f"{data_directory / ANCHOR_FILE} knows. Put an older database in place with strongroom "
+                "restore: it deletes again what was deleted since. Nothing was changed."
             )
 
 

@@ -14,6 +14,7 @@ from strongroom.processes.errors import StartRefused
 
 DATABASE: Final = "strongroom.db"
 SEAL_RECORD: Final = "seal.record"
+ANCHOR: Final = "domain-keys.anchor"
 DRAFT: Final = "restore.draft"
 READY: Final = "restore.ready"
 PENDING_FILE: Final = "restore.pending"
@@ -26,6 +27,7 @@ def finish_swap(data_directory: Path) -> None:
     ready = data_directory / READY
     if not ready.is_dir():
         return
+    (data_directory / ANCHOR).unlink(missing_ok=True)  # it goes with the older database
     for name in _ORDER:
         if not (ready / name).exists():
             continue

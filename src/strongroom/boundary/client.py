@@ -285,6 +285,9 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
     def forget_domain_key(self, token: bytes) -> Awaitable[None]:
         return self._call(Opcode.FORGET_DOMAIN_KEY, parse_nothing, token)
 
+    def vouch_for_domain_key(self, token: bytes, alone: bool) -> Awaitable[bytes]:
+        return self._call(Opcode.VOUCH_FOR_DOMAIN_KEY, None, token, render_number(int(alone)))
+
     def rewrap(self, token: bytes, origin: str, domain_key_id: bytes) -> Awaitable[bytes]:
         return self._call(Opcode.REWRAP, None, token, origin.encode(), domain_key_id)
 

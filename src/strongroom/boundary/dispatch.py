@@ -48,6 +48,8 @@ from strongroom.boundary.slow_work import Deferred
 
 R = TypeVar("R", bytes, bytes | Deferred)
 
+RETIRED_TOLD_MAX = 64
+
 
 class DomainKeyUnknown(Exception):
     """The token names a domain key that is not in memory."""
@@ -55,6 +57,10 @@ class DomainKeyUnknown(Exception):
     def __init__(self, domain_key_id: bytes) -> None:
         super().__init__(domain_key_id.hex())
         self.domain_key_id = domain_key_id
+
+
+class TokenRetired(TokenRefused):
+    """A token of the store under a domain key that opens nothing of the store any more."""
 
 
 class NoActiveDomainKey(Exception):
@@ -146,6 +152,10 @@ class CryptographicModule(RecipientModule, ProxyModule, Protocol):
         """
         ...
 
+    def vouch_for_domain_key(self, token_bytes: bytes, alone: bool) -> bytes:
+        """The anchor with it. Raises BoundaryRefused for one that a later one has followed."""
+        ...
+
     def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
         """Raises NoActiveDomainKey where another domain key than that one is active in the Region."""
         ...
@@ -178,6 +188,7 @@ class CryptographicModule(RecipientModule, ProxyModule, Protocol):
 _STATUSES: Mapping[type[Exception], Status] = {
     CiphertextRefused: Status.CIPHERTEXT_REFUSED,
     TokenRefused: Status.TOKEN_REFUSED,
+    TokenRetired: Status.TOKEN_REFUSED,
     SignatureRefused: Status.SIGNATURE_REFUSED,
     PeerKeyRefused: Status.PEER_KEY_REFUSED,
     MaterialRefused: Status.MATERIAL_REFUSED,
@@ -238,6 +249,11 @@ class Dispatcher:
             Opcode.IMPORT_FROM_REGION: self._import_from_region,
             Opcode.REQUIRE_MOVABLE_KEYS: self._require_movable_keys,
         }
+        self._handlers_for_jobs: dict[int, Handler] = {
+            Opcode.FORGET_DOMAIN_KEY: self._forget_domain_key,
+            Opcode.VOUCH_FOR_DOMAIN_KEY: self._vouch_for_domain_key,
+        }
+        self._retired_told: set[str] = set()
 
     def answer(self, opcode: int, body: bytes) -> tuple[int, bytes]:
         """The status and body of the reply, however long it takes. Raises MalformedFrame as `start` does."""
@@ -257,9 +273,10 @@ class Dispatcher:
         return self._guarded(opcode, handler, body)
 
     def start_for_jobs(self, opcode: int, body: bytes) -> tuple[int, bytes | Deferred]:
-        """As `start`, for the one client that parses nothing of the network: it may destroy domain keys."""
-        if opcode == Opcode.FORGET_DOMAIN_KEY:
-            return self._guarded(opcode, self._forget_domain_key, body)
+        """As `start`, for the one client that parses nothing of the network: it may end domain keys."""
+        handler = self._handlers_for_jobs.get(opcode)
+        if handler is not None:
+            return self._guarded(opcode, handler, body)
         return self.start(opcode, body)
 
     def finish(self, opcode: int, deferred: Deferred, result: bytes) -> tuple[int, bytes]:
@@ -272,6 +289,8 @@ class Dispatcher:
         except NotInToken as missing:
             return Status.NOT_IN_TOKEN, str(missing).encode("utf-8")
         except _REFUSALS as refused:
+            if isinstance(refused, TokenRetired):
+                self._tell_retired(str(refused))
             return _STATUSES[type(refused)], b""
         except DomainKeyUnknown as unknown:
             return Status.DOMAIN_KEY_UNKNOWN, unknown.domain_key_id
@@ -282,6 +301,15 @@ class Dispatcher:
         except Exception as error:
             self._log(f"opcode {opcode} ended in an unexpected {type(error).__name__}; answered refused")
             return Status.REFUSED, b""
+
+    def _tell_retired(self, domain_key: str) -> None:
+        """Once for each domain key: whoever writes the database must not fill the log as well."""
+        if domain_key not in self._retired_told and len(self._retired_told) < RETIRED_TOLD_MAX:
+            self._retired_told.add(domain_key)
+            self._log(
+                f"a token under {domain_key} was refused, which opens nothing of the database any more:"
+                " somebody has put an older row back. What belongs there is in a backup: strongroom restore"
+            )
 
     def _encrypt(self, body: bytes) -> bytes:
         token, key_id, plaintext, aad = parse_four_fields(body)
@@ -396,6 +424,10 @@ class Dispatcher:
         (token,) = parse_fields(body, 1)
         self._module.forget_domain_key(token)
         return b""
+
+    def _vouch_for_domain_key(self, body: bytes) -> bytes:
+        token, alone = parse_fields(body, 2)
+        return self._module.vouch_for_domain_key(token, parse_number(alone) == 1)
 
     def _rewrap(self, body: bytes) -> bytes:
         token, origin, domain_key_id = parse_fields(body, 3)

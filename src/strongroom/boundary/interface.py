@@ -471,6 +471,15 @@ class Boundary(Protocol):
         """
         ...
 
+    def vouch_for_domain_key(self, token: bytes, alone: bool) -> Awaitable[bytes]:
+        """Note that a domain key is its Region's newest; `alone`: no other opens what the store keeps now.
+
+        `token` is the domain key's own. Returns all that is noted, as the anchor that the next boundary is
+        started with (docs/formats/domain-key-anchor.md). The job runner alone may ask. Raises TokenRefused;
+        BoundaryRefused for one that a later one has followed.
+        """
+        ...
+
     def rewrap(self, token: bytes, origin: str, domain_key_id: bytes) -> Awaitable[bytes]:
         """The same under the Region's active domain key, which must be that one; what it is bound to stays.
 

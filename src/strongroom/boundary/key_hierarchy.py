@@ -28,6 +28,9 @@ TOKEN_BYTES_MAX: Final = 8192
 GLOBAL_REGION: Final = "aws-global"
 """The Region name under which secret access keys are wrapped: IAM knows no Regions."""
 
+SESSION_KEY_ID: Final = "ASIA"
+"""How the access key ids of sessions begin. Their secrets are in session tokens, in no store."""
+
 LABEL_MESSAGE_KEY: Final = b"strongroom message key"
 LABEL_MATERIAL_ID: Final = b"strongroom material id"
 LABEL_ROOT_KEY_ID: Final = b"strongroom root key id"
@@ -90,6 +93,13 @@ class TokenHeader:
     """Of an import token: the wrapping algorithm."""
     origin: str = ""
     """Of a backing key: where its material comes from. Empty in tokens of version 1."""
+
+    @property
+    def is_kept_by_callers(self) -> bool:
+        """Whether it is nowhere in the store, so that nothing re-wraps it. It ends within days by itself."""
+        return self.kind is TokenKind.IMPORT_KEY or (
+            self.kind is TokenKind.SECRET_ACCESS_KEY and self.key_id.startswith(SESSION_KEY_ID)
+        )
 
     @property
     def generation(self) -> int:

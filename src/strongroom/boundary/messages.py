@@ -97,6 +97,7 @@ class Opcode(IntEnum):
     XKS_ENCRYPT = 68
     XKS_DECRYPT = 69
     FORGET_DOMAIN_KEY = 78
+    VOUCH_FOR_DOMAIN_KEY = 79
 
 
 class Status(IntEnum):
@@ -176,6 +177,7 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.REQUIRE_MOVABLE_KEYS: 0,
     Opcode.REWRAP: 3,
     Opcode.FORGET_DOMAIN_KEY: 1,
+    Opcode.VOUCH_FOR_DOMAIN_KEY: 2,
 }
 
 

@@ -8,6 +8,7 @@ What takes long is done beside the loop (slow_work.py) and answered when it is d
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gc
 import os
@@ -25,6 +26,7 @@ from setproctitle import setproctitle
 
 from strongroom.boundary.control_socket import close_all, receive_packet
 from strongroom.boundary.dispatch import CryptographicModule, Dispatcher
+from strongroom.boundary.domain_key_anchor import AnchorRefused
 from strongroom.boundary.messages import (
     FRAME_BYTES_MAX,
     HEAD,
@@ -307,7 +309,14 @@ def initialise(
         seal = opened
     families = approved_families(FAMILIES) if _is_approved_only(start.options) else FAMILIES
     try:
-        module = SoftwareModule(seal.root_key, root_secret, families)
+        module = SoftwareModule(seal.root_key, root_secret, families, _anchor_of(start.options))
+    except AnchorRefused:
+        raise SealRefused(
+            "The file domain-keys.anchor in the data directory is not what a server with this root key has"
+            " written there. Bring it back as it was. Without it, whoever can write the database can put"
+            " older keys back unnoticed: remove it only if you trust the database as it is. Nothing was"
+            " changed."
+        ) from None
     except ValueError:
         raise SealRefused(
             "The root user's secret access key must be 1 to 128 printable ASCII characters without blanks:"
@@ -336,6 +345,14 @@ def with_token(module: SoftwareModule, start: StartPacket, control: socket.socke
         return open_token_module(module, start.options, start.files, log, tell_pin_refused)
     except TokenRefusesStart as refused:
         raise SealRefused(str(refused)) from None
+
+
+def _anchor_of(options: Mapping[str, str]) -> bytes:
+    """Raises AnchorRefused."""
+    try:
+        return base64.b64decode(options.get("anchor", ""), validate=True)
+    except ValueError:
+        raise AnchorRefused from None
 
 
 def _render_now() -> str:

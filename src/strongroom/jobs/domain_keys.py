@@ -36,6 +36,12 @@ be through before the next domain key comes."""
 HURRIED_REST = 2.0
 REWRAPPED_SETTING = "domain_keys_rewrapped/"
 """With a Region: the domain key under which a whole pass has brought all tokens, in hex."""
+REWRAPPED_AT_SETTING = "domain_keys_rewrapped_at/"
+"""With a Region: when that pass was through."""
+SWEPT_SETTING = "domain_keys_swept/"
+"""With a Region: the domain key after which a second pass was through, in hex: older ones are retired."""
+SETTLING = timedelta(hours=1)
+"""Longer than any request takes to store a token that the boundary has given it."""
 
 
 async def replace_domain_keys(rooms: Rooms, audit: AuditTrail, request_ids: RequestIds) -> int:
@@ -77,11 +83,50 @@ async def bring_tokens_up_to_date(rooms: Rooms, audit: AuditTrail, request_ids: 
             counts = await _rewrap_region(rooms, keys[-1])
             # Recorded first: a crash in between repeats the pass and the record, and forgets neither.
             await _record(rooms, audit, request_ids, "FinishDomainKeyRotation", keys[-1], counts)
+            await rooms.store.put_setting(REWRAPPED_AT_SETTING + active.region, _render(rooms.clock.now()))
             await rooms.store.put_setting(setting, keys[-1].domain_key_id.hex())
             finished += 1
+        await _vouch(rooms, keys)
         for retired in await _retire(rooms, keys):
             await _record(rooms, audit, request_ids, "DeleteDomainKey", retired, {})
     return finished
+
+
+async def _vouch(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> None:
+    """Note outside the database which domain key is a Region's newest, and retire the others.
+
+    A second pass comes first, once no request can be under way any more that was given a token before the new
+    domain key began to wrap: what is then still under an older one was put there by somebody.
+    """
+    anchor, newest = rooms.domain_key_anchor, keys[-1]
+    if anchor is None:
+        return
+    setting = SWEPT_SETTING + newest.region
+    was_swept = await rooms.store.find_setting(setting) == newest.domain_key_id.hex()
+    swept = was_swept or await _is_settled(rooms, newest.region)
+    if swept and not was_swept:
+        await _rewrap_region(rooms, newest)
+    token = await rooms.store.find_domain_key_token(newest.domain_key_id)
+    if token is None:
+        return
+    await anchor.note(newest, token, alone=swept)
+    if swept and not was_swept:  # last: a crash before this repeats the pass
+        await rooms.store.put_setting(setting, newest.domain_key_id.hex())
+        logger.info("domain keys of %s before %d are retired", newest.region, newest.generation)
+
+
+async def _is_settled(rooms: Rooms, region: str) -> bool:
+    """Whether the last pass has been through for long enough."""
+    rewrapped_at = await rooms.store.find_setting(REWRAPPED_AT_SETTING + region)
+    now = rooms.clock.now()
+    if rewrapped_at is None or datetime.fromisoformat(rewrapped_at) > now:  # an older version did not say
+        await rooms.store.put_setting(REWRAPPED_AT_SETTING + region, _render(now))
+        return False
+    return datetime.fromisoformat(rewrapped_at) + SETTLING <= now
+
+
+def _render(instant: datetime) -> str:
+    return instant.isoformat()
 
 
 async def _record(

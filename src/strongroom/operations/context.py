@@ -16,6 +16,7 @@ from strongroom.federation.web_identity_token import WebIdentity
 from strongroom.identity.access_key_uses import AccessKeyUses
 from strongroom.identity.principal import AuthenticatedPrincipal
 from strongroom.operations.deletion_ledger import DeletionLedger
+from strongroom.operations.domain_key_anchor import DomainKeyAnchor
 from strongroom.operations.key_store_backend import KeyStoreBackend
 from strongroom.operations.role_assumption import Assumption
 from strongroom.operations.rules import Rules
@@ -43,6 +44,8 @@ class Rooms:
     """What stands behind custom key stores, by type; a type without one has no stores."""
     oidc_keys: KeySets = field(default_factory=KeySets)
     """The keys of the issuers of web identity tokens."""
+    domain_key_anchor: DomainKeyAnchor | None = None
+    """Where it is noted, outside the database, which domain keys there are; None: nowhere."""
     deletion_ledger: DeletionLedger | None = None
     """Where deletions are kept beside the data; None: nowhere (tests, trials of policies)."""
 

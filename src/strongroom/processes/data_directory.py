@@ -17,6 +17,8 @@ SEAL_RECORD_BYTES_MAX = 32 * 1024
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 SEAL_RECORD_FILE = "seal.record"
+ANCHOR_FILE = "domain-keys.anchor"
+ANCHOR_BYTES_MAX = 16 * 1024
 
 
 class DataDirectory:
@@ -53,6 +55,10 @@ class DataDirectory:
             raise StartRefused(f"The seal record {path} is damaged: put it back from a backup.")
         return record
 
+    def load_domain_key_anchor(self) -> bytes:
+        """What the boundary has said of the domain keys; empty where it has not. Raises: StartRefused."""
+        return read_domain_key_anchor(self.path)
+
     def save_seal_record(self, record: bytes) -> None:
         """Replace the seal record; it is on disk when this returns. Raises: OSError."""
         target, draft = self.path / SEAL_RECORD_FILE, self.path / f"{SEAL_RECORD_FILE}.new"
@@ -63,6 +69,22 @@ class DataDirectory:
             os.fsync(stream.fileno())
         os.replace(draft, target)
         _sync_directory(self.path)
+
+
+def read_domain_key_anchor(directory: Path) -> bytes:
+    """The file of a data directory, which the boundary judges; empty where there is none.
+
+    Raises: StartRefused.
+    """
+    path = directory / ANCHOR_FILE
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise StartRefused(f"Cannot read {path}: {error.strerror}.") from None
+    with open(fd, "rb") as stream:
+        return stream.read(ANCHOR_BYTES_MAX + 1) or b"\n"  # an empty file is none of ours
 
 
 def open_data_directory(path: Path, wait_seconds: float = LOCK_WAIT_SECONDS) -> DataDirectory:

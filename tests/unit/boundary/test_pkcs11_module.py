@@ -174,6 +174,30 @@ def test_rewrapped_key_opens_what_was_encrypted_before(provider: Provider) -> No
         module.decrypt(token, KEY, blob, b"")
 
 
+def test_retired_domain_key_opens_nothing_here_and_in_the_next_process(on_softhsm: Provider) -> None:
+    module = on_softhsm.module
+    token = module.generate_key(binding()).exported_token
+    blob = module.encrypt(token, KEY, b"text", b"")
+    second_id, second = module.create_domain_key(REGION, 2)
+    module.load_domain_key(second, activate=True)
+    rewrapped = module.rewrap(token, "AWS_KMS", second_id)
+    assert module.decrypt(token, KEY, blob, b"") == b"text"
+    anchor = module.vouch_for_domain_key(second, True)
+    software = SoftwareModule(bytes(32), None, anchor=anchor)
+    next_one = Pkcs11Module(software, on_softhsm.connection)
+    next_one.load_domain_key(on_softhsm.domain_key, activate=True)
+    with pytest.raises(NoActiveDomainKey):  # a database that was put back
+        next_one.generate_key(binding())
+    next_one.load_domain_key(second, activate=True)
+    for serving in (module, next_one):
+        with pytest.raises(TokenRefused):
+            serving.decrypt(token, KEY, blob, b"")
+        with pytest.raises(TokenRefused):
+            serving.rewrap(token, "AWS_KMS", second_id)
+        assert serving.decrypt(rewrapped, KEY, blob, b"") == b"text"
+        assert serving.generate_key(binding())
+
+
 def test_forgotten_domain_key_is_destroyed_in_the_token_and_no_other(provider: Provider) -> None:
     module = provider.module
     first = module.generate_key(binding()).exported_token

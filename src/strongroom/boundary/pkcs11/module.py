@@ -119,7 +119,8 @@ class Pkcs11Module:
     def load_domain_key(self, token: bytes, activate: bool) -> None:
         software_token, _ = split_domain_key_token(token)
         self._software.load_domain_key(software_token, activate)
-        self._resident.load(parse_token(software_token).header, token, activate)
+        header = parse_token(software_token).header
+        self._resident.load(header, token, activate and self._software.is_active(header))
 
     def forget_domain_key(self, token_bytes: bytes) -> bytes:
         """Destroys it in the token, too, for ever. Raises BoundaryUnavailable: it may still be there."""
@@ -129,6 +130,14 @@ class Pkcs11Module:
             self._keys.pop(token).destroy()
         self._resident.destroy(domain_key_id)
         return domain_key_id
+
+    def vouch_for_domain_key(self, token_bytes: bytes, alone: bool) -> bytes:
+        software_token, _ = split_domain_key_token(token_bytes)
+        anchor = self._software.vouch_for_domain_key(software_token, alone)
+        retired = [token for token, key in self._keys.items() if self._software.is_retired(key.domain_key_id)]
+        for token in retired:
+            self._keys.pop(token).destroy()
+        return anchor
 
     def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
         if token_bytes[1:2] != bytes([TokenKind.TOKEN_KEY]):
@@ -140,6 +149,7 @@ class Pkcs11Module:
         if active.domain_key_id != domain_key_id:
             raise NoActiveDomainKey(header.region)
         before = self._resident.find(header.wrapping_key_id, header.region)
+        self._software.require_serving(header)
         self._resident.require_bound(before, token_bytes[: -len(mac)], mac)
         family = self._families.get((header.key_spec, header.key_usage))
         if family is None:
@@ -252,6 +262,7 @@ class Pkcs11Module:
     def _unwrap(self, token_bytes: bytes) -> HeldKey:
         header, body, mac = _split_token(token_bytes)
         domain_key = self._resident.find(header.wrapping_key_id, header.region)
+        self._software.require_serving(header)
         self._resident.require_bound(domain_key, token_bytes[: -len(mac)], mac)
         family = self._families.get((header.key_spec, header.key_usage))
         if family is None:

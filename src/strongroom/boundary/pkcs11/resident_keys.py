@@ -54,7 +54,6 @@ class ResidentKeys:
         self._opened = connection.opened
         self._keys: OrderedDict[bytes, ResidentKey] = OrderedDict()
         self._active: dict[str, bytes] = {}
-        self._generations: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -73,8 +72,8 @@ class ResidentKeys:
     def load(self, header: TokenHeader, domain_key_token: bytes, activate: bool) -> None:
         """Find the domain key of `header`, which was opened before, in the token.
 
-        Whoever activates one of an earlier generation changes nothing (INVARIANT B12). Raises TokenRefused:
-        it is not there, or another one is.
+        With `activate` it wraps from now on: whether it may is judged before. Raises TokenRefused: it is not
+        there, or another one is.
         """
         self._forget_if_reopened()
         domain_key_id, region = bytes.fromhex(header.key_id), header.region
@@ -99,9 +98,8 @@ class ResidentKeys:
         key = self._connection.run(domain_key_id, find)
         if opened == self._connection.opened:
             self._keys[domain_key_id] = key
-            if activate and header.generation >= self._generations.get(region, 0):
+            if activate:
                 self._active[region] = domain_key_id
-                self._generations[region] = header.generation
         while len(self._keys) > RESIDENT_KEYS_MAX:
             self._keys.popitem(last=False)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from strongroom.boundary.dispatch import DomainKeyUnknown, NoActiveDomainKey
+from strongroom.boundary.dispatch import DomainKeyUnknown, NoActiveDomainKey, TokenRetired
+from strongroom.boundary.domain_key_anchor import Vouched
 from strongroom.boundary.interface import BoundaryRefused, TokenRefused
 from strongroom.boundary.key_hierarchy import (
     IV_BYTES,
@@ -43,11 +45,12 @@ class WrappingKey:
     (SP 800-38D, section 8.3); see docs/formats/exported-key-token.md.
     """
 
-    __slots__ = ("_cipher", "key_id", "region")
+    __slots__ = ("_cipher", "generation", "key_id", "region")
 
-    def __init__(self, key_id: bytes, region: str, key: bytes) -> None:
+    def __init__(self, key_id: bytes, region: str, key: bytes, generation: int = 1) -> None:
         self.key_id = key_id
         self.region = region
+        self.generation = generation
         self._cipher = AESGCM(key)
 
     def __repr__(self) -> str:
@@ -73,13 +76,16 @@ class DomainKeyRing:
     Concurrency: one thread. Bounded: the oldest loaded key is dropped first and loaded again on demand.
     """
 
-    __slots__ = ("_active", "_generations", "_keys", "_root")
+    __slots__ = ("_active", "_generations", "_keys", "_root", "_serving_from")
 
-    def __init__(self, root_key: bytes) -> None:
+    def __init__(self, root_key: bytes, vouched: Mapping[str, Vouched] | None = None) -> None:
+        """`vouched` is what an earlier ring has noted of the domain keys that there are."""
+        vouched = vouched or {}
         self._root = WrappingKey(root_key_id(root_key), "", root_key)
         self._keys: OrderedDict[bytes, WrappingKey] = OrderedDict()
         self._active: dict[str, bytes] = {}
-        self._generations: dict[str, int] = {}
+        self._generations = {region: known.newest for region, known in vouched.items()}
+        self._serving_from = {region: known.serving_from for region, known in vouched.items()}
 
     def create(self, region: str, generation: int) -> tuple[bytes, bytes]:
         """A new domain key's id and token. It is not in use before `load`. Raises ValueError."""
@@ -104,7 +110,7 @@ class DomainKeyRing:
         """
         header, key = self._open(token_bytes)
         domain_key_id, region = bytes.fromhex(header.key_id), header.region
-        self._keys[domain_key_id] = WrappingKey(domain_key_id, region, key)
+        self._keys[domain_key_id] = WrappingKey(domain_key_id, region, key, header.generation)
         self._keys.move_to_end(domain_key_id)
         if activate and header.generation >= self._generations.get(region, 0):
             self._active[region] = domain_key_id
@@ -127,6 +133,42 @@ class DomainKeyRing:
         domain_key_id = bytes.fromhex(header.key_id)
         self._keys.pop(domain_key_id, None)
         return domain_key_id
+
+    def vouch(self, token_bytes: bytes, alone: bool) -> None:
+        """Note that this is its Region's newest, and with `alone` that nothing of the store is under another.
+
+        Raises TokenRefused; BoundaryRefused for one that a later one has followed.
+        """
+        header, _ = self._open(token_bytes)
+        region, generation = header.region, header.generation
+        if generation < self._generations.get(region, 0):
+            raise BoundaryRefused
+        self._generations[region] = generation
+        if alone:
+            self._serving_from[region] = generation
+
+    @property
+    def vouched(self) -> dict[str, Vouched]:
+        """What is noted, by Region."""
+        return {
+            region: Vouched(newest, self._serving_from.get(region, 1))
+            for region, newest in self._generations.items()
+        }
+
+    def is_active(self, region: str, domain_key_id: bytes) -> bool:
+        """Whether it is the one that wraps."""
+        return self._active.get(region) == domain_key_id
+
+    def is_retired(self, domain_key_id: bytes) -> bool:
+        """Whether it opens nothing of the store any more. Of one that is not here nothing is known."""
+        key = self._keys.get(domain_key_id)
+        return key is not None and key.generation < self._serving_from.get(key.region, 1)
+
+    def require_serving(self, header: TokenHeader) -> None:
+        """Raises TokenRetired for a token of the store under a domain key that is retired (INVARIANT B13)."""
+        if self.is_retired(header.wrapping_key_id) and not header.is_kept_by_callers:
+            generation = self._keys[header.wrapping_key_id].generation
+            raise TokenRetired(f"domain key {generation} of {header.region}")
 
     def _open(self, token_bytes: bytes) -> tuple[TokenHeader, bytes]:
         """A domain key's token: what it says, and the key. Raises TokenRefused."""
@@ -155,6 +197,7 @@ class DomainKeyRing:
             raise DomainKeyUnknown(token.header.wrapping_key_id)
         if domain_key.region != token.header.region:
             raise TokenRefused
+        self.require_serving(token.header)
         return domain_key.unwrap(token)
 
     def __len__(self) -> int:

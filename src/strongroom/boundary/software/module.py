@@ -16,6 +16,16 @@ import cryptography
 from cryptography.hazmat.backends.openssl.backend import backend as openssl
 
 from strongroom.boundary.backing_keys import AsymmetricKey, BackingKey
+from strongroom.boundary.domain_key_anchor import (
+    ANCHOR_PURPOSE,
+    ANCHOR_WORD,
+    AnchorRefused,
+    Vouched,
+    parse_anchor,
+    parse_vouched,
+    render_anchor,
+    render_vouched,
+)
 from strongroom.boundary.interface import (
     BoundaryRefused,
     GeneratedKey,
@@ -25,6 +35,7 @@ from strongroom.boundary.interface import (
     KeyBinding,
     KeySpecNotOffered,
     MaterialRefused,
+    TicketRefused,
     TokenRefused,
 )
 from strongroom.boundary.key_hierarchy import (
@@ -57,7 +68,13 @@ IMPORTED: Final = "EXTERNAL"
 """The two origins that say which calls key material may come and go by."""
 
 REWRAPPED_KINDS: Final = frozenset(
-    (TokenKind.BACKING_KEY, TokenKind.SECRET_ACCESS_KEY, TokenKind.STORE_SECRET, TokenKind.REPLICATION_KEY)
+    (
+        TokenKind.BACKING_KEY,
+        TokenKind.SECRET_ACCESS_KEY,
+        TokenKind.STORE_SECRET,
+        TokenKind.REPLICATION_KEY,
+        TokenKind.PROXY_CREDENTIAL,
+    )
 )
 """What the store keeps under domain keys. Import tokens are their callers', and end soon."""
 
@@ -81,18 +98,25 @@ class SoftwareModule:
 
     doors: OpenDoors | None = None
 
-    def __init__(self, root_key: bytes, root_secret: bytes | None, families: Families = FAMILIES) -> None:
+    def __init__(
+        self,
+        root_key: bytes,
+        root_secret: bytes | None,
+        families: Families = FAMILIES,
+        anchor: bytes = b"",
+    ) -> None:
         """`root_secret` is the secret access key that `wrap_root_secret` wraps. Raises ValueError.
 
-        `families` are the keys that it makes and uses.
+        `families` are the keys that it makes and uses. `anchor` is what a module with this root key has last
+        given as one; empty: none has. Raises AnchorRefused for any other.
         """
         if root_secret is not None:
             secret_access_keys.require_secret(root_secret)
         self._root_secret = root_secret
         self._transport_keys = TransportKeys()
         self._families = families
-        self._domain_keys = DomainKeyRing(root_key)
         self._tickets = TicketOffice(root_key)
+        self._domain_keys = DomainKeyRing(root_key, self._read_anchor(anchor))
         self._replication = Replication(root_key, self._domain_keys)
         self._backing_keys: OrderedDict[bytes, BackingKey] = OrderedDict()
         self._nonces = NoncePool()
@@ -320,6 +344,35 @@ class SoftwareModule:
         self._forget_tokens(lambda token, _: wrapping_key_id_of(token) == domain_key_id)
         return domain_key_id
 
+    def vouch_for_domain_key(self, token_bytes: bytes, alone: bool) -> bytes:
+        self._domain_keys.vouch(token_bytes, alone)
+        self._forget_tokens(lambda token, _: self._domain_keys.is_retired(wrapping_key_id_of(token)))
+        text = render_vouched(self._domain_keys.vouched)
+        return render_anchor(text, self._tickets.make(ANCHOR_PURPOSE, text, ANCHOR_WORD))
+
+    def _read_anchor(self, anchor: bytes) -> dict[str, Vouched]:
+        if not anchor:
+            return {}
+        try:
+            text, ticket = parse_anchor(anchor)
+            if self._tickets.read(ANCHOR_PURPOSE, text, ticket) != ANCHOR_WORD:
+                raise AnchorRefused
+            return parse_vouched(text)
+        except (TicketRefused, ValueError):
+            raise AnchorRefused from None
+
+    def is_active(self, header: TokenHeader) -> bool:
+        """Whether the domain key of this header is the one that wraps (INVARIANT B12)."""
+        return self._domain_keys.is_active(header.region, bytes.fromhex(header.key_id))
+
+    def require_serving(self, header: TokenHeader) -> None:
+        """Raises TokenRetired: see DomainKeyRing."""
+        self._domain_keys.require_serving(header)
+
+    def is_retired(self, domain_key_id: bytes) -> bool:
+        """Whether a domain key opens nothing of the store any more."""
+        return self._domain_keys.is_retired(domain_key_id)
+
     def rewrap(self, token_bytes: bytes, origin: str, domain_key_id: bytes) -> bytes:
         try:
             token = parse_token(token_bytes)
@@ -343,6 +396,8 @@ class SoftwareModule:
         return rewrapped
 
     def make_ticket(self, purpose: bytes, context: bytes, text: bytes) -> bytes:
+        if purpose == ANCHOR_PURPOSE:  # of this module alone, whoever asks
+            raise BoundaryRefused
         return self._tickets.make(purpose, context, text)
 
     def read_ticket(self, purpose: bytes, context: bytes, ticket: bytes) -> bytes:

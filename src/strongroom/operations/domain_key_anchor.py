@@ -1,0 +1,52 @@
+"""The anchor of the domain keys: a file beside the database in which the boundary says which there are.
+
+Whoever can write the database can put older rows back; the file says that they are older. Its form:
+docs/formats/domain-key-anchor.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from strongroom.boundary.interface import Boundary
+from strongroom.resources.domain_key import DomainKeyRecord
+
+
+class DomainKeyAnchor:
+    """The file at `path`. The job runner alone writes it; each boundary is started with it."""
+
+    def __init__(self, path: Path, boundary: Boundary) -> None:
+        self._path = path
+        self._boundary = boundary
+        self._noted: dict[str, tuple[int, bool]] = {}
+        """What this process has brought to the file, by Region."""
+
+    async def note(self, newest: DomainKeyRecord, token: bytes, *, alone: bool) -> None:
+        """Have the boundary vouch for a Region's newest domain key, and keep what it says; idempotent.
+
+        `token` is the domain key's own; `alone`: nothing of the store is under an older one. It is on disk
+        when this returns. Raises BoundaryError, OSError.
+        """
+        noted = newest.generation, alone
+        if self._noted.get(newest.region) == noted and self._path.exists():
+            return
+        anchor = await self._boundary.vouch_for_domain_key(token, alone)
+        await asyncio.to_thread(_replace, self._path, anchor)
+        self._noted[newest.region] = noted
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_name(f"{path.name}.new")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(draft, path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
