@@ -159,7 +159,7 @@ def open_seal_key_file(settings: Settings, has_seal_record: bool) -> int | None:
         except ConfigurationError as error:
             raise StartRefused(str(error)) from None
     try:
-        fd = _open_existing(path)
+        fd = _open_seal_key(path)
     except FileNotFoundError:
         if has_seal_record:
             return None
@@ -187,19 +187,36 @@ def open_pin_file(settings: Settings) -> int | None:
         return None
     path = settings.pkcs11.pin_file
     try:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        return _open_existing(path, os.O_RDONLY)
     except OSError as error:
         raise StartRefused(f"Cannot open the PIN file {path}: {error.strerror}.") from None
 
 
-def _open_existing(path: Path) -> int:
-    flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+def _open_seal_key(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | flags)
+        return _open_existing(path, os.O_RDWR)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EROFS):
             raise
-        return os.open(path, os.O_RDONLY | flags)  # mode 0400, or a read-only mount: enough once it is filled
+        return _open_existing(path, os.O_RDONLY)  # mode 0400, or a read-only mount: enough once it is filled
+
+
+def _open_existing(path: Path, access: int) -> int:
+    """Raises: OSError; StartRefused for a symbolic link that somebody else could have made."""
+    flags = access | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+    # Mounted secrets of Kubernetes are links of root's, in a directory where nobody else can replace them.
+    directory, ours = os.stat(path.parent), (0, os.geteuid())
+    is_open_to_others = directory.st_mode & 0o022 and not directory.st_mode & stat.S_ISVTX
+    if os.lstat(path).st_uid not in ours or directory.st_uid not in ours or is_open_to_others:
+        raise StartRefused(
+            f"{path} is a symbolic link that another user could have made: name the file itself."
+        )
+    return os.open(path, flags)
 
 
 def _create_seal_key_file(path: Path) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.config import Settings, load_settings
+from strongroom.config import ConfigurationError, Settings, load_settings
 from strongroom.processes.data_directory import open_data_directory, open_seal_key_file
 from strongroom.processes.errors import StartRefused
 
@@ -130,11 +130,64 @@ def test_seal_key_file_that_others_may_touch_is_refused(tmp_path: Path, mode: in
         open_seal_key_file(_dev(tmp_path), has_seal_record=True)
 
 
-def test_seal_key_file_that_is_a_symbolic_link_is_refused(tmp_path: Path) -> None:
-    _write_key(tmp_path / "real.key")
-    (tmp_path / "seal.key").symlink_to(tmp_path / "real.key")
-    with pytest.raises(StartRefused, match="Cannot open the seal key file"):
+def _mount_secret(directory: Path, mode: int = 0o600) -> None:
+    """As Kubernetes does it, so that all files of a secret change at once."""
+    (directory / "..2026_11_27").mkdir()
+    _write_key(directory / "..2026_11_27" / "seal.key", mode)
+    (directory / "..data").symlink_to("..2026_11_27")
+    (directory / "seal.key").symlink_to("..data/seal.key")
+
+
+def test_seal_key_file_in_a_mounted_secret_is_opened(tmp_path: Path) -> None:
+    _mount_secret(tmp_path)
+    tmp_path.chmod(0o1777)
+    fd = open_seal_key_file(_dev(tmp_path), has_seal_record=True)
+    assert fd is not None
+    assert os.read(fd, 64) == b"k" * 32
+    os.close(fd)
+
+
+def test_seal_key_file_in_a_mounted_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    _mount_secret(tmp_path, 0o644)
+    with pytest.raises(StartRefused, match="Others may read or change"):
         open_seal_key_file(_dev(tmp_path), has_seal_record=True)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707])
+def test_seal_key_file_by_a_link_that_another_user_could_have_made_is_refused(
+    tmp_path: Path, mode: int
+) -> None:
+    _mount_secret(tmp_path)
+    tmp_path.chmod(mode)
+    with pytest.raises(StartRefused, match="could have made: name the file itself"):
+        open_seal_key_file(_dev(tmp_path), has_seal_record=True)
+    tmp_path.chmod(0o700)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link to somebody else")
+def test_seal_key_file_by_a_link_of_another_user_is_refused(tmp_path: Path) -> None:
+    _mount_secret(tmp_path)
+    os.chown(tmp_path / "seal.key", 65534, 65534, follow_symlinks=False)
+    with pytest.raises(StartRefused, match="could have made: name the file itself"):
+        open_seal_key_file(_dev(tmp_path), has_seal_record=True)
+
+
+def test_seal_key_file_by_a_link_to_nothing_is_not_made(tmp_path: Path) -> None:
+    (tmp_path / "seal.key").symlink_to(tmp_path / "none")
+    with pytest.raises(StartRefused, match="Cannot create the seal key file"):
+        open_seal_key_file(_dev(tmp_path), has_seal_record=False)
+    assert not (tmp_path / "none").exists()
+
+
+def test_seal_key_file_by_a_link_into_the_data_directory_is_refused_in_serve(tmp_path: Path) -> None:
+    """INVARIANT C2: the real path counts."""
+    (tmp_path / "data").mkdir()
+    _write_key(tmp_path / "data" / "seal.key")
+    (tmp_path / "seal.key").symlink_to(tmp_path / "data" / "seal.key")
+    names = {"DATA_DIRECTORY": tmp_path / "data", "SEAL_KEY_FILE": tmp_path / "seal.key"}
+    environment = {f"STRONGROOM_{name}": str(path) for name, path in names.items()}
+    with pytest.raises((StartRefused, ConfigurationError), match="inside the data directory"):
+        open_seal_key_file(load_settings("serve", flags={}, environment=environment, file=None), False)
 
 
 def test_seal_key_file_that_is_a_fifo_is_refused_without_waiting(tmp_path: Path) -> None:
