@@ -1,7 +1,7 @@
 """Go's clients of AWS KMS, unmodified: the SDK, the seal of Vault and Boundary, cosign's signer, Tink.
 
 The tests themselves are in Go, in `go` beside this file; each is one of those here. Needs Go, and its modules
-as the host configures them. Without them the tests skip aloud; with CI=true they fail.
+as the host configures them. Without them the tests skip aloud.
 """
 
 from __future__ import annotations
