@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -232,6 +233,51 @@ def test_key_deleted_in_the_token_is_an_invalid_state_of_that_key_alone(scene: F
     assert code_of(scene.kms.generate_data_key, KeyId=deleted, KeySpec="AES_256") == STATE
     assert scene.decrypt(scene.encrypt(other)) == b"text"
     assert scene.entry(store_id)["ConnectionState"] == "CONNECTED"
+
+
+def test_key_state_does_not_change_with_the_material_in_the_cluster_and_what_is_restored_is_used(
+    scene: FaultyScene, tmp_path: Path
+) -> None:
+    """Developer Guide, "Key states of AWS KMS keys"."""
+    store_id = scene.connected()
+    key_id = scene.create_key(store_id)
+    blob = scene.encrypt(key_id)
+    backup = tmp_path / "backup"
+    shutil.copytree(scene.cluster.token.directory, backup)
+
+    def state() -> str:
+        return str(scene.kms.describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"])
+
+    scene.cluster.ask_token("destroy", key_id)
+    assert scene.refusal(blob) == (STATE, GONE)
+    assert state() == "Enabled"
+    scene.kms.disable_key(KeyId=key_id)
+    assert state() == "Disabled"
+    assert scene.refusal(blob)[0] == "DisabledException"
+    scene.kms.enable_key(KeyId=key_id)
+    assert scene.refusal(blob) == (STATE, GONE)
+    scene.disconnect(store_id)
+    assert state() == "Unavailable"
+    shutil.rmtree(scene.cluster.token.directory)
+    shutil.copytree(backup, scene.cluster.token.directory)
+    assert scene.connect(store_id) == ("CONNECTED", None)
+    assert state() == "Enabled"
+    assert scene.decrypt(blob) == b"text"
+
+
+def test_material_that_comes_back_while_the_store_is_connected_is_found_by_its_next_use(
+    scene: FaultyScene, tmp_path: Path
+) -> None:
+    store_id = scene.connected()
+    key_id, other = scene.create_key(store_id), scene.create_key(store_id)
+    blob = scene.encrypt(key_id)
+    backup = tmp_path / "backup"
+    shutil.copytree(scene.cluster.token.directory, backup)
+    scene.cluster.ask_token("destroy", key_id)
+    assert scene.refusal(blob) == (STATE, GONE)
+    shutil.copytree(backup, scene.cluster.token.directory, dirs_exist_ok=True)
+    scene.cluster.ask_token("destroy", other)  # SoftHSM looks for new files when another process wrote one
+    assert scene.decrypt(blob) == b"text"
 
 
 def test_four_clusters_start_at_once_and_lose_no_request(tmp_path: Path) -> None:

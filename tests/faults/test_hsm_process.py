@@ -133,6 +133,31 @@ def test_module_that_bears_one_thread_gets_one(faulty: tuple[TestCluster, Faults
         assert running.rate(Opcode.WRAP, KEY_ID, b"x", AAD, calls=40, under_way=16) < 55
 
 
+def test_module_that_cannot_lock_is_never_called_by_two_threads_at_once(
+    faulty: tuple[TestCluster, Faults],
+) -> None:
+    cluster, faults = faulty
+    faults.begin("single")
+    with RunningCluster(cluster) as running:
+        wrapped = connected(running)
+        faults.begin("delay", "5000")
+        assert running.rate(Opcode.WRAP, KEY_ID, b"x", AAD, calls=100, under_way=16) < 210
+        assert running.ask(Opcode.UNWRAP, KEY_ID, wrapped, AAD) == b"text"
+        running.log_in()  # the module ends, and starts anew
+        assert running.ask(Opcode.UNWRAP, KEY_ID, wrapped, AAD) == b"text"
+
+
+def test_module_that_cannot_lock_and_hangs_ends_the_process(faulty: tuple[TestCluster, Faults]) -> None:
+    cluster, faults = faulty
+    faults.begin("single")
+    with RunningCluster(cluster) as running:
+        wrapped = connected(running)
+        faults.begin("hang")
+        for _ in range(3):
+            running.send(Opcode.UNWRAP, KEY_ID, wrapped, AAD)
+        assert running.wait_for_end(8) == EXIT_OVERDUE
+
+
 def test_token_that_bears_few_sessions_is_used_with_those(faulty: tuple[TestCluster, Faults]) -> None:
     cluster, faults = faulty
     faults.begin("sessions", "5")  # two pairs, and half of one

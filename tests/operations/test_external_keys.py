@@ -241,6 +241,17 @@ def test_error_of_the_proxy_in_cryptography_is_an_invalid_state(used: Used, erro
         assert "planted message" not in str(sentence)
 
 
+def test_key_state_does_not_change_with_the_external_key(used: Used) -> None:
+    """Developer Guide, "Key states of AWS KMS keys"."""
+    blob = used.encrypt()
+    external_key = used.proxy.keys.pop("key-1")
+    code, sentence = used.refusal(blob)
+    assert (code, "was not found in its external key manager" in str(sentence)) == (INVALID, True)
+    assert used.road.call("DescribeKey", KeyId=used.key_id)["KeyMetadata"]["KeyState"] == "Enabled"
+    used.proxy.keys["key-1"] = external_key
+    assert used.decrypt(blob)["Plaintext"] == TEXT
+
+
 def test_slow_proxy_is_given_up_after_its_time(used: Used) -> None:
     blob = used.encrypt()
     used.external.rebuild(timeout_seconds=0.25)

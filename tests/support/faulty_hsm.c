@@ -7,7 +7,7 @@
      crash     C_Encrypt and C_Decrypt end the process; crash-login: C_Login
      delay     C_Encrypt and C_Decrypt take so many microseconds longer
      sessions  no more than so many sessions at once (decimal)
-     single    C_Initialize refuses CKF_OS_LOCKING_OK (CKR_CANT_LOCK)
+     single    C_Initialize refuses CKF_OS_LOCKING_OK (CKR_CANT_LOCK); two threads at once end the process
      close     once: every session is closed before the next C_EncryptInit or C_DecryptInit
 
    Every C_Login adds a byte to the file `logins`. The real PIN is never written. */
@@ -34,6 +34,17 @@ static FunctionList *real, ours;
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
 static long sessions_open;
 static Number last_slot;
+static int is_single, inside;
+
+/* A module that cannot lock, and has another thread in it already, is broken by this one. */
+static void come_in(void) {
+    if (__atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST) > 1 && is_single) abort();
+}
+
+static Number go_out(Number code) {
+    __atomic_sub_fetch(&inside, 1, __ATOMIC_SEQ_CST);
+    return code;
+}
 
 static void path_of(const char *name, char path[4096]) {
     const char *directory = getenv("FAULTY_HSM_DIR");
@@ -61,7 +72,8 @@ static void suffer(const char *hang, const char *crash) {
 static Number initialize(void *arguments) {
     char text[64];
     Number flags = arguments ? ((Number *)arguments)[4] : 0;
-    if ((flags & OS_LOCKING_OK) && wanted("single", text)) return CANT_LOCK;
+    is_single = wanted("single", text);
+    if ((flags & OS_LOCKING_OK) && is_single) return CANT_LOCK;
     sessions_open = 0;
     return real->functions[INITIALIZE](arguments);
 }
@@ -73,6 +85,7 @@ static Number get_slot_list(unsigned char present, void *slots, Number *count) {
 
 static Number open_session(Number slot, Number flags, void *a, void *b, Number *session) {
     char text[64];
+    come_in();
     pthread_mutex_lock(&guard);
     last_slot = slot;
     Number code = SESSION_COUNT;
@@ -81,7 +94,7 @@ static Number open_session(Number slot, Number flags, void *a, void *b, Number *
         if (!code) sessions_open++;
     }
     pthread_mutex_unlock(&guard);
-    return code;
+    return go_out(code);
 }
 
 static Number close_session(Number session) {
@@ -117,13 +130,15 @@ static void close_all_if_wanted(void) {
 }
 
 static Number encrypt_init(Number session, void *mechanism, Number key) {
+    come_in();
     close_all_if_wanted();
-    return real->functions[ENCRYPT_INIT](session, mechanism, key);
+    return go_out(real->functions[ENCRYPT_INIT](session, mechanism, key));
 }
 
 static Number decrypt_init(Number session, void *mechanism, Number key) {
+    come_in();
     close_all_if_wanted();
-    return real->functions[DECRYPT_INIT](session, mechanism, key);
+    return go_out(real->functions[DECRYPT_INIT](session, mechanism, key));
 }
 
 static void take_time(void) {
@@ -133,13 +148,15 @@ static void take_time(void) {
 }
 
 static Number encrypt(Number session, void *data, Number length, void *out, Number *out_length) {
+    come_in();
     take_time();
-    return real->functions[ENCRYPT](session, data, length, out, out_length);
+    return go_out(real->functions[ENCRYPT](session, data, length, out, out_length));
 }
 
 static Number decrypt(Number session, void *data, Number length, void *out, Number *out_length) {
+    come_in();
     take_time();
-    return real->functions[DECRYPT](session, data, length, out, out_length);
+    return go_out(real->functions[DECRYPT](session, data, length, out, out_length));
 }
 
 Number C_GetFunctionList(FunctionList **list) {

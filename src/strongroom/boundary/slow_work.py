@@ -24,6 +24,7 @@ WAITING_MAX: Final = 16
 """Pieces of work that wait for a thread; more are refused, so that what is accepted ends in time."""
 STACK_BYTES: Final = 1 << 20
 NICENESS: Final = 10
+"""How much lower the threads' priority is than the loop's: a service may itself run with another than 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,9 @@ class SlowWork:
 
     def _run(self, ready: SimpleQueue[None]) -> None:
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            thread_id = threading.get_native_id()
+            # The kernel cuts what is above 19 off.
+            os.setpriority(os.PRIO_PROCESS, thread_id, os.getpriority(os.PRIO_PROCESS, thread_id) + NICENESS)
         ready.put(None)
         while True:
             self._do(self._waiting.get())

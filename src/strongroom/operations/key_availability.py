@@ -1,7 +1,8 @@
 """Keys of custom key stores: available only while their store is connected.
 
 The stored key state is the one that the key has whenever it is available (key states table, note 12); that it
-is Unavailable follows from its store, so that one change of the store changes all its keys at once.
+is Unavailable follows from its store, so that one change of the store changes all its keys at once. What
+becomes of its key outside changes no state (Developer Guide, "Key states"): only its use fails.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ from strongroom.boundary.slow_work import NICENESS, THREADS, WAITING_MAX, Deferr
 from strongroom.boundary.software.module import SLOW_SPECS
 
 AAD = b"\x80"
+NICENESS_MAX = 19
 RSA_4096 = replace(binding(), key_spec="RSA_4096", key_usage="SIGN_VERIFY")
 Test = Callable[[RunningBoundary], Coroutine[Any, Any, None]]
 
@@ -161,8 +162,30 @@ def test_every_thread_of_the_process_is_confined(tmp_path: Path) -> None:
                 pytest.skip("this host does not allow a seccomp filter")
             assert lines["Seccomp"].strip() == "2"
             nicenesses.append(int((task / "stat").read_text().rpartition(")")[2].split()[16]))
-        assert sorted(nicenesses)[1:] == [NICENESS, NICENESS]
-        assert sorted(nicenesses)[0] < NICENESS
+        loop, *threads = sorted(nicenesses)
+        assert loop == os.getpriority(os.PRIO_PROCESS, boundary.process.pid)
+        assert threads == [min(loop + NICENESS, NICENESS_MAX)] * THREADS
+
+
+@pytest.mark.parametrize("niceness", [3, NICENESS, NICENESS_MAX - 1])
+def test_slow_work_of_a_process_with_a_lower_priority_still_gives_way_to_its_loop(niceness: int) -> None:
+    """A thread of Linux has a niceness of its own, which the threads that it starts inherit."""
+    seen: list[int] = []
+
+    def loop() -> None:
+        before = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, max(before, niceness))
+        work = SlowWork(lambda line: None, threads=1)
+        work.start()
+        assert work.submit(task_of(lambda: str(os.getpriority(os.PRIO_PROCESS, 0)).encode()))
+        (done,) = wait_for(work)
+        seen.extend((os.getpriority(os.PRIO_PROCESS, 0), int(done.result or b"-1")))
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    thread.join()
+    (of_loop, of_work) = seen
+    assert of_work == min(of_loop + NICENESS, NICENESS_MAX)
 
 
 def test_specs_that_callers_wait_longer_for_are_those_that_are_made_beside_the_loop() -> None:

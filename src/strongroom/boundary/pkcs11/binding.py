@@ -53,7 +53,11 @@ class TokenDescription:
 
 
 class Module:
-    """An initialised PKCS#11 module. Concurrency: any thread, as the module was told (CKF_OS_LOCKING_OK)."""
+    """An initialised PKCS#11 module.
+
+    Concurrency: any thread, as the module was told (CKF_OS_LOCKING_OK); the calls of one that cannot lock
+    take turns.
+    """
 
     def __init__(self, path: str, init_arguments: str) -> None:
         """Use `load_module`. Raises ModuleUnusable."""
@@ -64,12 +68,20 @@ class Module:
         self._others = 0
         self._is_over = False
         self._functions = _load_functions(path)
-        reserved = init_arguments.encode("utf-8") or None
-        code = self._functions["Initialize"](
-            ctypes.byref(InitializeArguments(None, None, None, None, OS_LOCKING_OK, reserved, None))
-        )
+        code = self._initialize(OS_LOCKING_OK)
+        if code == Ckr.CANT_LOCK:
+            # Without the flag no two threads may be in the module at once (PKCS#11, C_Initialize).
+            code = self._initialize(0)
+            turn = threading.Lock()
+            self._functions = {name: _in_turn(turn, one) for name, one in self._functions.items()}
         if code != Ckr.OK:
             raise ModuleWouldNotStart(f"{path} would not start: C_Initialize returned {name_of(code)}.")
+
+    def _initialize(self, flags: int) -> int:
+        reserved = self.init_arguments.encode("utf-8") or None
+        arguments = InitializeArguments(None, None, None, None, flags, reserved, None)
+        code: int = self._functions["Initialize"](ctypes.byref(arguments))
+        return code
 
     def call(self, function: str, *arguments: object) -> None:
         """Call C_<function>. Raises ReturnedError unless it returns CKR_OK."""
@@ -156,6 +168,14 @@ class Module:
                 self.call("Finalize", None)
             except ReturnedError:
                 return  # it is of no use any more either way
+
+
+def _in_turn(turn: threading.Lock, function: Callable[..., int]) -> Callable[..., int]:
+    def call(*arguments: object) -> int:
+        with turn:
+            return function(*arguments)
+
+    return call
 
 
 _loaded: dict[str, Module] = {}

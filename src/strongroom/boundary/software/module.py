@@ -16,16 +16,7 @@ import cryptography
 from cryptography.hazmat.backends.openssl.backend import backend as openssl
 
 from strongroom.boundary.backing_keys import AsymmetricKey, BackingKey
-from strongroom.boundary.domain_key_anchor import (
-    ANCHOR_PURPOSE,
-    ANCHOR_WORD,
-    AnchorRefused,
-    Vouched,
-    parse_anchor,
-    parse_vouched,
-    render_anchor,
-    render_vouched,
-)
+from strongroom.boundary.domain_key_anchor import ANCHOR_PURPOSE
 from strongroom.boundary.interface import (
     BoundaryRefused,
     GeneratedKey,
@@ -35,7 +26,6 @@ from strongroom.boundary.interface import (
     KeyBinding,
     KeySpecNotOffered,
     MaterialRefused,
-    TicketRefused,
     TokenRefused,
 )
 from strongroom.boundary.key_hierarchy import (
@@ -50,9 +40,11 @@ from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
 from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.secret_transport import TransportKeys, TransportKeyUnknown
 from strongroom.boundary.software import imported_material, pair_consistency, recipient, secret_access_keys
+from strongroom.boundary.software.anchors import make_anchor, read_anchor
 from strongroom.boundary.software.bindings import backing_key_header, require_place
 from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, LIBCRYPTO, Families, Family
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
+from strongroom.boundary.software.new_keys import new_material, nobodys
 from strongroom.boundary.software.random_source import NoncePool
 from strongroom.boundary.software.replication import Replication, require_multi_region
 from strongroom.boundary.software.symmetric import NONCE_BYTES, SymmetricBackingKey
@@ -84,8 +76,6 @@ STORE_SECRET_BYTES_MAX: Final = 128
 PROXY_SERVICE: Final = b"kms-xks-proxy"
 """In the scope of requests to external key store proxies: the secret signs for nothing else."""
 
-_NO_KEY_ID: Final = "00000000-0000-0000-0000-000000000000"
-
 K = TypeVar("K", bound=BackingKey)
 
 
@@ -116,7 +106,7 @@ class SoftwareModule:
         self._transport_keys = TransportKeys()
         self._families = families
         self._tickets = TicketOffice(root_key)
-        self._domain_keys = DomainKeyRing(root_key, self._read_anchor(anchor))
+        self._domain_keys = DomainKeyRing(root_key, read_anchor(self._tickets, anchor))
         self._replication = Replication(root_key, self._domain_keys)
         self._backing_keys: OrderedDict[bytes, BackingKey] = OrderedDict()
         self._nonces = NoncePool()
@@ -144,7 +134,7 @@ class SoftwareModule:
             raise BoundaryRefused
         require_place(binding)
         self._domain_keys.require_active(binding.region)
-        return partial(_new_material, binding.key_spec, binding.key_usage, family)
+        return partial(new_material, binding.key_spec, binding.key_usage, family)
 
     def export_key(self, binding: KeyBinding, material: bytes) -> GeneratedKey:
         """The exported key token of new material. Raises BoundaryRefused, NoActiveDomainKey."""
@@ -194,7 +184,7 @@ class SoftwareModule:
             try:
                 material = imported_material.canonical_material(binding.key_spec, unwrapped)
                 pair_consistency.require_consistent(
-                    binding.key_spec, family.load(_nobodys(binding.key_spec, binding.key_usage), material)
+                    binding.key_spec, family.load(nobodys(binding.key_spec, binding.key_usage), material)
                 )
             except (ValueError, pair_consistency.Inconsistent):
                 return b""
@@ -230,13 +220,13 @@ class SoftwareModule:
     def prepare_data_key_pair(self, token: bytes, key_id: bytes, pair_spec: str) -> Callable[[], bytes]:
         self._symmetric_key(token, key_id)
         family = self._pair_family(pair_spec)
-        return partial(_new_material, pair_spec, DATA_KEY_PAIR_USAGES[pair_spec], family)
+        return partial(new_material, pair_spec, DATA_KEY_PAIR_USAGES[pair_spec], family)
 
     def export_data_key_pair(
         self, token: bytes, key_id: bytes, pair_spec: str, material: bytes, aad: bytes
     ) -> tuple[bytes, bytes, bytes]:
         key = self._symmetric_key(token, key_id)
-        nobody = _nobodys(pair_spec, DATA_KEY_PAIR_USAGES[pair_spec])
+        nobody = nobodys(pair_spec, DATA_KEY_PAIR_USAGES[pair_spec])
         pair = self._pair_family(pair_spec).load(nobody, material)
         if not isinstance(pair, AsymmetricKey):
             raise BoundaryRefused
@@ -347,19 +337,7 @@ class SoftwareModule:
     def vouch_for_domain_key(self, token_bytes: bytes, alone: bool) -> bytes:
         self._domain_keys.vouch(token_bytes, alone)
         self._forget_tokens(lambda token, _: self._domain_keys.is_retired(wrapping_key_id_of(token)))
-        text = render_vouched(self._domain_keys.vouched)
-        return render_anchor(text, self._tickets.make(ANCHOR_PURPOSE, text, ANCHOR_WORD))
-
-    def _read_anchor(self, anchor: bytes) -> dict[str, Vouched]:
-        if not anchor:
-            return {}
-        try:
-            text, ticket = parse_anchor(anchor)
-            if self._tickets.read(ANCHOR_PURPOSE, text, ticket) != ANCHOR_WORD:
-                raise AnchorRefused
-            return parse_vouched(text)
-        except (TicketRefused, ValueError):
-            raise AnchorRefused from None
+        return make_anchor(self._tickets, self._domain_keys.vouched)
 
     def is_active(self, header: TokenHeader) -> bool:
         """Whether the domain key of this header is the one that wraps (INVARIANT B12)."""
@@ -512,21 +490,3 @@ class SoftwareModule:
             return self._domain_keys.wrap(header, secret)
         except ValueError:
             raise BoundaryRefused from None
-
-
-def _nobodys(key_spec: str, key_usage: str) -> TokenHeader:
-    """What a key is loaded with that belongs to no KMS key, or not yet."""
-    return TokenHeader(TokenKind.BACKING_KEY, b"", NO_MATERIAL, "", "", _NO_KEY_ID, key_spec, key_usage)
-
-
-def _new_material(key_spec: str, key_usage: str, family: Family) -> bytes:
-    """New key material; of a key pair, once its halves were found to belong together.
-
-    Raises SelfTestFailed, which ends the process.
-    """
-    material = family.generate()
-    try:
-        pair_consistency.require_consistent(key_spec, family.load(_nobodys(key_spec, key_usage), material))
-    except (ValueError, pair_consistency.Inconsistent):
-        raise pair_consistency.failed(key_spec) from None
-    return material
