@@ -22,7 +22,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with serving(tmp_path_factory.mktemp("settings") / "strongroom.toml") as environment:
+    with serving(tmp_path_factory.mktemp("production")) as environment:
         yield environment
 
 

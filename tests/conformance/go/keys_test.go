@@ -1,11 +1,13 @@
 package conformance
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -203,4 +205,40 @@ func TestPresignedGetCallerIdentityIsAnswered(t *testing.T) {
 	if answer.StatusCode != 200 || !strings.Contains(body, "<Account>"+os.Getenv("ACCOUNT")+"</Account>") {
 		t.Fatal(answer.StatusCode, body)
 	}
+}
+
+func TestCertificatesOfTheServerAreVerified(t *testing.T) {
+	bundle := os.Getenv("SSL_CERT_FILE")
+	t.Setenv("SSL_CERT_FILE", "/nonexistent")
+	_, err := newClient().ListKeys(background, &kms.ListKeysInput{})
+	refusedWith[*tls.CertificateVerificationError](t, err)
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	must(newClient().ListKeys(background, &kms.ListKeysInput{}))
+}
+
+func TestManyGoroutinesShareAClient(t *testing.T) {
+	client := newClient()
+	key := createKey(t, client, kms.CreateKeyInput{}).KeyId
+	var group sync.WaitGroup
+	for n := range 40 {
+		group.Go(func() {
+			for round := range 10 {
+				plaintext := fmt.Sprint(n, round)
+				context := map[string]string{"goroutine": fmt.Sprint(n)}
+				sealed, err := client.Encrypt(background, &kms.EncryptInput{
+					KeyId: key, Plaintext: []byte(plaintext), EncryptionContext: context})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				opened, err := client.Decrypt(background, &kms.DecryptInput{
+					CiphertextBlob: sealed.CiphertextBlob, EncryptionContext: context})
+				if err != nil || string(opened.Plaintext) != plaintext {
+					t.Error(err, plaintext)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
 }

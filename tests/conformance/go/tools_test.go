@@ -65,6 +65,8 @@ func TestSealOfVaultAndBoundary(t *testing.T) {
 	}
 }
 
+type equals interface{ Equal(crypto.PublicKey) bool }
+
 // What `cosign generate-key-pair --kms awskms:///alias/...`, `sign` and `verify` do.
 func TestSigstoreMakesItsKeySignsAndVerifies(t *testing.T) {
 	message := "sha256:9f86d081884c7d659a2feaa0c55ad015"
@@ -75,6 +77,11 @@ func TestSigstoreMakesItsKeySignsAndVerifies(t *testing.T) {
 		public := must(signer.CreateKey(background, string(spec)))
 		signature := must(signer.SignMessage(strings.NewReader(message)))
 		fresh := must(sigstore.LoadSignerVerifier(background, reference))
+		// The same key where the URI names the host.
+		named := strings.Replace(reference, "///", "//"+strings.TrimPrefix(os.Getenv("AWS_ENDPOINT_URL_KMS"), "https://")+"/", 1)
+		if !must(must(sigstore.LoadSignerVerifier(background, named)).PublicKey()).(equals).Equal(public) {
+			t.Fatal("another key by ", named)
+		}
 		for _, remotely := range []bool{false, true} {
 			option := options.WithRemoteVerification(remotely)
 			if err := fresh.VerifySignature(bytes.NewReader(signature), strings.NewReader(message), option); err != nil {
@@ -96,7 +103,7 @@ func TestSigstoreMakesItsKeySignsAndVerifies(t *testing.T) {
 		if err := made.CheckSignatureFrom(made); err != nil {
 			t.Fatal(spec, err)
 		}
-		if !made.PublicKey.(interface{ Equal(crypto.PublicKey) bool }).Equal(public) {
+		if !made.PublicKey.(equals).Equal(public) {
 			t.Fatal("the certificate is of another key")
 		}
 	}

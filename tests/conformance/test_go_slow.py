@@ -1,4 +1,4 @@
-"""The AWS Encryption SDK for Go and gocloud.dev/secrets, unmodified, as in test_go_sdk.py.
+"""The AWS Encryption SDK for Go, gocloud.dev/secrets and step-ca's KMS, unmodified, as in test_go_sdk.py.
 
 They take a minute to compile, so only `make torture` asks for them (GO_CLIENTS=all).
 """
@@ -13,9 +13,9 @@ import pytest
 from tests.support.go_programs import build, go_tests, require_pass, serving
 
 if os.environ.get("GO_CLIENTS") != "all":
-    pytest.skip("the AWS Encryption SDK for Go is tried by make torture", allow_module_level=True)
+    pytest.skip("clients in Go that compile long are tried by make torture", allow_module_level=True)
 
-SOURCES = Path(__file__).with_name("go_envelopes")
+SOURCES = Path(__file__).with_name("go_slow")
 SHARED = Path(__file__).with_name("go") / "clients_test.go"
 
 
@@ -26,11 +26,11 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with serving(tmp_path_factory.mktemp("settings") / "strongroom.toml") as environment:
+    with serving(tmp_path_factory.mktemp("production")) as environment:
         yield environment
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", go_tests(SOURCES))
-def test_go_envelopes(program: Path, environment: dict[str, str], name: str) -> None:
+def test_go_slow(program: Path, environment: dict[str, str], name: str) -> None:
     require_pass(program, environment, name)
