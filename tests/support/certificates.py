@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import ipaddress
 from pathlib import Path
 
 from cryptography import x509
@@ -24,7 +26,7 @@ class Authority:
         self.ca_file.write_bytes(self._certify(name, self._key, is_ca=True).public_bytes(_PEM))
 
     def issue(self, subject: str, *, days: int = 1) -> tuple[Path, Path]:
-        """Certificate and key files of a name; with days below 0 it has expired."""
+        """Certificate and key files of a name or an address; with days below 0 it has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
         stem = f"{self._name}-{subject}"
         files = self._directory / f"{stem}.pem", self._directory / f"{stem}-key.pem"
@@ -49,6 +51,8 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
         )
         if not is_ca:
-            names = x509.SubjectAlternativeName([x509.DNSName(subject)])
-            builder = builder.add_extension(names, critical=False)
+            name: x509.GeneralName = x509.DNSName(subject)
+            with contextlib.suppress(ValueError):
+                name = x509.IPAddress(ipaddress.ip_address(subject))
+            builder = builder.add_extension(x509.SubjectAlternativeName([name]), critical=False)
         return builder.sign(self._key, hashes.SHA256())

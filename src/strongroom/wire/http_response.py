@@ -24,16 +24,17 @@ _INTERNAL = "The request was rejected because an internal exception occurred. Th
 def render_response(answer: Answer, date_line: bytes, keep_alive: bool) -> bytes:
     """One answer as the bytes of one HTTP/1.1 response.
 
-    Shape: `date_line` is a whole `Date` field with its line end.
+    Shape: `date_line` is a whole `Date` field with its line end. Fields are spelled as AWS spells them:
+    MongoDB's libmongocrypt looks for `Content-Length` to the letter.
     Raises: KeyError for a status that HTTP does not know.
     """
-    return b"%b%b\r\ncontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n%b" % (
+    return b"%b%b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
         _STATUS_HEADS[answer.status],
         answer.request_id.encode(),
         answer.content_type,
         len(answer.body),
         date_line,
-        b"" if keep_alive else b"connection: close\r\n",
+        b"" if keep_alive else b"Connection: close\r\n",
         answer.body,
     )
 

@@ -8,6 +8,7 @@ from tests.support.http_front import HeldService, RunningFront, echo, render_req
 
 from strongroom.identity.http_request import HttpRequest
 from strongroom.pipeline import Answer
+from strongroom.wire.http_response import render_response
 
 
 def test_post_root_a_sound_request_is_answered_with_aws_fields() -> None:
@@ -26,6 +27,21 @@ def test_post_root_a_sound_request_is_answered_with_aws_fields() -> None:
     assert (seen["source_ip"], seen["secure"]) == ("127.0.0.1", False)
     assert ["x-amz-target", "TrentService.Encrypt"] in seen["headers"]
     assert [name for name, _ in seen["headers"]] == ["host", "x-amz-target", "content-length"]
+
+
+def test_render_response_spells_fields_as_aws_does() -> None:
+    """MongoDB's libmongocrypt finds no body behind a `content-length`."""
+    answer = Answer(200, b"application/x-amz-json-1.1", b"{}", "1234")
+    assert render_response(answer, b"Date: now\r\n", keep_alive=False).split(b"\r\n") == [
+        b"HTTP/1.1 200 OK",
+        b"x-amzn-RequestId: 1234",
+        b"Content-Type: application/x-amz-json-1.1",
+        b"Content-Length: 2",
+        b"Date: now",
+        b"Connection: close",
+        b"",
+        b"{}",
+    ]
 
 
 def test_post_root_a_presigned_query_reaches_the_service_undecoded() -> None:
