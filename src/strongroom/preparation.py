@@ -25,6 +25,7 @@ from strongroom.trust_files import (
     load_cluster_places,
     require_oidc_keys,
     require_proxy_files,
+    require_server_files,
 )
 
 DATABASE_FILE = "strongroom.db"
@@ -93,6 +94,7 @@ def run_prepare(context: PrepareContext) -> None:
     load_attestation_roots(settings)  # before anything is written
     load_cluster_places(settings)
     build_proxy_client_tls(settings)
+    require_server_files(settings)
     require_proxy_files(settings)
     require_oidc_keys(settings)
     try:

@@ -15,6 +15,7 @@ from strongroom.config import Settings
 from strongroom.processes.channel import ControlChannel
 from strongroom.processes.contexts import SealedContext
 from strongroom.processes.operator_log import OperatorLog
+from strongroom.trust_files import require_server_files
 
 if TYPE_CHECKING:
     from strongroom.wire.http_front import TlsFiles
@@ -41,11 +42,12 @@ def on_stop_signals(stop: Callable[[], None]) -> None:
 
 
 def tls_files_of(settings: Settings) -> TlsFiles | None:
-    """None: plain HTTP."""
+    """None: plain HTTP. Raises: StartRefused for files that cannot be used."""
     from strongroom.wire.http_front import TlsFiles
 
     if settings.tls_certificate_file is None or settings.tls_key_file is None:
         return None
+    require_server_files(settings)
     return TlsFiles(settings.tls_certificate_file, settings.tls_key_file)
 
 

@@ -23,6 +23,8 @@ def _parse_text(value: object) -> str:
         raise ValueError("must be text")
     if not value or any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise ValueError("must be text without control characters, and not empty")
+    if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that the locale could not read
+        raise ValueError("must be text that this locale can read (LC_ALL=C.UTF-8 reads UTF-8)")
     return value
 
 

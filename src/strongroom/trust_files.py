@@ -80,6 +80,28 @@ def build_proxy_client_tls(settings: Settings) -> ssl.SSLContext:
     return context
 
 
+def require_server_files(settings: Settings) -> None:
+    """The certificate and the key that clients are spoken to with. Raises: StartRefused."""
+    certificate, key = settings.tls_certificate_file, settings.tls_key_file
+    if certificate is None or key is None:
+        return
+    from strongroom.wire.http_front import TlsFiles  # late: as in serving.py
+    from strongroom.wire.http_front import build_tls_context as build_server_tls
+
+    for name, file in (("tls_certificate_file", certificate), ("tls_key_file", key)):
+        try:
+            file.open("rb").close()
+        except OSError as error:
+            raise StartRefused(f"Cannot read {name} {file}: {error.strerror}.") from None
+    try:
+        build_server_tls(TlsFiles(certificate, key))
+    except (OSError, ssl.SSLError):
+        raise StartRefused(
+            f"tls_certificate_file {certificate} and tls_key_file {key} cannot be used: they must be a "
+            "certificate with its chain and its private key without a passphrase, in PEM."
+        ) from None
+
+
 def require_proxy_files(settings: Settings) -> None:
     """The certificates of our own external key store proxy, if there is one. Raises: StartRefused."""
     proxy = settings.xks_proxy

@@ -104,18 +104,43 @@ def test_serve_has_no_development_controls(tmp_path: Path) -> None:
         assert abs((kms.create_key()["KeyMetadata"]["CreationDate"] - now).total_seconds()) < 60
 
 
-def test_serve_over_tls_is_verified_by_boto3(tmp_path: Path) -> None:
-    certificate, key_file = tmp_path / "server.pem", tmp_path / "server.key"
+def _make_certificate(directory: Path, *key: str) -> tuple[Path, Path]:
+    """`key`: how the private key is written."""
+    certificate, key_file = directory / "server.pem", directory / "server.key"
     subprocess.run(
         [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
             "-days", "2", "-subj", "/CN=strongroom test", "-addext", "subjectAltName=IP:127.0.0.1",
-            "-keyout", str(key_file), "-out", str(certificate),
+            "-keyout", str(key_file), "-out", str(certificate), *(key or ("-nodes",)),
         ],
         check=True,
         capture_output=True,
     )  # fmt: skip
     key_file.chmod(0o600)
+    return certificate, key_file
+
+
+@pytest.mark.parametrize("fault", ["absent", "no PEM", "the certificate twice", "with a passphrase"])
+def test_serve_with_tls_files_that_cannot_be_used_is_refused(tmp_path: Path, fault: str) -> None:
+    passphrase = ("-passout", "pass:secret") if fault == "with a passphrase" else ()
+    certificate, key_file = _make_certificate(tmp_path, *passphrase)
+    sentence = (
+        f"strongroom: tls_certificate_file {certificate} and tls_key_file {key_file} cannot be used: they "
+        "must be a certificate with its chain and its private key without a passphrase, in PEM."
+    )
+    if fault == "absent":
+        key_file.unlink()
+        sentence = f"strongroom: Cannot read tls_key_file {key_file}: No such file or directory."
+    elif fault == "no PEM":
+        certificate.write_text("no certificate")
+    elif fault == "the certificate twice":
+        key_file.write_bytes(certificate.read_bytes())
+    production = Production(tmp_path, tls_certificate_file=certificate, tls_key_file=key_file)
+    assert production.refusal() == (255, sentence)
+
+
+def test_serve_over_tls_is_verified_by_boto3(tmp_path: Path) -> None:
+    certificate, key_file = _make_certificate(tmp_path)
     production = Production(
         tmp_path, tls_certificate_file=certificate, tls_key_file=key_file, host="127.0.0.1"
     )

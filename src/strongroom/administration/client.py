@@ -37,8 +37,8 @@ def ask(data_directory: Path, command: Command) -> Reply:
         answer = _exchange(data_directory, line)
     except (OSError, TimeoutError) as error:
         raise ServerNotThere(
-            f"No server answers in {data_directory} ({error.strerror or 'no answer'}): start it first, and "
-            "call this as the user that it runs as."
+            f"No server answers in {data_directory} ({error.strerror or 'no answer'}): start it first, or "
+            "open its seal (strongroom seal status tells), and call this as the user that it runs as."
         ) from None
     if not answer.endswith(b"\n"):
         raise ServerNotThere(f"The server in {data_directory} gave no answer; its log may say why.")

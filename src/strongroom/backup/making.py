@@ -50,7 +50,7 @@ def make_backup(data_directory: Path, target: Path, authenticate: Authenticate |
     try:
         return _make(data_directory, target, work, authenticate)
     except OSError as error:
-        raise BackupRefused(f"The backup could not be written: {error.strerror}.") from None
+        raise BackupRefused(f"The backup could not be written: {_render(error)}.") from None
     except (StoreUnavailable, LedgerRefused) as error:
         raise BackupRefused(f"The database cannot be backed up: {error}.") from None
     finally:
@@ -70,7 +70,11 @@ def verify_backup(path: Path) -> Archive:
             require_facts(Path(work) / DATABASE, archive.manifest)
             return archive
     except OSError as error:
-        raise BackupRefused(f"The backup {path} cannot be read: {error.strerror}.") from None
+        raise BackupRefused(f"The backup {path} cannot be read: {_render(error)}.") from None
+
+
+def _render(error: OSError) -> str:
+    return f"{error.strerror} ({error.filename})" if error.filename else f"{error.strerror}"
 
 
 def require_facts(database: Path, manifest: Manifest) -> None:

@@ -47,6 +47,11 @@ def require_no_half_restore(data_directory: Path) -> None:
     Raises StartRefused.
     """
     try:
+        if not (data_directory / READY).is_dir():
+            return
+    except OSError as error:
+        raise StartRefused(f"Cannot use the data directory {data_directory}: {error.strerror}.") from None
+    try:
         finish_swap(data_directory)
     except OSError as error:
         raise StartRefused(f"A restore into {data_directory} cannot be finished: {error.strerror}.") from None

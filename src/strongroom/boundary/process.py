@@ -400,6 +400,12 @@ def _log_type_only(
     log(f"ended by an unexpected {kind.__name__}")
 
 
+def _tell(control: socket.socket, packet: bytes) -> None:
+    """To the supervisor; where that has ended there is nobody to tell, and nothing to serve."""
+    with contextlib.suppress(BrokenPipeError):
+        control.send(packet)
+
+
 def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     """The whole life of the process; returns its exit code. Raises SelfTestFailed while it serves."""
     sys.excepthook = _log_type_only
@@ -413,7 +419,7 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
         run_self_tests(known_answers)
         rehearse()
     except SelfTestFailed as failed:
-        control.send(b"E" + str(failed).encode("utf-8"))
+        _tell(control, b"E" + str(failed).encode("utf-8"))
         return 1
     setproctitle("strongroom: spare boundary")  # until it is given something to guard
     packet, fds = receive_packet(control)
@@ -433,7 +439,7 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
         require_demanded(protections, start.options)
         initialised = initialise(control, start, handed_over, owner_uid)
     except SealRefused as refused:
-        control.send(b"E" + str(refused).encode("utf-8"))
+        _tell(control, b"E" + str(refused).encode("utf-8"))
         return 1
     finally:
         close_all(fds)
@@ -458,7 +464,7 @@ def run(control_fd: int, known_answers: Sequence[KnownAnswer]) -> int:
     if module.doors is not None:
         facts["files of the token"] = ", ".join((*module.doors.writable, *module.doors.readable))
     facts.update({f"protection: {protection.name}": str(protection) for protection in protections})
-    control.send(b"R" + record)
+    _tell(control, b"R" + record)
     server.run()
     return 0
 

@@ -66,9 +66,9 @@ def verify_audit(data_directory: Path) -> int:
     from strongroom.audit.verify import verify
 
     directory = data_directory / "audit"
-    if not directory.is_dir():
-        raise AuditTrailUnreadable(f"There is no audit trail in {directory}.")
     try:
+        if not directory.is_dir():
+            raise AuditTrailUnreadable(f"There is no audit trail in {directory}.")
         report = verify(directory)
     except OSError as error:
         raise AuditTrailUnreadable(f"Cannot read the audit trail in {directory}: {error.strerror}.") from None

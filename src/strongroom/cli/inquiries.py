@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+POLICY_FILE_BYTES_MAX = 256 * 1024
+"""Of 32,768 characters, each escaped, and some white space."""
+
 
 class InquiryFailed(Exception):
     """The question has no answer; the text says why."""
@@ -76,9 +79,9 @@ def test_policy(data_directory: Path, key: str, policy_file: Path, days: int, as
     from strongroom.cli.policy_test_text import render_trial, trial_as_json
 
     try:
-        policy = policy_file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InquiryFailed(f"Cannot read {policy_file}: {error}.") from None
+        policy = _read_policy(policy_file)
+    except OSError as error:
+        raise InquiryFailed(f"Cannot read {policy_file}: {error.strerror}.") from None
     audit = data_directory / "audit"
 
     async def ask(store: SqlStore) -> Trial:
@@ -97,6 +100,18 @@ def test_policy(data_directory: Path, key: str, policy_file: Path, days: int, as
     shown = trial_as_json(trial, days)
     print(json.dumps(shown, indent=2) if as_json else "\n".join(render_trial(trial, days)))
     return 0 if trial.passes else 1
+
+
+def _read_policy(path: Path) -> str:
+    """The text of a key policy. Raises: OSError, InquiryFailed."""
+    with path.open("rb") as stream:
+        content = stream.read(POLICY_FILE_BYTES_MAX + 1)
+    if len(content) > POLICY_FILE_BYTES_MAX:
+        raise InquiryFailed(f"{path} is no key policy: one has at most 32768 characters.")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InquiryFailed(f"{path} is no key policy: it is not text in UTF-8.") from None
 
 
 def _inquire(data_directory: Path, ask: Callable[[SqlStore], Awaitable[T]]) -> T:

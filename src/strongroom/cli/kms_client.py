@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -36,7 +37,7 @@ def call_kms(
 
     Credentials, Region and endpoint are those of AWS's clients: AWS_ACCESS_KEY_ID,
     AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION or AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_KMS or
-    AWS_ENDPOINT_URL.
+    AWS_ENDPOINT_URL, AWS_CA_BUNDLE.
     """
     endpoint = environment.get("AWS_ENDPOINT_URL_KMS") or environment.get("AWS_ENDPOINT_URL")
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
@@ -68,12 +69,24 @@ def call_kms(
         f"{address.scheme}://{address.netloc}/", data=body, headers=headers, method="POST"
     )
     try:
-        with urllib.request.urlopen(request, timeout=_SECONDS_MAX) as answer:  # noqa: S310
+        with urllib.request.urlopen(  # noqa: S310
+            request, timeout=_SECONDS_MAX, context=_build_tls(environment)
+        ) as answer:
             return dict(json.loads(answer.read() or b"{}"))
     except urllib.error.HTTPError as error:
         raise CallRefused(_sentence(error)) from None
     except OSError as error:
         raise CallRefused(f"{endpoint} cannot be reached: {getattr(error, 'reason', error)}.") from None
+
+
+def _build_tls(environment: Mapping[str, str]) -> ssl.SSLContext:
+    """Which certificates are trusted. Raises: CallerNotConfigured."""
+    bundle = environment.get("AWS_CA_BUNDLE")
+    try:
+        return ssl.create_default_context(cafile=bundle or None)
+    except OSError as error:
+        reason = "no certificates in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+        raise CallerNotConfigured(f"Cannot use AWS_CA_BUNDLE, {bundle}: {reason}.") from None
 
 
 def _sentence(error: urllib.error.HTTPError) -> str:

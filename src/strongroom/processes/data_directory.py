@@ -79,7 +79,7 @@ def read_domain_key_anchor(directory: Path) -> bytes:
     path = directory / ANCHOR_FILE
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # whoever opens the directory says that it is none
         return b""
     except OSError as error:
         raise StartRefused(f"Cannot read {path}: {error.strerror}.") from None
@@ -137,7 +137,8 @@ def _take_lock(lock_fd: int, path: Path, wait_seconds: float) -> None:
             if time.monotonic() >= deadline:
                 holder = os.pread(lock_fd, 20, 0).decode("ascii", "replace").strip()
                 raise StartRefused(
-                    f"Another server (process {holder or 'unknown'}) is using the data directory {path}."
+                    f"Another server (process {holder or 'unknown'}) is using the data directory {path}: "
+                    "stop it, or name another directory."
                 ) from None
             time.sleep(0.02)
     os.ftruncate(lock_fd, 0)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from strongroom.processes.errors import StartRefused
 
 BACKLOG = 1024
+_REMEDIES = {
+    errno.EADDRINUSE: " Stop what listens there, or name another port (--port N; 0 takes any free one).",
+    errno.EACCES: " Name a port from 1024 on, or give the server the capability CAP_NET_BIND_SERVICE.",
+    errno.EADDRNOTAVAIL: " Name an address of this host (--host ADDRESS).",
+}
 
 
 def open_listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
@@ -37,7 +43,8 @@ def open_listening_sockets(host: str, port: int, count: int) -> list[socket.sock
         for listening in sockets:
             listening.close()
         reason = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise StartRefused(f"Cannot listen on {host} port {port}: {reason}.") from None
+        remedy = _REMEDIES.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+        raise StartRefused(f"Cannot listen on {host} port {port}: {reason}.{remedy}") from None
     return sockets
 
 

@@ -84,7 +84,8 @@ def build_tls_context(files: TlsFiles) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(files.certificate_file, files.key_file)
+    # A key with a passphrase would have OpenSSL ask for it at the terminal.
+    context.load_cert_chain(files.certificate_file, files.key_file, password="")
     if files.client_ca_file is not None:
         context.load_verify_locations(files.client_ca_file)
         context.verify_mode = ssl.CERT_REQUIRED
@@ -141,7 +142,7 @@ class HttpFront(uvicorn.Server):
         """
         if self._tls is not None and self.config.ssl is not None:
             build_tls_context(self._tls)  # refuses before anything has changed
-            self.config.ssl.load_cert_chain(self._tls.certificate_file, self._tls.key_file)
+            self.config.ssl.load_cert_chain(self._tls.certificate_file, self._tls.key_file, password="")
 
     def stop(self) -> None:
         """Begin a graceful stop: no new connections; requests under way are answered; `serve` returns."""

@@ -12,6 +12,7 @@ import pytest
 from strongroom import __version__
 from strongroom.audit.trail import Trail
 from strongroom.cli.arguments import UsageError, parse_arguments
+from strongroom.cli.kms_client import CallerNotConfigured, call_kms
 from strongroom.cli.root_secret import FD_VARIABLE, RootSecretError, take_root_secret
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
@@ -173,3 +174,68 @@ def test_audit_verify_of_nothing_fails(tmp_path: Path) -> None:
     result = _run("audit", "verify", "--data-dir", str(tmp_path))
     assert result.returncode == 255
     assert "There is no audit trail" in result.stderr
+
+
+def test_audit_verify_of_a_directory_that_cannot_be_entered_is_one_sentence(tmp_path: Path) -> None:
+    long = tmp_path / ("a" * 300)  # root may enter every directory, but this
+    result = _run("audit", "verify", "--data-dir", str(long))
+    sentence = f"strongroom: Cannot read the audit trail in {long}/audit: File name too long.\n"
+    assert (result.returncode, result.stderr) == (255, sentence)
+
+
+def test_data_directory_that_is_a_file_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = _run("dev", "--port", "0", "--data-dir", str(tmp_path / "file"))
+    sentence = f"strongroom: Cannot use the data directory {tmp_path}/file: Not a directory.\n"
+    assert (result.returncode, result.stderr) == (255, sentence)
+
+
+def test_database_that_is_none_is_one_sentence_and_nothing_of_the_processes(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    (data / "strongroom.db").write_bytes(b"no database" * 10_000)
+    result = _run("dev", "--port", "0", "--data-dir", str(data))
+    sentence = "cannot be used: the file is not a database (SQLITE_NOTADB).\n"
+    assert (result.returncode, result.stderr) == (
+        255,
+        f"strongroom: The database {data}/strongroom.db {sentence}",
+    )
+
+
+@pytest.mark.parametrize("environment", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
+def test_data_directory_that_the_locale_cannot_read_is_one_sentence(environment: dict[str, str]) -> None:
+    result = _run("dev", "--port", "0", "--data-dir", os.fsdecode(b"/nowhere/\xff"), **environment)
+    assert result.returncode == 252
+    assert "Setting data_directory (flag --data-dir) must be text that this locale can read" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_call_of_kms_trusts_the_bundle_of_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "bundle.pem").write_text("no certificate")
+    environment = {
+        "AWS_ENDPOINT_URL_KMS": "https://127.0.0.1:9",
+        "AWS_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+    }
+    for bundle, reason in (("bundle.pem", "no certificates in PEM"), ("absent", "No such file or directory")):
+        with pytest.raises(CallerNotConfigured, match=f"AWS_CA_BUNDLE, {tmp_path}/{bundle}: {reason}"):
+            call_kms("ListKeys", {}, {**environment, "AWS_CA_BUNDLE": str(tmp_path / bundle)})
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "Cannot read {}: No such file or directory."),
+        (b"\xff", "{} is no key policy: it is not text in UTF-8."),
+        (b" " * 262145, "{} is no key policy: one has at most 32768 characters."),
+    ],
+)
+def test_policy_test_of_what_is_no_text_is_one_sentence(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    file = tmp_path / "policy"
+    if content is not None:
+        file.write_bytes(content)
+    result = _run("policy", "test", "--key", "k", "--policy", str(file), "--data-dir", str(tmp_path))
+    assert (result.returncode, result.stderr) == (255, f"strongroom: {reason.format(file)}\n")

@@ -229,7 +229,8 @@ def test_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> None:
         _, stderr = other.communicate(timeout=10)
         assert other.returncode == 255
         assert stderr == (
-            f"strongroom: Another server (process {server.pid}) is using the data directory {data}.\n"
+            f"strongroom: Another server (process {server.pid}) is using the data directory {data}: "
+            "stop it, or name another directory.\n"
         )
         assert server.report()["boundary"]["kind"] == "boundary"
 
@@ -252,7 +253,8 @@ def test_second_server_on_the_same_port_is_refused(tmp_path: Path) -> None:
         stdout, stderr = other.communicate(timeout=10)
         assert (other.returncode, stdout) == (255, "")
         assert stderr == (
-            f"strongroom: Cannot listen on 127.0.0.1 port {server.port}: Address already in use.\n"
+            f"strongroom: Cannot listen on 127.0.0.1 port {server.port}: Address already in use. "
+            "Stop what listens there, or name another port (--port N; 0 takes any free one).\n"
         )
 
 
