@@ -21,7 +21,7 @@ import pytest
 from aws_encryption_sdk import CommitmentPolicy
 from aws_encryption_sdk.key_providers.kms import StrictAwsKmsMasterKeyProvider
 from tests.support.aws_clients import new_client
-from tests.support.go_programs import serving
+from tests.support.plain_server import serving_plainly
 
 SOURCES = Path(__file__).with_name("javascript")
 
@@ -56,7 +56,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with serving(tmp_path_factory.mktemp("settings") / "strongroom.toml") as environment:
+    with serving_plainly(tmp_path_factory.mktemp("settings") / "strongroom.toml") as environment:
         yield environment
 
 

@@ -13,13 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from tests.support.server import (
-    REGION,
-    ROOT_ACCESS_KEY_ID,
-    ROOT_SECRET_ACCESS_KEY,
-    Server,
-    strict_environment,
-)
+from tests.support.plain_server import serving_plainly
 
 if os.environ.get("RUST_CLIENTS") != "all":
     pytest.skip("the AWS SDK for Rust is tried by make torture", allow_module_level=True)
@@ -63,19 +57,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_rust_sdk(program: Path, tmp_path: Path) -> None:
-    settings = tmp_path / "strongroom.toml"
-    settings.write_text("[request_quotas]\nGetKeyLastUsage = 1\n")
-    with Server("--auth", "strict", "--config", str(settings), environment=strict_environment()) as server:
+    with serving_plainly(tmp_path / "strongroom.toml") as environment:
         done = subprocess.run(
             [str(program)],
-            env={
-                "HOME": "/nonexistent",
-                "AWS_EC2_METADATA_DISABLED": "true",
-                "AWS_ENDPOINT_URL_KMS": server.url,
-                "AWS_ACCESS_KEY_ID": ROOT_ACCESS_KEY_ID,
-                "AWS_SECRET_ACCESS_KEY": ROOT_SECRET_ACCESS_KEY,
-                "AWS_REGION": REGION,
-            },
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
