@@ -70,7 +70,7 @@ system-packages:
 
 torture: setup-dev system-packages
 	PROOF_CALLS=1000 $(BIN)/pytest -v tests/faults tests/secrets $(ARGS)
-	GO_CLIENTS=all $(BIN)/pytest -v tests/conformance/test_go_slow.py
+	GO_CLIENTS=all $(BIN)/pytest -v tests/conformance/test_go_sdk.py tests/conformance/test_go_slow.py
 	RUST_CLIENTS=all $(BIN)/pytest -v tests/conformance/test_rust_sdk.py
 	POLICY_WORLDS=100000 $(BIN)/pytest -n 2 -v tests/properties/test_engine_against_slow_evaluator.py
 	STRONGROOM_BACKUP_FLIPS=100000 SEAL_BIT_FLIPS=100000 TOKEN_FLIPS=100000 DAMAGES=100000 $(BIN)/pytest -n 2 -v \

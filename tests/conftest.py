@@ -16,7 +16,6 @@ LONGEST = (
     "test_kill_server",
     "test_planted_material",
     "test_key_life",
-    "test_go_sdk",
     "test_xks_proxy",
     "test_hsm_key_stores",
     "test_sealed_server",
