@@ -70,6 +70,7 @@ system-packages:
 
 torture: setup-dev system-packages
 	PROOF_CALLS=1000 $(BIN)/pytest -v tests/faults tests/secrets $(ARGS)
+	ROLLED_BACK_TOKENS=1000 $(BIN)/pytest -v tests/operations/test_rolled_back_tokens.py
 	GO_CLIENTS=all $(BIN)/pytest -v tests/conformance/test_go_sdk.py tests/conformance/test_go_slow.py
 	RUST_CLIENTS=all $(BIN)/pytest -v tests/conformance/test_rust_sdk.py
 	POLICY_WORLDS=100000 $(BIN)/pytest -n 2 -v tests/properties/test_engine_against_slow_evaluator.py
