@@ -16,7 +16,7 @@ from tests.support.key_imports import described, external_key, import_material
 from tests.support.road import ACCOUNT, REGION, Refusal, Road
 
 from strongroom.boundary.interface import TokenRefused
-from strongroom.boundary.key_hierarchy import wrapping_key_id_of
+from strongroom.boundary.key_hierarchy import TokenKind, wrapping_key_id_of
 from strongroom.jobs.domain_keys import bring_tokens_up_to_date, replace_domain_keys
 from strongroom.operations.context import Rooms
 from strongroom.operations.domain_key_anchor import DomainKeyAnchor
@@ -158,6 +158,25 @@ def test_tokens_stored_late_by_a_request_that_was_under_way_are_no_losers(anchor
     (now,) = anchored.held(TokenPlace.KEY_MATERIAL)
     newest = road.wait(road.store.list_domain_keys(REGION))[-1]
     assert wrapping_key_id_of(now.token) == newest.domain_key_id
+    road.call("Encrypt", KeyId=key, Plaintext=TEXT)
+
+
+def test_keys_that_cannot_be_judged_here_keep_their_domain_key_open(anchored: AnchoredRoad) -> None:
+    """A server that is without its PKCS#11 token for days must not lose the keys in it."""
+    road = anchored.road
+    key = road.create_key()["KeyId"]
+    (sound,) = anchored.held(TokenPlace.KEY_MATERIAL)
+    in_token = sound.token[:1] + bytes([TokenKind.TOKEN_KEY]) + sound.token[2:]
+    anchored.put_back([dataclasses.replace(sound, token=in_token)], TokenPlace.KEY_MATERIAL)
+    anchored.rotate()
+    assert _known(anchored) == (2, 1)
+    anchored.put_back([sound], TokenPlace.KEY_MATERIAL)  # the token is there again
+    road.call("Encrypt", KeyId=key, Plaintext=TEXT)
+    anchored.keep_up()
+    assert _known(anchored) == (2, 1)  # not before another hour
+    road.clock.advance(SETTLED_SECONDS)
+    anchored.keep_up()
+    assert _known(anchored) == (2, 2)
     road.call("Encrypt", KeyId=key, Plaintext=TEXT)
 
 

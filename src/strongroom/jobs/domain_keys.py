@@ -19,7 +19,7 @@ from itertools import pairwise
 
 from strongroom.audit.cloudtrail import render_service_event
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
-from strongroom.boundary.interface import BoundaryError, BoundaryUnavailable
+from strongroom.boundary.interface import BoundaryError, BoundaryUnavailable, TokenRefused
 from strongroom.boundary.key_hierarchy import wrapping_key_id_of
 from strongroom.operations.context import Rooms
 from strongroom.request_ids import RequestIds
@@ -80,7 +80,8 @@ async def bring_tokens_up_to_date(rooms: Rooms, audit: AuditTrail, request_ids: 
             raise AuditUnavailable
         setting = REWRAPPED_SETTING + active.region
         if await rooms.store.find_setting(setting) != keys[-1].domain_key_id.hex():
-            counts = await _rewrap_region(rooms, keys[-1])
+            counts = dict(await _rewrap_region(rooms, keys[-1]))
+            del counts["heldBackTokens"]
             # Recorded first: a crash in between repeats the pass and the record, and forgets neither.
             await _record(rooms, audit, request_ids, "FinishDomainKeyRotation", keys[-1], counts)
             await rooms.store.put_setting(REWRAPPED_AT_SETTING + active.region, _render(rooms.clock.now()))
@@ -104,8 +105,11 @@ async def _vouch(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> None:
     setting = SWEPT_SETTING + newest.region
     was_swept = await rooms.store.find_setting(setting) == newest.domain_key_id.hex()
     swept = was_swept or await _is_settled(rooms, newest.region)
-    if swept and not was_swept:
-        await _rewrap_region(rooms, newest)
+    if swept and not was_swept and (await _rewrap_region(rooms, newest))["heldBackTokens"]:
+        # They may be sound, and would be lost. Again in an hour.
+        logger.warning("domain keys of %s are not retired: what cannot open here needs them", newest.region)
+        await rooms.store.put_setting(REWRAPPED_AT_SETTING + newest.region, _render(rooms.clock.now()))
+        swept = False
     token = await rooms.store.find_domain_key_token(newest.domain_key_id)
     if token is None:
         return
@@ -170,14 +174,14 @@ async def _replace(rooms: Rooms, active: DomainKeyRecord, now: datetime) -> Doma
 
 
 async def _rewrap_region(rooms: Rooms, active: DomainKeyRecord) -> Mapping[str, int]:
-    """One whole pass; how many tokens it re-wrapped, and how many do not open."""
+    """One whole pass: how many tokens it re-wrapped, how many do not open, how many of those may be sound."""
     await rooms.boundary.activate_domain_key(active.region)  # a crash may have come between
-    rewrapped = refused = 0
+    rewrapped = refused = held_back = 0
     pace = Pace()
     for place in TokenPlace:
-        moved, left = await _rewrap_place(rooms, active.region, place, active.domain_key_id, pace)
-        rewrapped, refused = rewrapped + moved, refused + left
-    return {"rewrappedTokens": rewrapped, "refusedTokens": refused}
+        moved, left, kept = await _rewrap_place(rooms, active.region, place, active.domain_key_id, pace)
+        rewrapped, refused, held_back = rewrapped + moved, refused + left, held_back + kept
+    return {"rewrappedTokens": rewrapped, "refusedTokens": refused, "heldBackTokens": held_back}
 
 
 class Pace:
@@ -198,9 +202,11 @@ class Pace:
 
 async def _rewrap_place(
     rooms: Rooms, region: str, place: TokenPlace, active_id: bytes, pace: Pace
-) -> tuple[int, int]:
-    """Re-wrap all tokens of a place that open; how many were, and how many do not."""
-    rewrapped = refused = 0
+) -> tuple[int, int, int]:
+    """Re-wrap all tokens of a place that open; how many were, how many do not, and how many of those were
+    not judged: a key in a PKCS#11 token, say, that this boundary is without.
+    """
+    rewrapped = refused = held_back = 0
     after: tuple[str, ...] | None = None
     while held := await rooms.store.list_held_tokens(region, place, after, BATCH_TOKENS):
         after = held[-1].row
@@ -215,12 +221,13 @@ async def _rewrap_place(
                 raise answer
             else:  # somebody has changed the row; whoever uses it is refused as well
                 refused += 1
+                held_back += type(answer) is not TokenRefused
                 logger.warning("a token of %s in place %s does not open", region, place.name)
         if replacing:
             rewrapped += await rooms.store.replace_held_tokens(replacing)
         if len(held) == BATCH_TOKENS:  # else it was the last
             await pace.rest()
-    return rewrapped, refused
+    return rewrapped, refused, held_back
 
 
 async def _retire(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> list[DomainKeyRecord]:

@@ -357,6 +357,8 @@ class SoftwareModule:
         except ValueError:
             raise TokenRefused from None
         header = token.header
+        if header.kind is TokenKind.TOKEN_KEY:  # a PKCS#11 token opens it, and no other
+            raise KeySpecNotOffered
         if header.kind not in REWRAPPED_KINDS or header.origin not in ("", origin):
             raise TokenRefused
         self._domain_keys.require_active(header.region, domain_key_id)
