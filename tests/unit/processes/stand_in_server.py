@@ -207,7 +207,15 @@ class RunningServer:
                 found[words[2]] = pid
             elif words[0].startswith("strongroom: "):  # else it has just been forked and has no name yet
                 found[words[0].removeprefix("strongroom: ")] = pid
+        found.pop("supervisor", None)  # forked, and not named yet
         return found
+
+    def children_when(self, *names: str) -> dict[str, int]:
+        """The children as soon as all of these have names; that of the jobs process may follow `Ready.`"""
+        deadline = time.monotonic() + 5
+        while not set(names) <= set(children := self.children()) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return children
 
 
 def child_pids(pid: int) -> list[int]:

@@ -31,7 +31,8 @@ def test_start_with_two_workers_says_ready_and_both_answer(tmp_path: Path) -> No
         assert first["boundary"]["pid"] == second["boundary"]["pid"]
         assert first["audit"]["kind"] == "audit"
         assert first["boundary"]["client"] == f"worker {first['worker']}"
-        assert set(server.children()) == {"boundary", "audit", "worker 1", "worker 2", "jobs"}
+        names = {"boundary", "audit", "worker 1", "worker 2", "jobs"}
+        assert set(server.children_when(*names)) == names
 
 
 def test_start_hands_each_process_only_its_own_files(tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ def test_jobs_killed_changes_the_epoch_and_is_replaced(tmp_path: Path) -> None:
     """INVARIANT P4."""
     with running_server(tmp_path) as server:
         before = server.report()
-        old = server.children()["jobs"]
+        old = server.children_when("jobs")["jobs"]
         os.kill(old, signal.SIGKILL)
         server.report_when(lambda report: report["epoch"] != before["epoch"])
         deadline = time.monotonic() + 5
