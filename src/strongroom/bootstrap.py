@@ -401,6 +401,7 @@ async def _run_job_runner(context: JobsContext) -> None:
         Desk,
     )  # late, as what follows: no other process has it in memory
     from strongroom.administration.server_status import StatusSource
+    from strongroom.jobs.audit_checkpoints import AuditCheckpoints
     from strongroom.jobs.cluster_logins import ClusterLogins
     from strongroom.jobs.key_store_health import KeyStoreHealth
     from strongroom.jobs.seal_watch import SealWatch
@@ -432,7 +433,20 @@ async def _run_job_runner(context: JobsContext) -> None:
         context.settings.data_directory / SEAL_RECORD_FILE,
         context.settings.account_id,
     )
-    watches = [house.jobs.run_until(stopped), health.run_until(stopped), seal.run_until(stopped)]
+    checkpoints = AuditCheckpoints(
+        house.boundary,
+        house.audit,
+        house.rooms.clock,
+        house.request_ids,
+        context.settings.data_directory,
+        context.settings.account_id,
+    )
+    watches = [
+        house.jobs.run_until(stopped),
+        health.run_until(stopped),
+        seal.run_until(stopped),
+        checkpoints.run_until(stopped),
+    ]
     if house.hsm_key_stores is not None:
         watches.append(ClusterLogins(house.rooms, house.hsm_key_stores).run_until(stopped))
     await asyncio.gather(*watches)

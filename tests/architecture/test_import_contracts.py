@@ -18,7 +18,7 @@ LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 ONE_WAY = "One way through the house"
 CYCLES = "No cycles inside a room"
-CRYPTOGRAPHY = "Only the boundary touches cryptography, and attestation verifies"
+CRYPTOGRAPHY = "Only the boundary touches cryptography; attestation and audit verify"
 ONE_LIBRARY = "Attestation reads CBOR with its own reader, and needs one library"
 ATTESTATION = "Attestation knows nothing of the service"
 TOKENS = "Only federation reads web identity tokens"

@@ -136,6 +136,8 @@ class BlockReader:
         self._is_at_end = False
         self.position = 0
         self.unfinished = 0
+        self.records = b""
+        """The record lines of the block that was read last."""
 
     def __iter__(self) -> Iterator[Block]:
         """Raises ChainBroken at the first block that is not as it was written."""
@@ -143,6 +145,7 @@ class BlockReader:
             start, end = stop
             with memoryview(self._buffer) as view:
                 records, line = bytes(view[:start]), bytes(view[start:end])
+            self.records = records
             yield self._check(records, line)
             del self._buffer[:end]
         self.unfinished = len(self._buffer)

@@ -10,9 +10,13 @@ import os
 import socket
 from collections import deque
 
+from strongroom.audit.chain import Link
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.audit.messages import (
     ANSWER,
+    ASK_END,
+    CHAIN_END,
+    END,
     INSTANCE_ID_BYTES,
     RECORD_BYTES_MAX,
     RECORD_START,
@@ -99,6 +103,8 @@ class AuditClient:
         self._tick_handle: asyncio.Handle | None = None
         self._silent_ticks = 0
         self._drained: asyncio.Future[None] | None = None
+        self._asking: deque[Reply[Link]] = deque()
+        """Who waits to hear where the chain ends, in the order in which they asked."""
 
     # what the road calls -----------------------------------------------------------------------
 
@@ -156,6 +162,19 @@ class AuditClient:
     def is_accepting(self) -> bool:
         """Whether records are taken now; /readyz asks."""
         return self._refusal is None
+
+    def find_end(self) -> Reply[Link]:
+        """Where the chain ends, on disk, by the writer's own word.
+
+        Raises, when awaited, AuditUnavailable. Waits for as long as the writer is there and silent.
+        """
+        reply: Reply[Link] = Reply(self._loop)
+        if self._socket is None or self._refusal == _CLOSED:
+            reply.fail(AuditUnavailable(self._refusal or _DETACHED))
+            return reply
+        self._asking.append(reply)
+        self._send(ASK_END)
+        return reply
 
     async def close(self, timeout_seconds: float = 2.0) -> None:
         """Write out what was taken and let the channel go.
@@ -293,6 +312,8 @@ class AuditClient:
         _fail(list(self._held), _DETACHED)
         for reply in gathered:
             reply.fail(AuditUnavailable(_DETACHED))
+        while self._asking:
+            self._asking.popleft().fail(AuditUnavailable(_DETACHED))
 
     def _send(self, frame: bytes) -> None:
         connection = self._socket
@@ -348,12 +369,26 @@ class AuditClient:
             self._take_answers(connection, self._incoming + received)
 
     def _take_answers(self, connection: socket.socket, received: bytes) -> None:
-        whole = len(received) - len(received) % ANSWER.size
-        self._incoming = received[whole:]
-        for batch_id, status in ANSWER.iter_unpack(received[:whole]):
-            self._on_answer(batch_id, status)
+        position = 0
+        while len(received) - position >= ANSWER.size:
+            batch_id, status = ANSWER.unpack_from(received, position)
+            if status == END:
+                if len(received) - position < ANSWER.size + CHAIN_END.size:
+                    break
+                self._on_end(CHAIN_END.unpack_from(received, position + ANSWER.size))
+                position += CHAIN_END.size
+            else:
+                self._on_answer(batch_id, status)
+            position += ANSWER.size
             if self._socket is not connection:
                 return
+        self._incoming = received[position:]
+
+    def _on_end(self, end: tuple[int, int, bytes]) -> None:
+        if not self._asking:
+            self._detach()  # not an answer to anything we sent
+            return
+        self._asking.popleft().resolve(Link(*end))
 
 
 def _require_record(record: bytes) -> None:

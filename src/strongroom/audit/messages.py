@@ -1,11 +1,14 @@
 """The frames between a worker and the audit writer, over one Unix stream socket.
 
 worker → writer   u32 length of what follows | u8 flags | u64 batch id | u32 record count | records
-writer → worker   u64 batch id | u8 status
+writer → worker   u64 batch id | u8 status [| u64 block | u64 records | 32-byte hash]
 
 Records are joined by newlines. The first frame of a channel is a greeting: flag GREETING, the id of
 the oldest batch that the worker still holds, count 0, and the worker's 16-byte instance id as body.
 Batch ids of one instance start at 1 and have no gaps; frames and answers travel in that order.
+
+A frame with the flag END_ASKED, batch id 1, count 0 and one zero byte asks where the chain ends; the answer
+has the status END, and the block that the chain ends with once all that came before is on disk.
 
 Standard library only: the writer process imports this.
 """
@@ -15,21 +18,28 @@ from __future__ import annotations
 import struct
 
 DURABLE = 0x01
+END_ASKED = 0x40
 GREETING = 0x80
 
 WRITTEN = 0
 FAILED = 1
+END = 2
 
 INSTANCE_ID_BYTES = 16
 FRAME_HEADER = struct.Struct(">IBQI")
 FRAME_REST_BYTES = FRAME_HEADER.size - 4
 ANSWER = struct.Struct(">QB")
+CHAIN_END = struct.Struct(">QQ32s")
 
 FRAME_BYTES_MAX = 4 << 20
 RECORD_BYTES_MAX = 1 << 20
 
 RECORD_START = b'{"eventVersion":'
 """How every record begins. A line that begins otherwise is a chain line, or damage."""
+
+
+ASK_END = FRAME_HEADER.pack(FRAME_REST_BYTES + 1, END_ASKED, 1, 0) + b"\0"
+"""The frame that asks where the chain ends."""
 
 
 class FrameRefused(Exception):
@@ -94,6 +104,9 @@ def _require_sound(frame: Frame) -> None:
     if frame.flags == GREETING:
         if count != 0 or len(body) != INSTANCE_ID_BYTES:
             raise FrameRefused("a malformed greeting")
+    elif frame.flags == END_ASKED:
+        if count != 0 or len(body) != 1:
+            raise FrameRefused("a malformed question")
     elif frame.flags & ~DURABLE:
         raise FrameRefused(f"unknown flags {frame.flags}")
     elif (

@@ -20,7 +20,10 @@ import time
 
 from strongroom.audit.messages import (
     ANSWER,
+    CHAIN_END,
     DURABLE,
+    END,
+    END_ASKED,
     FAILED,
     GREETING,
     WRITTEN,
@@ -166,6 +169,11 @@ class Writer:
     def _answer(self, channel: Channel, batch_id: int, status: int) -> None:
         channel.unsent += ANSWER.pack(batch_id, status)
 
+    def _answer_end(self, channel: Channel) -> None:
+        """Where the chain ends, as this process knows it: nothing that was put into the files is believed."""
+        block, records, digest = self._trail.link
+        channel.unsent += ANSWER.pack(1, END) + CHAIN_END.pack(block, records, digest)
+
     def _send(self, channel: Channel) -> None:
         if channel.socket.fileno() < 0:
             return
@@ -185,10 +193,14 @@ class Writer:
         """Write all that arrived, sync at most once, then answer."""
         answers: list[tuple[Channel, int, int]] = []
         block: list[tuple[Channel, Frame]] = []
+        asking: list[Channel] = []
         size, durable = 0, False
         for channel, frame in arrived:
             if frame.flags == GREETING:
                 self._greet(channel, frame)
+                continue
+            if frame.flags == END_ASKED:
+                asking.append(channel)
                 continue
             durable = durable or bool(frame.flags & DURABLE)
             if frame.batch_id <= channel.last:
@@ -205,11 +217,13 @@ class Writer:
                     block, size = [], 0
         if block:
             self._write(block, answers)
-        if durable:
+        if durable or asking:
             self._trail.sync()
         for channel, batch_id, status in answers:
             self._answer(channel, batch_id, status)
-        for channel in {id(channel): channel for channel, _, _ in answers}.values():
+        for channel in asking:
+            self._answer_end(channel)
+        for channel in {id(channel): channel for channel in (*(one[0] for one in answers), *asking)}.values():
             self._send(channel)
 
     def _greet(self, channel: Channel, frame: Frame) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from strongroom.audit.chain import (
     HEAD_FILE,
@@ -25,6 +26,11 @@ from strongroom.audit.chain import (
     segment_name,
     segment_numbers,
 )
+from strongroom.audit.checkpoint_walk import CheckpointProblem, CheckpointWalk
+
+if TYPE_CHECKING:
+    from strongroom.audit.checkpoint_signatures import CheckpointKey
+    from strongroom.audit.checkpoints import SignedCheckpoint
 
 
 @dataclass(slots=True)
@@ -46,6 +52,15 @@ class VerifyReport:
     unfinished_bytes: int = 0
     """What follows the last whole block: one being written, or one that a crash cut short. Zeros at the very
     end do not count: room that was made ahead."""
+    checkpoints: int = 0
+    """How many of them the key has signed; 0 where none was given."""
+    foreign_checkpoints: int = 0
+    """Those that name another key. Nothing is known of them."""
+    signed_block: int = 0
+    """The last block under a signature, with all before it; 0: none."""
+    signed_time: str | None = None
+    """When the checkpoint was signed, as it says."""
+    signed_records: int = 0
     is_live: bool = False
     """Whether a server had the trail open meanwhile."""
     problem: str | None = None
@@ -67,25 +82,38 @@ class _Problem(Exception):
         self.offset = offset
 
 
-def verify(directory: Path, *, is_archive_allowed: bool = False) -> VerifyReport:
+def verify(
+    directory: Path,
+    *,
+    is_archive_allowed: bool = False,
+    key: CheckpointKey | None = None,
+    known: Sequence[SignedCheckpoint] = (),
+) -> VerifyReport:
     """Check the trail in `directory` (the `audit` folder of a data directory).
 
     Sound means: every record stands as it was written, in its place, none is missing up to the point
     that the head file vouches for. An unfinished block at the very end is not a fault: it was never
     acknowledged. `is_archive_allowed`: the oldest segments may have been moved away; `first_block` then
-    says where the check began. What a chain without a signature cannot show is in docs/formats/audit.md.
+    says where the check began. With `key`, the checkpoints in the trail are checked as well, and that each of
+    the `known` ones, from elsewhere, is of this trail. What that cannot show is in docs/formats/audit.md.
     Raises OSError where the files cannot be read.
     """
     report = VerifyReport()
     try:
-        _verify(directory, report, is_archive_allowed)
+        checkpoints = CheckpointWalk(key, known)
+        _verify(directory, report, is_archive_allowed, checkpoints)
+        checkpoints.finish(report.first_block)
+    except CheckpointProblem as problem:
+        report.problem = str(problem)
     except _Problem as problem:
         report.problem = problem.sentence
         report.problem_file, report.problem_offset = problem.file, problem.offset
     return report
 
 
-def _verify(directory: Path, report: VerifyReport, is_archive_allowed: bool) -> None:
+def _verify(
+    directory: Path, report: VerifyReport, is_archive_allowed: bool, checkpoints: CheckpointWalk
+) -> None:
     if not directory.is_dir():
         raise _Problem(f"There is no audit trail at {directory}.")
     report.is_live = _is_live(directory)
@@ -99,7 +127,7 @@ def _verify(directory: Path, report: VerifyReport, is_archive_allowed: bool) -> 
             raise _Problem(
                 f"The segment file {segment_name(expected)} is missing.", segment_name(expected), 0
             )
-    walk = _Walk(report, head, START if numbers[:1] == [1] else None)
+    walk = _Walk(report, head, START if numbers[:1] == [1] else None, checkpoints)
     for number in numbers:
         name = segment_name(number)
         with (directory / name).open("rb") as file:
@@ -113,8 +141,11 @@ def _verify(directory: Path, report: VerifyReport, is_archive_allowed: bool) -> 
 class _Walk:
     """The state of one pass over all segments."""
 
-    def __init__(self, report: VerifyReport, head: Head, before: Link | None) -> None:
+    def __init__(
+        self, report: VerifyReport, head: Head, before: Link | None, checkpoints: CheckpointWalk
+    ) -> None:
         self._report = report
+        self._checkpoints = checkpoints
         self._head = head
         self._before = before
         self.is_head_met = head.link == START
@@ -125,6 +156,7 @@ class _Walk:
         try:
             for block in reader:
                 self._count(block)
+                self._check_signatures(block, reader, name)
                 if block.link.block == self._head.link.block:
                     self._require_head(number, name, block)
         except ChainBroken as error:
@@ -152,6 +184,21 @@ class _Walk:
         report.head_hash = block.link.hash.hex()
         report.torn_blocks += block.torn is not None
         self._before = block.link
+
+    def _check_signatures(self, block: Block, reader: BlockReader, name: str) -> None:
+        checkpoints, report = self._checkpoints, self._report
+        try:
+            checkpoints.take(block.link, reader.records)
+        except CheckpointProblem as problem:
+            raise _Problem(str(problem), name, block.end) from None
+        report.checkpoints, report.foreign_checkpoints = checkpoints.count, checkpoints.foreign
+        last = checkpoints.last
+        if last.number:
+            report.signed_block, report.signed_records, report.signed_time = (
+                last.block,
+                last.records,
+                last.time,
+            )
 
     def _require_head(self, number: int, name: str, block: Block) -> None:
         head = self._head

@@ -16,6 +16,7 @@ import shutil
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from strongroom.audit.checkpoints import CHECKPOINT_FILE, KEY_FILE
 from strongroom.backup.archive import (
     Archive,
     BackupRefused,
@@ -37,7 +38,9 @@ from strongroom.boundary.seal_format import parse_seal
 from strongroom.processes.data_directory import open_data_directory
 from strongroom.resources.deletion import GENESIS, LEDGER_BYTES_MAX, LedgerRefused, parse_ledger
 
-_ADMITTED: Final = frozenset({"lock", "audit", DRAFT, "seal.key", "deletion.ledger"})
+_ADMITTED: Final = frozenset(
+    {"lock", "audit", CHECKPOINT_FILE, KEY_FILE, DRAFT, "seal.key", "deletion.ledger"}
+)
 """What a directory may hold that nobody's keys are in."""
 _UNAUTHENTICATED: Final = (
     "No server has authenticated this backup: it is of an older version, or was made without its server, or "

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from strongroom.boundary.asymmetric_calls import KEY_PAIR_SECONDS, parse_nothing
 from strongroom.boundary.channel import Call, PipelinedChannel
+from strongroom.boundary.checkpoint_calls import CheckpointCalls
 from strongroom.boundary.interface import (
     BoundaryBusy,
     BoundaryError,
@@ -102,7 +103,7 @@ class BoundaryStatus:
         }
 
 
-class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls):
+class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls, CheckpointCalls):
     """The boundary, called over a socket; satisfies `interface.Boundary`.
 
     Concurrency: one event loop, its own thread. Secrets: holds tokens, plaintexts and blobs of the calls

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from strongroom.boundary.asymmetric_requests import AsymmetricRequests, Handler
+from strongroom.boundary.checkpoint_requests import CheckpointModule, CheckpointRequests
 from strongroom.boundary.interface import (
     BoundaryRefused,
     BoundaryUnavailable,
@@ -71,7 +72,7 @@ class NoActiveDomainKey(Exception):
         self.region = region
 
 
-class CryptographicModule(RecipientModule, ProxyModule, Protocol):
+class CryptographicModule(RecipientModule, ProxyModule, CheckpointModule, Protocol):
     """What does the cryptography: the software module, or a PKCS#11 token (which may be BoundaryUnavailable).
 
     Every call may raise TokenRefused, BoundaryRefused, DomainKeyUnknown, NoActiveDomainKey, and with a key's
@@ -252,6 +253,7 @@ class Dispatcher:
         self._handlers_for_jobs: dict[int, Handler] = {
             Opcode.FORGET_DOMAIN_KEY: self._forget_domain_key,
             Opcode.VOUCH_FOR_DOMAIN_KEY: self._vouch_for_domain_key,
+            **CheckpointRequests(module).handlers,
         }
         self._retired_told: set[str] = set()
 
@@ -273,7 +275,8 @@ class Dispatcher:
         return self._guarded(opcode, handler, body)
 
     def start_for_jobs(self, opcode: int, body: bytes) -> tuple[int, bytes | Deferred]:
-        """As `start`, for the one client that parses nothing of the network: it may end domain keys."""
+        """As `start`, for the one client that parses nothing of the network: it may end domain keys
+        and have the audit trail signed."""
         handler = self._handlers_for_jobs.get(opcode)
         if handler is not None:
             return self._guarded(opcode, handler, body)

@@ -43,6 +43,7 @@ LABEL_KMS_SLOT: Final = b"strongroom kms slot"
 LABEL_TICKET: Final = b"strongroom ticket"
 LABEL_EXTERNAL_MESSAGE_KEY: Final = b"strongroom external key message key"
 LABEL_REPLICATION_SOURCE: Final = b"strongroom replication source"
+LABEL_AUDIT_CHECKPOINT: Final = b"strongroom audit checkpoint"
 
 _STARTS = {VERSION_WITHOUT_ORIGIN: struct.Struct(">BB16s32s5B"), VERSION: struct.Struct(">BB16s32s6B")}
 _GENERATION = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)

@@ -96,6 +96,8 @@ class Opcode(IntEnum):
     REWRAP = 66
     XKS_ENCRYPT = 68
     XKS_DECRYPT = 69
+    SIGN_AUDIT_CHECKPOINT = 76
+    KNOW_AUDIT_CHECKPOINT = 77
     FORGET_DOMAIN_KEY = 78
     VOUCH_FOR_DOMAIN_KEY = 79
 
@@ -178,6 +180,8 @@ FIELD_COUNTS: Final[dict[int, int]] = {
     Opcode.REWRAP: 3,
     Opcode.FORGET_DOMAIN_KEY: 1,
     Opcode.VOUCH_FOR_DOMAIN_KEY: 2,
+    Opcode.SIGN_AUDIT_CHECKPOINT: 1,
+    Opcode.KNOW_AUDIT_CHECKPOINT: 2,
 }
 
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from strongroom import __version__
 from strongroom.cli import (
+    audit_command,
     backup_commands,
     commands,
     inquiries,
@@ -115,11 +116,24 @@ def _add_audit(commands_of: argparse._SubParsersAction[_Parser]) -> None:
     verify = audit_commands.add_parser(
         "verify",
         help="check that no audit record was changed, removed or added",
-        description="Check the hash chain over all audit records. Exit code 0: it holds; 1: it does not.",
+        description="Check the hash chain over all audit records, and the boundary's signatures of it. Exit "
+        "code 0: both hold; 1: they do not.",
         allow_abbrev=False,
     )
     verify.add_argument("--data-dir", dest="data_directory", type=Path, metavar="DIR", required=True)
-    verify.set_defaults(command=commands.verify_audit)
+    verify.add_argument(
+        "--public-key",
+        type=Path,
+        metavar="FILE",
+        help="who signed: your own copy of audit-key.pem (default: the one in the data directory)",
+    )
+    verify.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="an older copy of audit.checkpoint: the trail must be the one that was signed then",
+    )
+    verify.set_defaults(command=audit_command.verify_audit)
 
 
 def _add_account(commands_of: argparse._SubParsersAction[_Parser]) -> None:

@@ -12,18 +12,6 @@ if TYPE_CHECKING:
     from strongroom.config import Mode
 
 
-class AuditTrailUnsound(Exception):
-    """A record was changed, removed or added."""
-
-    exit_code = 1
-
-
-class AuditTrailUnreadable(Exception):
-    """Whether the trail holds could not be told."""
-
-    exit_code = 255
-
-
 def run_dev(config: Path | None, **flags: str) -> int:
     """`strongroom dev`."""
     return _run_server("dev", config, flags)
@@ -58,28 +46,4 @@ def _run_server(mode: Mode, config: Path | None, flags: dict[str, str], *, needs
     from strongroom import bootstrap
 
     bootstrap.run_server(settings, root_secret_fd)
-    return 0
-
-
-def verify_audit(data_directory: Path) -> int:
-    """`strongroom audit verify`. Raises: AuditTrailUnreadable, AuditTrailUnsound."""
-    from strongroom.audit.verify import verify
-
-    directory = data_directory / "audit"
-    try:
-        if not directory.is_dir():
-            raise AuditTrailUnreadable(f"There is no audit trail in {directory}.")
-        report = verify(directory)
-    except OSError as error:
-        raise AuditTrailUnreadable(f"Cannot read the audit trail in {directory}: {error.strerror}.") from None
-    if report.problem is not None:
-        place = (
-            "" if report.problem_file is None else f" ({report.problem_file}, byte {report.problem_offset})"
-        )
-        raise AuditTrailUnsound(f"The audit trail in {directory} does not hold: {report.problem}{place}")
-    print(f"The audit trail holds: {report.records} records in {report.blocks} blocks.")
-    if report.head_hash is not None:
-        print(f"Hash of the last block, written {report.last_time}: {report.head_hash}")
-    if report.first_block > 1:
-        print(f"It begins with block {report.first_block}: what came before was not checked.")
     return 0

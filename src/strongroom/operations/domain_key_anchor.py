@@ -7,10 +7,10 @@ docs/formats/domain-key-anchor.md.
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 from strongroom.boundary.interface import Boundary
+from strongroom.operations.kept_file import replace_file
 from strongroom.resources.domain_key import DomainKeyRecord
 
 
@@ -33,20 +33,5 @@ class DomainKeyAnchor:
         if self._noted.get(newest.region) == noted and self._path.exists():
             return
         anchor = await self._boundary.vouch_for_domain_key(token, alone)
-        await asyncio.to_thread(_replace, self._path, anchor)
+        await asyncio.to_thread(replace_file, self._path, anchor)
         self._noted[newest.region] = noted
-
-
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_name(f"{path.name}.new")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(draft, path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

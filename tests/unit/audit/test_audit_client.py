@@ -10,7 +10,18 @@ import pytest
 
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
-from strongroom.audit.messages import ANSWER, DURABLE, FAILED, GREETING, WRITTEN, Frame, parse_frames
+from strongroom.audit.messages import (
+    ANSWER,
+    CHAIN_END,
+    DURABLE,
+    END,
+    END_ASKED,
+    FAILED,
+    GREETING,
+    WRITTEN,
+    Frame,
+    parse_frames,
+)
 from strongroom.reply import Reply
 
 RECORD = b'{"eventVersion":"1.11","n":%d}'
@@ -317,5 +328,56 @@ def test_close_unconfirmed_raises_and_refuses_afterwards() -> None:
         assert not client.is_accepting()
         with pytest.raises(AuditUnavailable, match="closed"):
             client.soon(RECORD % 2)
+
+    asyncio.run(run())
+
+
+def test_end_of_the_chain_is_the_writers_word_among_answers_to_batches() -> None:
+    async def run() -> None:
+        client, writer = await attached()
+        written = client.durably(RECORD % 1)
+        first = await writer.next()
+        asked = [client.find_end(), client.find_end()]
+        for _ in asked:
+            assert (await writer.next()).flags == END_ASKED
+        ends = [CHAIN_END.pack(7, 21, bytes([number]) * 32) for number in (1, 2)]
+        told = (
+            ANSWER.pack(1, END)
+            + ends[0]
+            + ANSWER.pack(first.batch_id, WRITTEN)
+            + ANSWER.pack(1, END)
+            + ends[1]
+        )
+        for position in range(len(told)):  # in whatever pieces it comes
+            writer.socket.send(told[position : position + 1])
+            await asyncio.sleep(0)
+        assert await asyncio.wait_for(asked[0], 5) == (7, 21, bytes([1]) * 32)
+        assert await asyncio.wait_for(asked[1], 5) == (7, 21, bytes([2]) * 32)
+        await asyncio.wait_for(written, 5)
+        assert client.is_accepting()
+
+    asyncio.run(run())
+
+
+def test_end_of_the_chain_is_not_told_by_a_writer_that_is_gone() -> None:
+    async def run() -> None:
+        client, writer = await attached()
+        asked = client.find_end()
+        await writer.next()
+        writer.socket.close()
+        with pytest.raises(AuditUnavailable):
+            await asyncio.wait_for(asked, 5)
+        with pytest.raises(AuditUnavailable):
+            await client.find_end()
+
+    asyncio.run(run())
+
+
+def test_end_that_nobody_asked_for_ends_the_channel() -> None:
+    async def run() -> None:
+        client, writer = await attached()
+        writer.socket.send(ANSWER.pack(1, END) + CHAIN_END.pack(1, 1, bytes(32)))
+        assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(writer.socket, 1), 5) == b""
+        assert not client.is_accepting()
 
     asyncio.run(run())

@@ -6,6 +6,7 @@ import pytest
 
 from strongroom.audit.messages import (
     DURABLE,
+    END_ASKED,
     FRAME_BYTES_MAX,
     FRAME_HEADER,
     GREETING,
@@ -47,6 +48,9 @@ def test_frames_split_at_every_byte_are_parsed_whole() -> None:
         (0, 0, 1, RECORD),
         (2, 1, 1, RECORD),
         (GREETING, 1, 0, b"short"),
+        (END_ASKED, 1, 1, b"\0"),
+        (END_ASKED, 1, 0, b"\0\0"),
+        (END_ASKED | DURABLE, 1, 1, RECORD),
         (GREETING, 1, 1, b"i" * 16),
         (GREETING | DURABLE, 1, 0, b"i" * 16),
     ],

@@ -174,6 +174,12 @@ def test_rewrapped_key_opens_what_was_encrypted_before(provider: Provider) -> No
         module.decrypt(token, KEY, blob, b"")
 
 
+def test_checkpoints_are_signed_by_the_root_keys_own_key_with_a_token_too(on_softhsm: Provider) -> None:
+    signing = SoftwareModule(bytes(32), None).checkpoints
+    assert on_softhsm.module.checkpoints.public_key == signing.public_key
+    assert on_softhsm.module.describe()["audit checkpoint key"] == signing.key_id
+
+
 def test_retired_domain_key_opens_nothing_here_and_in_the_next_process(on_softhsm: Provider) -> None:
     module = on_softhsm.module
     token = module.generate_key(binding()).exported_token

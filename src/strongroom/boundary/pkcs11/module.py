@@ -104,6 +104,7 @@ class Pkcs11Module:
         self.seal_store_secret = software.seal_store_secret
         self.derive_store_signing_key = software.derive_store_signing_key
         self.derive_signing_key = software.derive_signing_key
+        self.checkpoints = software.checkpoints
         self.make_ticket = software.make_ticket
         self.read_ticket = software.read_ticket
         self.create_proxy_secret = software.create_proxy_secret
@@ -366,6 +367,7 @@ class Pkcs11Module:
         return {
             "module": f"PKCS#11: {self._connection.description}",
             PKCS11_FACT: self._connection.describe(),
+            "audit checkpoint key": self.checkpoints.key_id,
             "domain keys in the token": str(len(self._resident)),
             "backing keys in the token": str(len(self._keys)),
             **{f"not offered: {name}": why for name, why in self._missing.items()},

@@ -42,6 +42,7 @@ from strongroom.boundary.secret_transport import TransportKeys, TransportKeyUnkn
 from strongroom.boundary.software import imported_material, pair_consistency, recipient, secret_access_keys
 from strongroom.boundary.software.anchors import make_anchor, read_anchor
 from strongroom.boundary.software.bindings import backing_key_header, require_place
+from strongroom.boundary.software.checkpoints import CheckpointSigner
 from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES, FAMILIES, LIBCRYPTO, Families, Family
 from strongroom.boundary.software.key_wrapping import NO_MATERIAL, DomainKeyRing, require_token
 from strongroom.boundary.software.new_keys import new_material, nobodys
@@ -106,6 +107,7 @@ class SoftwareModule:
         self._transport_keys = TransportKeys()
         self._families = families
         self._tickets = TicketOffice(root_key)
+        self.checkpoints = CheckpointSigner(root_key)
         self._domain_keys = DomainKeyRing(root_key, read_anchor(self._tickets, anchor))
         self._replication = Replication(root_key, self._domain_keys)
         self._backing_keys: OrderedDict[bytes, BackingKey] = OrderedDict()
@@ -416,6 +418,7 @@ class SoftwareModule:
         return {
             "module": "software",
             "SM2": self._describe_sm2(),
+            "audit checkpoint key": self.checkpoints.key_id,
             "libraries": f"cryptography {cryptography.__version__}, {openssl.openssl_version_text()}",
             "domain keys in memory": str(len(self._domain_keys)),
             "backing keys in memory": str(len(self._backing_keys)),
