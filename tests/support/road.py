@@ -123,8 +123,9 @@ class Road:
         self._seal_key = directory / "seal.key"
         self.running_boundary = RunningBoundary(self._seal_key, is_nursed=True)
         self.clock = MovableClock(memoryview(bytearray(8)).cast("Q"))
+        self.stamp_words = new_stamp_words()
         self.store = open_store(
-            new_database(directory / "strongroom.db"), Stamps(new_stamp_words()), self.clock
+            new_database(directory / "strongroom.db"), Stamps(self.stamp_words), self.clock
         )
         self.boundary = BoundaryClient(self.loop, self.store)
         self.boundary.attach(self.running_boundary.new_channel("jobs"))  # worker and job runner in one
@@ -185,6 +186,10 @@ class Road:
             self._seal_key, seal_record, environment=environment, is_nursed=environment is None
         )
         self.boundary.attach(self.running_boundary.new_channel("jobs"))
+
+    def read_database_anew(self) -> None:
+        """After a test wrote into it: nothing that was read before is remembered."""
+        Stamps(self.stamp_words).touch_all()
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         async def waiting() -> T:

@@ -7,6 +7,7 @@ from typing import Final
 
 from strongroom.aws.generated.enums import KeyManagerType, KeySpec, KeyUsageType, OriginType
 from strongroom.clock import Clock
+from strongroom.operations.token_origins import require_at_home
 from strongroom.resources.imported_material import state_as_of
 from strongroom.resources.key import Key, KeyMaterial
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY, refusal_for
@@ -62,6 +63,7 @@ class OfferedKey:
         except KeyError:
             raise _not_enabled() from None
         assert self.key.current_material_id is not None  # noqa: S101
+        require_at_home(self.key, token)
         return self.key.current_material_id, token
 
     def material_named(self, prefix: str) -> tuple[str, bytes]:
@@ -73,6 +75,7 @@ class OfferedKey:
             raise ciphertext_refused()
         if found.exported_token is None:  # imported, and deleted
             raise _not_enabled()
+        require_at_home(self.key, found.exported_token)
         return found.material_id, found.exported_token
 
     def _is_fit(self) -> bool:

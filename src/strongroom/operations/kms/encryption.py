@@ -30,6 +30,7 @@ from strongroom.operations.encryption_algorithms import (
 from strongroom.operations.encryption_context import canonical_encryption_context
 from strongroom.operations.external_keys import ciphertext_invalid, is_external, open_outside, seal_outside
 from strongroom.operations.operation import KeyTarget, Operation, on_key, records
+from strongroom.operations.token_origins import require_at_home
 from strongroom.resources.identifiers import MaterialId
 from strongroom.resources.key import Key
 from strongroom.resources.key_state import USABLE_FOR_CRYPTOGRAPHY
@@ -84,6 +85,7 @@ def token_that_opens(key: Key, blob: bytes) -> tuple[bytes, MaterialId]:
         raise refusals.invalid_ciphertext()
     if material.exported_token is None:  # imported material that was deleted since the road looked
         raise refusals.pending_import(key.arn)
+    require_at_home(key, material.exported_token)
     return material.exported_token, material.material_id
 
 
