@@ -67,7 +67,7 @@ def class_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     resolve = ["mvn", "--batch-mode", "dependency:build-classpath", f"-Dmdep.outputFile={listing}"]
     resolved = run(resolve, directory, timeout_seconds=540)
     if resolved.returncode != 0:
-        absent(f"the artifacts cannot be had: {resolved.stdout[-600:]}")
+        absent(f"the artifacts cannot be had: {resolved.stdout.partition('[ERROR]')[2][:400]}")
     clients = listing.read_text()
     sources = [str(path) for path in SOURCES.glob("*.java")]
     classes = str(directory / "classes")

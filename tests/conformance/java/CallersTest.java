@@ -14,6 +14,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
+import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.iam.IamClient;
 import software.amazon.awssdk.services.iam.model.NoSuchEntityException;
 import software.amazon.awssdk.services.iam.model.Tag;
@@ -24,7 +25,7 @@ import software.amazon.awssdk.services.sts.auth.StsGetSessionTokenCredentialsPro
 import software.amazon.awssdk.services.sts.model.StsException;
 
 class CallersTest {
-    private static final IamClient IAM = IamClient.builder().build();
+    private static final IamClient IAM = IamClient.builder().region(Region.AWS_GLOBAL).build();
     private static final StsClient STS = StsClient.create();
 
     private static final String USERS_TRUST = """
