@@ -73,6 +73,7 @@ torture: setup-dev system-packages
 	ROLLED_BACK_TOKENS=1000 $(BIN)/pytest -v tests/operations/test_rolled_back_tokens.py
 	GO_CLIENTS=all $(BIN)/pytest -v tests/conformance/test_go_sdk.py tests/conformance/test_go_slow.py
 	RUST_CLIENTS=all $(BIN)/pytest -v tests/conformance/test_rust_sdk.py
+	JAVA_CLIENTS=all $(BIN)/pytest -v tests/conformance/test_java_sdk.py
 	POLICY_WORLDS=100000 $(BIN)/pytest -n 2 -v tests/properties/test_engine_against_slow_evaluator.py
 	STRONGROOM_BACKUP_FLIPS=100000 SEAL_BIT_FLIPS=100000 TOKEN_FLIPS=100000 DAMAGES=100000 $(BIN)/pytest -n 2 -v \
 		-k "flipped or damaged" tests/unit/backup/test_archive.py tests/unit/boundary/test_seal_slots.py \

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.go_programs import build, go_tests, require_pass, serving
+from tests.support.go_programs import build, go_tests, require_pass
+from tests.support.tls_server import serving_with_tls
 
 if os.environ.get("GO_CLIENTS") != "all":
     pytest.skip("clients in Go that compile long are tried by make torture", allow_module_level=True)
@@ -26,7 +27,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with serving(tmp_path_factory.mktemp("production")) as environment:
+    with serving_with_tls(tmp_path_factory.mktemp("production")) as environment:
         yield environment
 
 

@@ -86,7 +86,9 @@ DELETE_USER = Operation(
     ("served", "is_strict", "region", "status"),
     [
         (None, True, "eu-central-1", 200),
+        (None, True, "aws-global", 200),
         (None, True, "cn-north-1", 403),
+        (None, True, "aws-cn-global", 403),
         (None, True, "us-gov-west-1", 403),
         (None, False, "cn-north-1", 200),
         (frozenset({"cn-north-1"}), True, "cn-northwest-1", 200),

@@ -247,7 +247,7 @@ class StrictAuthenticator:
             raise refusals.unrecognized_access_key()
         scope = self._scopes.get((claimed, None))
         if scope is None or scope.access_key != access_key:
-            caller = caller_of_access_key(access_key, claimed.region, claimed.service)
+            caller = caller_of_access_key(access_key, claimed.called_region, claimed.service)
             return await self._derive_scope(claimed, caller, access_key.secret_token, access_key, None)
         scope.access_key = access_key
         return scope
@@ -259,7 +259,7 @@ class StrictAuthenticator:
             credential = await open_session_token(self._boundary, access_key_id, token)
         except SessionTokenRefused:
             raise refusals.unrecognized_session_token() from None
-        caller = caller_of_session(credential, access_key_id, claimed.region, claimed.service)
+        caller = caller_of_session(credential, access_key_id, claimed.called_region, claimed.service)
         return await self._derive_scope(claimed, caller, credential.secret_token, None, token)
 
     async def _derive_scope(
@@ -337,7 +337,7 @@ class OpenAuthenticator:
         if CUSTOMER_ACCOUNT_ID.fullmatch(access_key_id) is not None:
             account_id = AccountId(access_key_id)
         caller = Caller(
-            PrincipalType.ROOT, account_id, account_id, access_key_id, claimed.region, claimed.service
+            PrincipalType.ROOT, account_id, account_id, access_key_id, claimed.called_region, claimed.service
         )
         authenticated = describe(caller)
         if short and prefix and len(prefix) <= CACHED_PREFIX_BYTES_MAX:
@@ -352,7 +352,9 @@ class OpenAuthenticator:
         headers: Mapping[bytes, bytes],
     ) -> AuthenticatedRequest | None:
         """Whom a credential of this server stands for; None for any other."""
-        caller = await callers.find_issued(claimed.access_key_id, token, claimed.region, claimed.service)
+        caller = await callers.find_issued(
+            claimed.access_key_id, token, claimed.called_region, claimed.service
+        )
         if caller is None:
             return None
         if caller.kind is PrincipalType.AWS_SERVICE:

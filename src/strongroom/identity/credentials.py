@@ -10,11 +10,12 @@ from typing import Protocol
 from strongroom.aws import signature_refusals as refusals
 from strongroom.identity import sigv4
 from strongroom.resources.iam import Identity, IntegratedService
-from strongroom.resources.identifiers import REGION, AccessKeyId, AccountId, Region
+from strongroom.resources.identifiers import GLOBAL_REGIONS, REGION, AccessKeyId, AccountId, Region
 from strongroom.store.iam_interface import AccessKey, Account
 
 REGION_LENGTH_MAX = 32
 
+_GLOBAL_SERVICES = ("iam", "sts")
 _SERVICE = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
 _ACCESS_KEY_ID = re.compile(r"[!-~]{1,128}", re.ASCII)
 
@@ -65,6 +66,11 @@ class CredentialScope:
     service: str
     terminator: str
 
+    @property
+    def called_region(self) -> Region:
+        """Where the call is, which the scope may name by what SDKs call a service without Regions."""
+        return GLOBAL_REGIONS.get(self.region, self.region)
+
     def signed_bytes(self) -> bytes:
         """The scope as it stands in the string to sign: all but the access key id."""
         return f"{self.date}/{self.region}/{self.service}/{self.terminator}".encode("latin-1")
@@ -89,7 +95,8 @@ def require_scope(scope: CredentialScope, services: Sequence[str] | None, signed
     `signed_at` (epoch seconds) None any day. Raises: ApiError (InvalidSignature).
     """
     sentences = []
-    if len(scope.region) > REGION_LENGTH_MAX or REGION.fullmatch(scope.region) is None:
+    is_global = scope.service in _GLOBAL_SERVICES and scope.region in GLOBAL_REGIONS
+    if not is_global and (len(scope.region) > REGION_LENGTH_MAX or REGION.fullmatch(scope.region) is None):
         sentences.append(refusals.region_sentence())
     if services is None:
         if _SERVICE.fullmatch(scope.service) is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass
-from typing import NewType
+from typing import Final, NewType
 
 AccountId = NewType("AccountId", str)
 """12 decimal digits."""
@@ -29,6 +29,15 @@ KEY_ID = re.compile(
     r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|mrk-[0-9a-f]{32}", re.ASCII
 )  # capitals are well-formed on AWS, but no key has them
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", re.ASCII)
+GLOBAL_REGIONS: Final = {
+    "aws-global": Region("us-east-1"),
+    "aws-cn-global": Region("cn-north-1"),
+    "aws-us-gov-global": Region("us-gov-west-1"),
+}
+"""What SDKs call the Region of a service without Regions, and the one that such a service is in.
+
+Source: `endpoints.json` of the SDKs, `credentialScope` of iam.
+"""
 
 
 def is_service_account(account_id: str) -> bool:

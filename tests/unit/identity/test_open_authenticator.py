@@ -53,7 +53,13 @@ def test_authenticate_any_credentials_is_the_accounts_root() -> None:
 
 
 @pytest.mark.parametrize(
-    ("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-east-1", "aws-us-gov"), ("us-east-1", "aws")]
+    ("region", "partition"),
+    [
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-east-1", "aws-us-gov"),
+        ("us-east-1", "aws"),
+        ("aws-cn-global", "aws-cn"),
+    ],
 )
 def test_authenticate_twelve_digits_name_the_account_in_the_regions_partition(
     region: str, partition: str

@@ -366,7 +366,7 @@ def test_refusal_of_service_that_is_not_accepted_names_the_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "region", ["US-EAST-1", "us-east", "x", "us" + "-a" * 20 + "-1", "us--1", "ü-east-1"]
+    "region", ["US-EAST-1", "us-east", "x", "us" + "-a" * 20 + "-1", "us--1", "ü-east-1", "aws-global"]
 )
 def test_refusal_of_implausible_region(region: str) -> None:
     credential = f"AKIDEXAMPLE/20150830/{region}/kms/aws4_request"

@@ -65,6 +65,28 @@ def test_authenticate_signed_request_names_principal_region_and_service() -> Non
     assert (principal.principal_id, principal.unique_id) == (KEY.principal_id, KEY.principal_id)
 
 
+@pytest.mark.parametrize("service", ["iam", "sts"])
+@pytest.mark.parametrize(
+    ("signed_for", "region", "partition"),
+    [
+        ("aws-global", "us-east-1", "aws"),
+        ("aws-cn-global", "cn-north-1", "aws-cn"),
+        ("aws-us-gov-global", "us-gov-west-1", "aws-us-gov"),
+    ],
+)
+def test_authenticate_request_signed_for_a_partition_is_in_its_global_region(
+    service: str, signed_for: str, region: str, partition: str
+) -> None:
+    request = sign(region=signed_for, service=service)
+    desk = Desk(signed_at(request))
+    for _ in range(2):
+        authenticated = desk.authenticate(request)
+        assert authenticated.region == region
+        assert authenticated.principal.arn == f"arn:{partition}:iam::111122223333:user/alice"
+    changed = replace(request, body=request.body + b" ")
+    assert refusal_of(desk, changed).code == "InvalidSignatureException"
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     body=st.binary(max_size=200),
