@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.faulty_module import FaultyToken, make_faulty
+from tests.support.faulty_hsm import FaultyToken, make_faulty
 from tests.support.server import Server
 from tests.support.softhsm import TestToken, make_nss, make_softhsm
 

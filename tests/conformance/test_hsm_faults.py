@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.support.faulty_hsm import make_faulty
+from tests.support.faulty_hsm import make_faulty_cluster
 from tests.support.hsm_clusters import make_cluster
 from tests.support.hsm_scene import CONTEXT, STATE, Scene, code_of, error_of
 
@@ -24,7 +24,7 @@ class FaultyScene(Scene):
     """A server with one cluster that can fail, and one that does not."""
 
     def __init__(self, directory: Path) -> None:
-        cluster, self.faults = make_faulty(make_cluster(directory, 2), directory)
+        cluster, self.faults = make_faulty_cluster(make_cluster(directory, 2), directory)
         self.sound = make_cluster(directory, 3, "another-cluster-pin")
         super().__init__(directory, cluster, self.sound)
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.faulty_hsm import Faults, make_faulty
+from tests.support.faulty_hsm import Faults, make_faulty_cluster
 from tests.support.hsm_clusters import TestCluster, make_cluster
 from tests.support.running_cluster import ClusterGone, ClusterRefusedIt, RunningCluster
 
@@ -16,11 +16,12 @@ from strongroom.hsm.process import EXIT_OVERDUE
 
 KEY_ID = b"1234abcd-12ab-34cd-56ef-1234567890ab"
 AAD = b"aad"
+DELAY_SECONDS = 0.6
 
 
 @pytest.fixture
 def faulty(tmp_path: Path) -> tuple[TestCluster, Faults]:
-    return make_faulty(make_cluster(tmp_path), tmp_path)
+    return make_faulty_cluster(make_cluster(tmp_path), tmp_path)
 
 
 def connected(running: RunningCluster) -> bytes:
@@ -210,14 +211,18 @@ def test_disconnecting_waits_for_calls_under_way_and_nobody_resumes(
     cluster, faults = faulty
     with RunningCluster(cluster) as running:
         connected(running)
-        faults.begin("delay", "300000")
-        wrapping = [running.send(Opcode.WRAP, KEY_ID, b"x", AAD) for _ in range(4)]
-        time.sleep(0.1)
+        faults.begin("delay", str(int(DELAY_SECONDS * 1e6)))
+        begun_at = time.monotonic()
+        for _ in range(4):
+            running.send(Opcode.WRAP, KEY_ID, b"x", AAD)
+        time.sleep(DELAY_SECONDS / 2)  # every call is in the module
         disconnecting = running.send(Opcode.DISCONNECT)
-        answers = [running.receive() for _ in range(5)]
-        assert {status for _, status, _ in answers} == {Status.OK}
-        assert [call_id for call_id, _, _ in answers][-1] == disconnecting
-        assert wrapping
+        came_at = {}
+        for _ in range(5):
+            call_id, status, _ = running.receive()
+            assert status is Status.OK
+            came_at[call_id] = time.monotonic()
+        assert came_at[disconnecting] - begun_at >= DELAY_SECONDS
         with pytest.raises(ClusterRefusedIt) as caught:
             running.log_in(Opcode.RESUME)
         assert (caught.value.status, faults.logins) == (Status.NOT_CONNECTED, 1)

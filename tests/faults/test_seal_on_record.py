@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.test_sealed_server import SealedServer
 from tests.support.seal_commands import PASSPHRASE, make_seal, run_strongroom
+from tests.support.sealed_server import SealedServer
 from tests.support.server import Server
 
 SECONDS_MAX = 30.0
