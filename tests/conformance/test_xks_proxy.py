@@ -75,7 +75,7 @@ def refusal_of(call: Callable[..., Any], **members: Any) -> tuple[str, str]:
 
 def succeed_soon(call: Callable[..., Any], **members: Any) -> Any:
     """Until a process is back."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while True:
         try:
             return call(**members)

@@ -9,6 +9,7 @@ import pytest
 from tests.support.faulty_hsm import Faults, make_faulty_cluster
 from tests.support.hsm_clusters import TestCluster, make_cluster
 from tests.support.running_cluster import ClusterGone, ClusterRefusedIt, RunningCluster
+from tests.support.strength import promised
 
 from strongroom.hsm.cluster import UNCLEAR_SECONDS
 from strongroom.hsm.frames import Opcode, Status
@@ -100,11 +101,11 @@ def test_call_that_does_not_return_ends_the_process_and_holds_up_no_other_call(
         for _ in range(3):
             running.send(Opcode.UNWRAP, KEY_ID, wrapped, AAD)
         assert len(running.ask_beside(Opcode.RANDOM, b"\0\x08")) == 8
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < promised(2.0, among_others=4.5)
         with pytest.raises(ClusterGone):
             running.receive()
-        assert 4.5 < time.monotonic() - began < 8
-        assert running.wait_for_end(2) == EXIT_OVERDUE
+        assert 4.5 < time.monotonic() - began < promised(8.0, among_others=20.0)
+        assert running.wait_for_end(20) == EXIT_OVERDUE
 
 
 def test_module_that_crashes_ends_its_process_alone(faulty: tuple[TestCluster, Faults]) -> None:
@@ -123,7 +124,7 @@ def test_calls_of_a_slow_module_run_side_by_side(faulty: tuple[TestCluster, Faul
         faults.begin("delay", "20000")
         one_after_another = running.rate(Opcode.WRAP, KEY_ID, b"x", AAD, calls=30, under_way=1)
         at_once = running.rate(Opcode.WRAP, KEY_ID, b"x", AAD, calls=240, under_way=16)
-        assert at_once > 4 * one_after_another
+        assert at_once > promised(4, among_others=2) * one_after_another
 
 
 def test_module_that_bears_one_thread_gets_one(faulty: tuple[TestCluster, Faults]) -> None:

@@ -67,8 +67,8 @@ def test_boundary_that_dies_while_the_pin_is_refused_ends_the_server_after_one_t
         faulty.faults.fail(Login=code)
         (boundary,) = server.processes()["strongroom: boundary"]
         os.kill(boundary, signal.SIGKILL)
-        assert server.process.wait(15) == 255
-        time.sleep(0.1)
+        assert server.process.wait(60) == 255
+        server.stop()  # its log is read to the end
         assert b"is not started again" in server.logged
         assert b"Put the right PIN into it" in server.logged
         assert PIN not in bytes(server.logged)
@@ -112,7 +112,7 @@ def test_calls_that_fail_with_a_device_error_fail_as_such_and_the_token_serves_a
                 kms.decrypt(CiphertextBlob=blob)
             assert raised.value.response["Error"]["Code"] == "KMSInternalException"
         faulty.faults.fail()
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 30
         while True:
             try:
                 assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"text"

@@ -88,7 +88,7 @@ def test_opening_by_an_operator_and_slots_that_come_and_go_are_on_record(data: P
         again = _wait_for(data, "OpenSeal", 2)  # of the same opening, by another job runner
         assert again == [opened, opened]
         server.wait_for_spare()
-        time.sleep(1.0)  # it has imported what it needs
+        time.sleep(0.5)  # the root key is left to it
         os.kill(server.boundary(), signal.SIGKILL)  # the spare goes on: nobody opened anything
         server.client(retries=8).create_key()
         time.sleep(6.0)

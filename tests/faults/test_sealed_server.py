@@ -130,11 +130,11 @@ def test_unsealed_server_survives_its_boundary_and_its_spare_being_killed(
     kms = server.client()
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     blob = kms.encrypt(KeyId=key, Plaintext=b"kept")["CiphertextBlob"]
-    os.kill(server.wait_for_spare(), signal.SIGKILL)
-    time.sleep(0.3)
+    killed = server.wait_for_spare()
+    os.kill(killed, signal.SIGKILL)
     for _ in range(2):
-        spare, old = server.wait_for_spare(), server.boundary()
-        time.sleep(1.0)  # it has imported what it needs
+        spare, old = server.wait_for_spare(other_than=killed), server.boundary()
+        time.sleep(0.5)  # the root key is left to it
         os.kill(old, signal.SIGKILL)
         _wait_until_decrypts(kms, blob)
         assert server.boundary() == spare

@@ -38,9 +38,10 @@ from tests.support.server import (
     Server,
     strict_environment,
 )
+from tests.support.strength import count
 from tests.support.xks_proxy import ACCESS_KEY_ID, XksProxy
 
-CALLS: Final = int(os.environ.get("PROOF_CALLS", "1000"))
+CALLS: Final = count("PROOF_CALLS", few=200, many=1000)
 ROOT: Final = Path(__file__).parents[2]
 PASSPHRASE: Final = "Planted passphrase of the seal, 4711"
 GENERATED_LOOKED_FOR: Final = 40

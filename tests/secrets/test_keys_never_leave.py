@@ -1,10 +1,10 @@
 """The proof that key material never leaves the boundary.
 
 Three processes take part beside the server. The importer makes key material of every kind and imports it;
-the driver, which never has any of it, makes a thousand calls of every family of operations, well and badly,
-while the boundary and workers die; and this one, the scanner, then searches for the material, for what opens
-the seal and for everything between the two, wherever it must not be. The same search finds it in the
-boundary, and what is planted in each place that it searches. `PROOF_CALLS` says how many calls of each
+the driver, which never has any of it, makes many calls of every family of operations, well and badly, while
+the boundary and workers die; and this one, the scanner, then searches for the material, for what opens the
+seal and for everything between the two, wherever it must not be. The same search finds it in the boundary,
+and what is planted in each place that it searches. `make torture` makes a thousand calls of each
 family (proof_scene.py).
 """
 
@@ -79,7 +79,7 @@ def test_driver_has_rounds_for_every_family_of_the_table() -> None:
     assert STS_ROUNDS.keys() | STS_ROWS.keys() == families_of(table.STS_OPERATIONS)
 
 
-def test_every_operation_was_used_and_every_family_a_thousand_times(
+def test_every_operation_was_used_and_every_family_often(
     proof: Proof, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Well and badly: each operation succeeded, and was refused. Calls that are no calls, for their body or

@@ -39,7 +39,7 @@ class Scene:
 
     def settle(self, store_id: str) -> tuple[str, str | None]:
         """The connection state when nothing is under way any more, and the error code."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (entry := self.entry(store_id))["ConnectionState"] in ("CONNECTING", "DISCONNECTING"):
             assert time.monotonic() < deadline
             time.sleep(0.05)

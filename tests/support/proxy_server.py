@@ -116,7 +116,7 @@ ALLOWING = statement("Allow", ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"])
 
 
 def wait_for_state(kms: Any, store_id: str, state: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         (entry,) = kms.describe_custom_key_stores(CustomKeyStoreId=store_id)["CustomKeyStores"]
         if entry["ConnectionState"] == state:

@@ -19,7 +19,7 @@ from botocore.config import Config
 from tests.support.aws_clients import new_client
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
-READY_SECONDS_MAX = 30.0
+READY_SECONDS_MAX = 60.0
 ACCOUNT = "000000000000"
 REGION = "eu-central-1"
 
