@@ -62,28 +62,29 @@ def scene(tmp_path: Path) -> Iterator[FaultyScene]:
         yield scene
 
 
-@pytest.mark.parametrize(
-    ("returned", "reason"),
-    [
+def test_login_that_the_token_refuses_fails_the_connection_with_its_reason_and_is_tried_once(
+    scene: FaultyScene,
+) -> None:
+    logins = 0
+    for returned, reason in (
         ("a0", "INVALID_CREDENTIALS"),
         ("a4", "USER_LOCKED_OUT"),
         ("102", "USER_NOT_FOUND"),
         ("100", "USER_LOGGED_IN"),
         ("104", "USER_LOGGED_IN"),
         ("30", "INTERNAL_ERROR"),
-    ],
-)
-def test_login_that_the_token_refuses_fails_the_connection_with_its_reason_and_is_tried_once(
-    scene: FaultyScene, returned: str, reason: str
-) -> None:
-    scene.faults.begin("login", returned)
-    store_id = scene.create()
-    assert scene.connect(store_id) == ("FAILED", reason)
-    time.sleep(1)
-    assert scene.faults.logins == 1
-    scene.faults.end("login")
-    scene.disconnect(store_id)
-    assert scene.connect(store_id) == ("CONNECTED", None)
+    ):
+        scene.faults.begin("login", returned)
+        store_id = scene.create()
+        assert scene.connect(store_id) == ("FAILED", reason), returned
+        time.sleep(1)
+        assert scene.faults.logins == logins + 1, returned
+        scene.faults.end("login")
+        scene.disconnect(store_id)
+        assert scene.connect(store_id) == ("CONNECTED", None), returned
+        scene.disconnect(store_id)
+        scene.kms.delete_custom_key_store(CustomKeyStoreId=store_id)
+        logins = scene.faults.logins
 
 
 def test_module_that_crashes_in_a_login_is_given_the_pin_once(scene: FaultyScene) -> None:

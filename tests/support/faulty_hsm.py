@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -60,10 +62,10 @@ class FaultyToken:
 
 
 def make_faulty(token: TestToken, directory: Path) -> FaultyToken:
-    """The same token behind the module with faults, which is compiled in `directory`, once."""
+    """The same token behind the module with faults, whose copy is in `directory`."""
     module = directory / "faulty_hsm.so"
     if not module.exists():
-        _compile(module)
+        module.write_bytes(_library())
     faults = Faults(token.directory)  # where a boundary may write after it has shut itself in
     environment = {**token.environment, "FAULTY_HSM_DIR": str(faults.directory)}
     return FaultyToken(replace(token, module=str(module), environment=environment), faults)
@@ -75,14 +77,18 @@ def make_faulty_cluster(cluster: TestCluster, directory: Path) -> tuple[TestClus
     return replace(cluster, token=faulty.token), faulty.faults
 
 
-def _compile(module: Path) -> None:
+@functools.cache
+def _library() -> bytes:
+    """Compiled once by each test process."""
     compiler = shutil.which("cc")
     if compiler is None:
         give_up("there is no C compiler, so an HSM that hangs, locks its user or loses its sessions")
     assert compiler is not None
-    subprocess.run(
-        [compiler, *_FLAGS, f'-DSOFTHSM="{SOFTHSM_MODULE}"', "-o", module, _SOURCE, "-ldl", "-lpthread"],
-        check=True,
-        capture_output=True,
-    )
-    module.chmod(0o755)
+    with tempfile.TemporaryDirectory() as directory:
+        library = Path(directory) / "faulty_hsm.so"
+        subprocess.run(
+            [compiler, *_FLAGS, f'-DSOFTHSM="{SOFTHSM_MODULE}"', "-o", library, _SOURCE, "-ldl", "-lpthread"],
+            check=True,
+            capture_output=True,
+        )
+        return library.read_bytes()
