@@ -122,7 +122,7 @@ def test_killed_hsm_process_comes_back_logged_in_and_no_request_fails(scene: Sce
     for _ in range(6):
         assert scene.decrypt(blob) == b"text"
     assert scene.hsm_pid() != before
-    (boundary,) = scene.server.processes()["strongroom: boundary"]
+    boundary = scene.server.pid_of("strongroom: boundary")
     os.kill(boundary, signal.SIGKILL)  # it makes another transport key
     time.sleep(0.5)
     os.kill(scene.hsm_pid(), signal.SIGKILL)

@@ -184,8 +184,7 @@ def test_credential_is_changed_and_processes_are_killed_and_the_key_goes_on(pair
     key_id = pair.create_key("foo")
     blob = kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
     for title in ("strongroom: xks proxy", "strongroom: boundary"):
-        (pid,) = pair.proxy.processes()[title]
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pair.proxy.pid_of(title), signal.SIGKILL)
         assert succeed_soon(kms.decrypt, CiphertextBlob=blob)["Plaintext"] == b"text"
 
     # the way that the specification has for callers to change over

@@ -65,7 +65,7 @@ def test_boundary_that_dies_while_the_pin_is_refused_ends_the_server_after_one_t
     with server_on(tmp_path, faulty) as server:
         server.client().create_key()
         faulty.faults.fail(Login=code)
-        (boundary,) = server.processes()["strongroom: boundary"]
+        boundary = server.pid_of("strongroom: boundary")
         os.kill(boundary, signal.SIGKILL)
         assert server.process.wait(60) == 255
         server.stop()  # its log is read to the end
@@ -105,7 +105,7 @@ def test_calls_that_fail_with_a_device_error_fail_as_such_and_the_token_serves_a
         kms = server.client(retries=0)
         key_id = kms.create_key()["KeyMetadata"]["KeyId"]
         blob = kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
-        (boundary,) = server.processes()["strongroom: boundary"]
+        boundary = server.pid_of("strongroom: boundary")
         faulty.faults.fail(Decrypt=Ckr.DEVICE_ERROR)
         for _ in range(10):
             with pytest.raises(ClientError) as raised:  # and never that the ciphertext is wrong

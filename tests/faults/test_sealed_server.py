@@ -203,7 +203,7 @@ def test_slot_added_while_the_server_runs_stays_when_the_boundary_is_replaced(
         )  # fmt: skip
         assert added.returncode == 0, added.stderr
         record = (data / "seal.record").read_bytes()
-        os.kill(server.processes()["strongroom: boundary"][0], signal.SIGKILL)
+        os.kill(server.pid_of("strongroom: boundary"), signal.SIGKILL)
         server.client(retries=8).create_key()  # no spare in development: that takes a moment
         assert (data / "seal.record").read_bytes() == record
 

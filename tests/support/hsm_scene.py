@@ -74,8 +74,7 @@ class Scene:
         return bytes(self.kms.decrypt(CiphertextBlob=blob, EncryptionContext=CONTEXT)["Plaintext"])
 
     def hsm_pid(self, cluster: TestCluster | None = None) -> int:
-        (pid,) = self.server.processes()[f"strongroom: hsm {(cluster or self.cluster).cluster_id}"]
-        return pid
+        return self.server.pid_of(f"strongroom: hsm {(cluster or self.cluster).cluster_id}")
 
     def key_labels(self) -> dict[str, str]:
         """What the token holds, read by another process."""

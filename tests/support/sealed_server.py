@@ -60,5 +60,4 @@ class SealedServer(Server):
         raise AssertionError("no spare boundary")
 
     def boundary(self) -> int:
-        (pid,) = self.processes()["strongroom: boundary"]
-        return pid
+        return self.pid_of("strongroom: boundary")

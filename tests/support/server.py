@@ -151,6 +151,14 @@ class Server:
                 found.setdefault(title, []).append(int(entry.name))
         return found
 
+    def pid_of(self, title: str) -> int:
+        """The one process of this title, which may have been forked a moment ago and have no title yet."""
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while len(pids := self.processes().get(title, [])) != 1:
+            assert time.monotonic() < deadline, self.processes()
+            time.sleep(0.02)
+        return pids[0]
+
     def client(
         self,
         service: str = "kms",
