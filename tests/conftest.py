@@ -7,22 +7,39 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.faulty_module import FaultyToken, make_faulty
+from tests.support.faulty_hsm import FaultyToken, make_faulty
 from tests.support.server import Server
 from tests.support.softhsm import TestToken, make_nss, make_softhsm
 
 LONGEST = (
     "test_keys_never_leave",
-    "test_kill_server",
-    "test_planted_material",
-    "test_key_life",
-    "test_xks_proxy",
-    "test_hsm_key_stores",
-    "test_sealed_server",
+    "test_older_database",
+    "test_seal_on_record",
     "test_backup_restore",
+    "test_sealed_server",
+    "test_pkcs11_pin_in_server",
+    "test_forged_backups",
+    "test_audit_killed_in_server",
+    "test_planted_material",
+    "test_hsm_faults",
+    "test_domain_key_rotation_killed",
+    "test_review_reliability",
+    "test_kill_server",
+    "test_seal_secrets",
+    "test_javascript_sdk",
+    "test_hsm_process",
+    "test_audit_crash",
+    "test_hsm_key_stores",
+    "test_boundary_killed_in_server",
+    "test_store_secrets",
+    "test_audit_hung_in_server",
+    "test_xks_proxy",
+    "test_aws_cli",
+    "test_key_life",
+    "test_whole_key_life",
 )
-"""Files that take longest are begun first, or all processes but one would wait for them at the end. Not those
-that judge times: they are better off among short ones."""
+"""Files that take longer than ten seconds are begun first, or all processes but one would wait for them at
+the end. Those that mostly wait stand between those that work."""
 
 
 @pytest.hookimpl(trylast=True)

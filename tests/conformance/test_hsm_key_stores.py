@@ -15,6 +15,7 @@ import pytest
 from tests.secrets.memory_scan import Needles
 from tests.support.hsm_clusters import PASSWORD, make_cluster
 from tests.support.hsm_scene import CONTEXT, STATE, Scene, code_of
+from tests.support.strength import promised
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_killed_hsm_process_comes_back_logged_in_and_no_request_fails(scene: Sce
     for _ in range(6):
         assert scene.decrypt(blob) == b"text"
     assert scene.hsm_pid() != before
-    (boundary,) = scene.server.processes()["strongroom: boundary"]
+    boundary = scene.server.pid_of("strongroom: boundary")
     os.kill(boundary, signal.SIGKILL)  # it makes another transport key
     time.sleep(0.5)
     os.kill(scene.hsm_pid(), signal.SIGKILL)
@@ -182,7 +183,7 @@ def test_two_clusters_hold_their_own_keys_and_one_that_hangs_holds_up_nothing(tm
             began = time.monotonic()
             for _ in range(5):
                 assert scene.decrypt(blobs[0]) == b"text"
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < promised(2.0, among_others=4.5)  # held up, it were five
             assert code_of(scene.kms.decrypt, CiphertextBlob=blobs[1], EncryptionContext=CONTEXT) == STATE
         finally:
             os.kill(hung, signal.SIGCONT)
@@ -198,7 +199,7 @@ def test_destroyed_key_is_deleted_from_the_token(scene: Scene) -> None:
     connection.request("POST", "/_strongroom/clock", body)
     assert connection.getresponse().status == 200
     connection.close()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while key_id in scene.key_labels():
         assert time.monotonic() < deadline
         time.sleep(0.1)

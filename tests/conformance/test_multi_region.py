@@ -12,7 +12,7 @@ from tests.conformance.raw_calls import control
 from tests.support.server import ACCOUNT, REGION, Server
 
 OTHER_REGION = "us-west-2"
-SECONDS_MAX = 15.0
+SECONDS_MAX = 30.0
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.conformance.raw_calls import control
 from tests.support.server import Server
 
 DAY_SECONDS = 86_400
-POLL_SECONDS_MAX = 10.0
+POLL_SECONDS_MAX = 30.0
 """What LocalStack's tests, which run against AWS, wait for the end of a rotation."""
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import re
 import shutil
@@ -16,32 +14,32 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.faults.test_pkcs11_server import write_configuration
 from tests.support.certificates import Authority
 from tests.support.proxy_server import (
+    ALLOWING,
+    CALLER,
     HOST,
+    NAME,
+    ROOT,
     URI_PATH,
     client_environment,
     create_credential,
+    policy_of,
     proxy_port_of,
+    root_of,
     run_command,
+    running_proxy,
+    statement,
     store_members,
+    wait_for_state,
     write_proxy_table,
 )
 from tests.support.server import (
-    ROOT_ACCESS_KEY_ID,
-    ROOT_SECRET_ACCESS_KEY,
     Server,
-    strict_environment,
 )
-from tests.support.softhsm import TestToken, make_softhsm
+from tests.support.softhsm import make_softhsm
 
 from strongroom.audit.reader import read_records
-
-CALLER = "111122223333"
-"""The account of the server that uses the proxy; the proxy itself has no such account."""
-ROOT = f"arn:aws:iam::{CALLER}:root"
-NAME = "cks.kms.eu-central-1.amazonaws.com"
 
 
 class Pair:
@@ -68,27 +66,6 @@ class Pair:
         return str(made["KeyMetadata"]["KeyId"])
 
 
-def root_of(server: Server) -> Any:
-    return server.client(access_key_id=ROOT_ACCESS_KEY_ID, secret_access_key=ROOT_SECRET_ACCESS_KEY)
-
-
-def policy_of(*statements: dict[str, Any]) -> str:
-    own = {
-        "Effect": "Allow",
-        "Principal": {"AWS": "arn:aws:iam::000000000000:root"},
-        "Action": "kms:*",
-        "Resource": "*",
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [own, *statements]})
-
-
-def statement(effect: str, actions: list[str], **more: Any) -> dict[str, Any]:
-    return {"Effect": effect, "Principal": {"AWS": ROOT}, "Action": actions, "Resource": "*", **more}
-
-
-ALLOWING = statement("Allow", ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"])
-
-
 def refusal_of(call: Callable[..., Any], **members: Any) -> tuple[str, str]:
     with pytest.raises(ClientError) as caught:
         call(**members)
@@ -96,19 +73,9 @@ def refusal_of(call: Callable[..., Any], **members: Any) -> tuple[str, str]:
     return str(error["Code"]), str(error["Message"])
 
 
-def wait_for_state(kms: Any, store_id: str, state: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 20
-    while True:
-        (entry,) = kms.describe_custom_key_stores(CustomKeyStoreId=store_id)["CustomKeyStores"]
-        if entry["ConnectionState"] == state:
-            return dict(entry)
-        assert time.monotonic() < deadline, entry
-        time.sleep(0.05)
-
-
 def succeed_soon(call: Callable[..., Any], **members: Any) -> Any:
     """Until a process is back."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while True:
         try:
             return call(**members)
@@ -120,28 +87,6 @@ def succeed_soon(call: Callable[..., Any], **members: Any) -> Any:
 def operations_of(data: Path) -> set[str | None]:
     """What the caller's KMS was asked for, as the proxy recorded it."""
     return {(one.get("requestParameters") or {}).get("kmsOperation") for one in records_of(data)}
-
-
-@contextlib.contextmanager
-def running_proxy(
-    tmp_path: Path, authority: Authority, clients: Authority, token: TestToken | None
-) -> Iterator[tuple[Server, str]]:
-    """A production server made in two starts: its key first, then the table that offers it."""
-    data = tmp_path / "proxy-data"
-    settings = tmp_path / "proxy.toml"
-    plain = f'data_directory = "{data}"\nseal_key_file = "{tmp_path / "seal.key"}"\nport = 0\nworkers = 1\n'
-    if token is not None:
-        plain += write_configuration(tmp_path / "token", token).read_text()
-    settings.write_text(plain)
-    with Server("--config", str(settings), command="serve", environment=strict_environment()) as server:
-        key_id = root_of(server).create_key(Policy=policy_of())["KeyMetadata"]["KeyId"]
-    more = f'client_ca_file = "{clients.ca_file}"\nclient_names = ["{NAME}"]'
-    table = write_proxy_table(tmp_path / "table.toml", authority, {"foo": f'"{key_id}"'}, more=more)
-    settings.write_text(plain + table.read_text())
-    command = "xks-proxy serve"
-    with Server("--config", str(settings), command=command, environment=strict_environment()) as server:
-        root_of(server).put_key_policy(KeyId=key_id, Policy=policy_of(ALLOWING))
-        yield server, key_id
 
 
 @pytest.fixture
@@ -239,8 +184,7 @@ def test_credential_is_changed_and_processes_are_killed_and_the_key_goes_on(pair
     key_id = pair.create_key("foo")
     blob = kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
     for title in ("strongroom: xks proxy", "strongroom: boundary"):
-        (pid,) = pair.proxy.processes()[title]
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pair.proxy.pid_of(title), signal.SIGKILL)
         assert succeed_soon(kms.decrypt, CiphertextBlob=blob)["Plaintext"] == b"text"
 
     # the way that the specification has for callers to change over

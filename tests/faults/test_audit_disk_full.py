@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.audit_writer import WriterProcess, read_names, record
+from tests.support.strength import promised
 
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
@@ -50,13 +51,13 @@ async def write_on(
 async def recover(client: AuditClient, name: str) -> float:
     """Try until a durable record is taken; how long that took."""
     start = time.monotonic()
-    while time.monotonic() < start + 5:
+    while time.monotonic() < start + 30:
         try:
             await client.durably(record(name))
             return time.monotonic() - start
         except AuditUnavailable:
             await asyncio.sleep(0.02)
-    raise AssertionError("not recovered within 5 s")
+    raise AssertionError("not recovered within 30 s")
 
 
 def test_disk_full_durably_fails_and_recovers_alone_once_there_is_room(small_disk: Path) -> None:
@@ -84,7 +85,7 @@ def test_disk_full_durably_fails_and_recovers_alone_once_there_is_room(small_dis
             assert not client.is_accepting()
             ballast.unlink()
             seconds = await recover(client, "after")
-            assert seconds < 5
+            assert seconds < promised(5.0, among_others=30.0)
             assert client.is_accepting()
             await client.close()
             assert writer.stop() == 0

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from tests.support.load import load_on, serving_process, wait_until_served
 from tests.support.server import Server
+from tests.support.strength import promised
 
-ANSWER_SECONDS_MAX = 8.0
+HUNG_SECONDS = 9.0
+ANSWER_SECONDS_MAX = promised(8.0, among_others=13.0)
 
 
 @pytest.mark.slow
@@ -23,13 +25,13 @@ def test_audit_writer_that_hangs_answers_with_an_error_in_time(tmp_path: Path) -
             writer = serving_process(server, "audit")
             os.kill(writer, signal.SIGSTOP)
             try:
-                time.sleep(ANSWER_SECONDS_MAX + 1)
+                time.sleep(HUNG_SECONDS)
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(writer, signal.SIGCONT)
             time.sleep(1)
             load.stop()
-        wait_until_served(server, 5)
+        wait_until_served(server, 30)
     assert load.faults == []
     assert [outcome for outcome in load.outcomes if outcome.status == 500]
     assert max(outcome.seconds for outcome in load.outcomes) < ANSWER_SECONDS_MAX

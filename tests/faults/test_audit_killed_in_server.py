@@ -28,12 +28,13 @@ from tests.support.load import (
     wait_until_served,
 )
 from tests.support.server import STRONGROOM, Server
+from tests.support.strength import count, promised
 
-KILLS = int(os.environ.get("KILLS", "10"))
+KILLS = count("KILLS", few=4, many=10)
 CONNECTIONS = 6
-RECOVERY_SECONDS_MEDIAN_MAX = 1.0
-ANSWER_SECONDS_MAX = 3.0
-HUNG_ANSWER_SECONDS_MAX = 8.0
+RECOVERY_SECONDS_MEDIAN_MAX = promised(1.0, among_others=10.0)
+ANSWER_SECONDS_MAX = promised(3.0, among_others=10.0)
+HUNG_ANSWER_SECONDS_MAX = promised(8.0, among_others=13.0)
 """A call waits five seconds for the boundary, and the domain key may have to be asked for."""
 CHANGES = ("UpdateKeyDescription", "DisableKey", "EnableKey")
 
@@ -209,7 +210,7 @@ def test_boundary_that_hangs_answers_with_an_error_in_time_and_serves_again_when
             time.sleep(1.5)
             load.stop()
             again_seconds = all_served_again_seconds(load, woken_at)
-        wait_until_served(server, 5)
+        wait_until_served(server, 30)
     met = [o for o in load.outcomes if stopped_at < o.ended_at and o.status not in (200, 400)]
     slowest_seconds = max(outcome.seconds for outcome in load.outcomes)
     with capsys.disabled():

@@ -19,6 +19,7 @@ from tests.support.running_boundary import (
     binding,
     together,
 )
+from tests.support.strength import promised
 
 from strongroom.boundary.interface import BoundaryUnavailable
 
@@ -44,7 +45,7 @@ def test_kill_with_calls_under_way_fails_all_of_them_at_once(tmp_path: Path, sto
         failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         assert {type(outcome) for outcome in failed} == {BoundaryUnavailable}
         assert len(failed) == 200 or not stopped_first
-        assert failed_within_seconds < 1.0
+        assert failed_within_seconds < promised(1.0, among_others=3.0)
         with pytest.raises(BoundaryUnavailable):
             await client.encrypt(token, KEY_ID, b"x", AAD)
         assert not await client.is_ready()
@@ -108,7 +109,7 @@ def test_hung_boundary_makes_calls_unavailable_after_the_time_limit_and_serves_a
     tmp_path: Path,
 ) -> None:
     async def test(boundary: RunningBoundary) -> None:
-        client = attached_client(boundary, MemoryDomainKeyStore(), timeout_seconds=0.2)
+        client = attached_client(boundary, MemoryDomainKeyStore(), timeout_seconds=1.0)
         token = (await client.generate_key(binding())).exported_token
         boundary.process.send_signal(signal.SIGSTOP)
         outcomes = await together(client.encrypt(token, KEY_ID, bytes(4096), AAD) for _ in range(500))

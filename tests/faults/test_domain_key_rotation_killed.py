@@ -13,8 +13,9 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from tests.support.server import REGION, Server
+from tests.support.strength import count
 
-KEYS = int(os.environ.get("REWRAPPED_KEYS", "200"))
+KEYS = count("REWRAPPED_KEYS", few=60, many=200)
 MOVED_SECONDS = 90_000
 """Past the next rotation."""
 DONE_SECONDS_MAX = 60.0 + KEYS / 5

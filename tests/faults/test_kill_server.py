@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import random
 import sqlite3
 import statistics
@@ -25,15 +24,16 @@ from typing import Any
 import pytest
 from tests.support.load import KmsConnection
 from tests.support.server import STRONGROOM, Server
+from tests.support.strength import count, promised
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "25"))
+ROUNDS = count("KILL_ROUNDS", few=8, many=25)
 CLIENTS = 6
 KEYS_MAX = 8
 ALIASES_MAX = 30
 """Of one client, and of one key: what a round checks must not grow with the rounds."""
 LOAD_SECONDS = (0.05, 0.4)
 KEPT = base64.b64encode(b"kept").decode()
-RESTART_SECONDS_MAX = 2.0
+RESTART_SECONDS_MAX = promised(2.0, among_others=20.0)
 RESTART_RATIO_MAX = 1.5
 """Of the first start, with no data: on a machine on which that takes long, a restart may too."""
 

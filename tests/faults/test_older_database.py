@@ -27,7 +27,7 @@ def advance(server: Server, seconds: int) -> None:
 
 
 def wait_for_anchor(data: Path, newest: int, serving_from: int) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while True:
         with contextlib.suppress(FileNotFoundError):
             known = json.loads((data / "domain-keys.anchor").read_bytes().split(b"\n")[0])["domain_keys"]

@@ -13,28 +13,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.support.server import Server
-from tests.support.softhsm import TestToken
+from tests.support.softhsm import TestToken, write_token_configuration
+from tests.support.strength import promised
 
 from strongroom.boundary.pkcs11.numbers import Cka, Cko
 
 CONTEXT = {"app": "demo"}
 
 
-def write_configuration(directory: Path, token: TestToken) -> Path:
-    pin_file, configuration = directory / "pin", directory / "strongroom.toml"
-    pin_file.touch(0o600)
-    pin_file.write_bytes(token.pin)
-    variables = "".join(f'{name} = "{value}"\n' for name, value in token.environment.items())
-    configuration.write_text(
-        f'[pkcs11]\nmodule = "{token.module}"\ntoken_label = "{token.label}"\npin_file = "{pin_file}"\n'
-        f'directories = ["{token.directory}"]\n[pkcs11.environment]\n{variables}'
-    )
-    return configuration
-
-
 @pytest.fixture
 def token_server(tmp_path: Path, softhsm: TestToken) -> Iterator[Server]:
-    configuration = write_configuration(tmp_path, softhsm)
+    configuration = write_token_configuration(tmp_path, softhsm)
     with Server("--config", str(configuration), data_dir=tmp_path / "data") as running:
         yield running
 
@@ -88,7 +77,7 @@ def test_token_that_goes_away_fails_calls_and_serves_again_within_two_seconds(
     assert refused(kms.create_key) == "KMSInternalException"
     assert refused(kms.create_key) == "KMSInternalException"
     away.rename(softhsm.directory)
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + promised(2.0, among_others=20.0)
     while _fails(kms, blob):
         assert time.monotonic() < deadline, token_server.logged.decode()
         time.sleep(0.1)
@@ -109,7 +98,7 @@ def test_retired_domain_key_goes_from_the_token_too_and_keys_live_on(
     tmp_path: Path, softhsm: TestToken
 ) -> None:
     """By the job runner, in a boundary that may do with files only what its sandbox allows."""
-    configuration = write_configuration(tmp_path, softhsm)
+    configuration = write_token_configuration(tmp_path, softhsm)
     environment = {"STRONGROOM_BACKUP_RETENTION_DAYS": "2"}
     with Server(
         "--config", str(configuration), data_dir=tmp_path / "data", environment=environment
@@ -121,7 +110,7 @@ def test_retired_domain_key_goes_from_the_token_too_and_keys_live_on(
         assert in_token(softhsm) == first
         for days in (1.1, 2.1):  # one retires, and is of age
             advance(server, days)
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 90
         while first & in_token(softhsm):
             assert time.monotonic() < deadline, server.logged.decode()
             time.sleep(0.2)
@@ -156,7 +145,7 @@ def in_token(softhsm: TestToken) -> set[str]:
 def test_server_whose_token_refuses_the_pin_does_not_start_and_says_why(
     tmp_path: Path, softhsm: TestToken
 ) -> None:
-    configuration = write_configuration(tmp_path, softhsm)
+    configuration = write_token_configuration(tmp_path, softhsm)
     softhsm.change_pin(b"changed-pin")
     with pytest.raises(RuntimeError, match="refuses the PIN in the PIN file"):
         Server("--config", str(configuration), data_dir=tmp_path / "data").start()

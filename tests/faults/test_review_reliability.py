@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 from tests.support.load import KmsConnection, serving_process
 from tests.support.server import Server
+from tests.support.strength import promised
 
 WRITERS = 20
-ANSWER_SECONDS_MAX = 15.0
+ANSWER_SECONDS_MAX = promised(15.0, among_others=40.0)
 """Twice and more what the boundary's own time limit allows."""
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.test_sealed_server import SealedServer
 from tests.support.seal_commands import PASSPHRASE, make_seal, run_strongroom
+from tests.support.sealed_server import SealedServer
 from tests.support.server import Server
 
 SECONDS_MAX = 30.0
@@ -83,12 +83,11 @@ def test_opening_by_an_operator_and_slots_that_come_and_go_are_on_record(data: P
         changed = _wait_for(data, "ChangeSealSlots", 2)[1]
         assert (_kinds(changed["added"]), changed["removed"]) == ([(3, "passphrase")], [])
 
-        (jobs,) = server.processes()["strongroom: jobs"]
-        os.kill(jobs, signal.SIGKILL)
+        os.kill(server.pid_of("strongroom: jobs"), signal.SIGKILL)
         again = _wait_for(data, "OpenSeal", 2)  # of the same opening, by another job runner
         assert again == [opened, opened]
         server.wait_for_spare()
-        time.sleep(1.0)  # it has imported what it needs
+        time.sleep(0.5)  # the root key is left to it
         os.kill(server.boundary(), signal.SIGKILL)  # the spare goes on: nobody opened anything
         server.client(retries=8).create_key()
         time.sleep(6.0)
@@ -118,7 +117,7 @@ def test_opening_by_key_file_and_a_record_that_is_gone_are_on_record(data: Path)
         (opened,) = _wait_for(data, "OpenSeal", 1)
         assert (opened["openedBy"], opened["slot"]) == ("settings", "1, key file")
         _wait_for(data, "ChangeSealSlots", 1)
-        os.kill(server.processes()["strongroom: boundary"][0], signal.SIGKILL)
+        os.kill(server.pid_of("strongroom: boundary"), signal.SIGKILL)
         _wait_for(data, "OpenSeal", 2)  # it has opened the key file again
         kept = (data / "seal.record").read_bytes()
         (data / "seal.record").rename(data / "elsewhere")

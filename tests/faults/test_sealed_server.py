@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import time
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.support.seal_commands import PASSPHRASE, make_seal, run_strongroom
+from tests.support.sealed_server import SECONDS_MAX, SealedServer
 from tests.support.server import (
     ROOT_ACCESS_KEY_ID,
     ROOT_SECRET_ACCESS_KEY,
@@ -26,59 +26,6 @@ from tests.support.server import (
 from tests.support.softhsm import TestToken
 
 from strongroom.processes.sealing import RETRY_SECONDS
-
-SECONDS_MAX = 30.0
-
-
-class SealedServer(Server):
-    """A server that is started and not waited for."""
-
-    def start(self) -> None:
-        import socket
-
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.command[self.command.index("--port") + 1] = str(port)
-        self.url = f"http://127.0.0.1:{port}"
-        self.process = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env=self.environment, start_new_session=True,
-        )  # fmt: skip
-
-    def wait_for(self, text: str) -> str:
-        """Read the log until `text` stands in it."""
-        assert self.process.stdout is not None
-        deadline = time.monotonic() + SECONDS_MAX
-        while text not in self.logged.decode():
-            left = deadline - time.monotonic()
-            assert left > 0, self.logged.decode()
-            if select.select([self.process.stdout], [], [], left)[0]:
-                chunk = os.read(self.process.stdout.fileno(), 65536)
-                assert chunk, self.logged.decode()
-                self.logged += chunk
-        return self.logged.decode()
-
-    def wait_for_front(self) -> None:
-        """Until the sealed front answers."""
-        deadline = time.monotonic() + SECONDS_MAX
-        while time.monotonic() < deadline:
-            if "strongroom: sealed front" in self.processes():
-                return
-            time.sleep(0.05)
-        raise AssertionError(self.logged.decode())
-
-    def wait_for_spare(self) -> int:
-        deadline = time.monotonic() + SECONDS_MAX
-        while time.monotonic() < deadline:
-            for pid in self.processes().get("strongroom: spare boundary", []):
-                return pid
-            time.sleep(0.02)
-        raise AssertionError("no spare boundary")
-
-    def boundary(self) -> int:
-        (pid,) = self.processes()["strongroom: boundary"]
-        return pid
 
 
 @pytest.fixture
@@ -183,11 +130,11 @@ def test_unsealed_server_survives_its_boundary_and_its_spare_being_killed(
     kms = server.client()
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     blob = kms.encrypt(KeyId=key, Plaintext=b"kept")["CiphertextBlob"]
-    os.kill(server.wait_for_spare(), signal.SIGKILL)
-    time.sleep(0.3)
+    killed = server.wait_for_spare()
+    os.kill(killed, signal.SIGKILL)
     for _ in range(2):
-        spare, old = server.wait_for_spare(), server.boundary()
-        time.sleep(1.0)  # it has imported what it needs
+        spare, old = server.wait_for_spare(other_than=killed), server.boundary()
+        time.sleep(0.5)  # the root key is left to it
         os.kill(old, signal.SIGKILL)
         _wait_until_decrypts(kms, blob)
         assert server.boundary() == spare
@@ -256,7 +203,7 @@ def test_slot_added_while_the_server_runs_stays_when_the_boundary_is_replaced(
         )  # fmt: skip
         assert added.returncode == 0, added.stderr
         record = (data / "seal.record").read_bytes()
-        os.kill(server.processes()["strongroom: boundary"][0], signal.SIGKILL)
+        os.kill(server.pid_of("strongroom: boundary"), signal.SIGKILL)
         server.client(retries=8).create_key()  # no spare in development: that takes a moment
         assert (data / "seal.record").read_bytes() == record
 

@@ -27,7 +27,7 @@ from strongroom.resources.domain_key import HeldToken, TokenPlace
 ACCESS_KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 DAY_SECONDS = 86_400
 SETTLED_SECONDS = 3_601
-MANY = int(os.environ.get("ROLLED_BACK_TOKENS", "40"))
+MANY = int(os.environ.get("ROLLED_BACK_TOKENS", "15"))
 
 
 class AnchoredRoad:

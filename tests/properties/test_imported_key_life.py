@@ -27,7 +27,7 @@ from tests.operations.road_requests import TEXT
 from tests.support.key_imports import OAEP_SHA_256, external_key, parameters_for, wrap
 from tests.support.road import Road
 
-EXAMPLES_IN_CI = 40
+EXAMPLES_IN_CI = 20
 STEPS = 40
 HOUR_SECONDS = 3600
 MATERIALS = [bytes([number]) * 32 for number in range(3)]

@@ -33,7 +33,7 @@ from hypothesis.stateful import (
 from tests.operations.road_requests import TEXT, alias_arn, key_arn
 from tests.support.road import Road
 
-EXAMPLES_IN_CI = 100
+EXAMPLES_IN_CI = 50
 STEPS = 50
 NAMES = [f"alias/{letter}" for letter in "abc"]
 TAG_KEYS = ["one", "two", "aws:three"]

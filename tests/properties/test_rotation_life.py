@@ -1,8 +1,12 @@
-"""Rotation in any order of calls and time: Hypothesis against a model of a page, and every blob opens."""
+"""Rotation in any order of calls and time: Hypothesis against a model of a page, and every blob opens.
+
+As test_key_life.py; ROTATION_LIFE_EXAMPLES=2000 searches further.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +23,7 @@ from hypothesis.stateful import (
 from tests.operations.road_requests import TEXT
 from tests.support.road import ACCOUNT, Road
 
+EXAMPLES_IN_CI = 20
 DAY_SECONDS = 86_400
 SLACK_SECONDS = 120
 ON_DEMAND_MAX = 25
@@ -154,10 +159,11 @@ def road(tmp_path: Path) -> Any:
 
 def test_rotation_in_any_order_agrees_with_the_model(road: Road) -> None:
     """Keys of earlier sequences rotate along; time only moves forward for all of them."""
+    examples = os.environ.get("ROTATION_LIFE_EXAMPLES")
     profile = settings(
-        max_examples=40,
+        max_examples=int(examples or EXAMPLES_IN_CI),
         stateful_step_count=40,
-        derandomize=True,
+        derandomize=examples is None,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),

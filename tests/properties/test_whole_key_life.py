@@ -44,7 +44,7 @@ from tests.support.road import Road
 
 from strongroom.aws.generated.enums import CustomKeyStoreType
 
-EXAMPLES_IN_CI = 20
+EXAMPLES_IN_CI = 10
 NEVER_DONE_IN_CI_MAX = 10
 """So few sequences miss some operations."""
 STEPS = 40

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.faults.test_sealed_server import SealedServer
 from tests.secrets.memory_scan import Needles
 from tests.secrets.places import find_in_backup
 from tests.secrets.unwrap_seal import secrets_of_passphrase, secrets_of_shares
 from tests.support.seal_commands import run_strongroom, shares_in
+from tests.support.sealed_server import SealedServer
 from tests.support.softhsm import TestToken, make_softhsm
 
 PASSPHRASE = "Planted passphrase of the seal, 4711"

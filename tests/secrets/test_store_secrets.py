@@ -12,10 +12,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.conformance.test_xks_proxy import CALLER, NAME, running_proxy, wait_for_state
 from tests.secrets.memory_scan import Needles
 from tests.support.certificates import Authority
-from tests.support.proxy_server import client_environment, create_credential, proxy_port_of, store_members
+from tests.support.proxy_server import (
+    CALLER,
+    NAME,
+    client_environment,
+    create_credential,
+    proxy_port_of,
+    running_proxy,
+    store_members,
+    wait_for_state,
+)
 from tests.support.server import Server
 
 USES = 30

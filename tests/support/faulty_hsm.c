@@ -2,6 +2,7 @@
 
    FAULTY_HSM_DIR names a directory. A file there asks for a fault, for as long as it is there:
 
+     codes     each line: a function's place in CK_FUNCTION_LIST and the code that it returns, both decimal
      login     C_Login returns the hexadecimal number in the file, and does not look at the PIN
      hang      C_Encrypt and C_Decrypt do not return; hang-login: C_Login; hang-slots: C_GetSlotList
      crash     C_Encrypt and C_Decrypt end the process; crash-login: C_Login
@@ -26,7 +27,8 @@ typedef struct { unsigned char version[2]; Function functions[68]; } FunctionLis
 
 enum { /* places in CK_FUNCTION_LIST */
     INITIALIZE = 0, GET_FUNCTION_LIST = 3, GET_SLOT_LIST = 4, OPEN_SESSION = 12, CLOSE_SESSION = 13,
-    CLOSE_ALL_SESSIONS = 14, LOGIN = 18, ENCRYPT_INIT = 29, ENCRYPT = 30, DECRYPT_INIT = 33, DECRYPT = 34
+    CLOSE_ALL_SESSIONS = 14, LOGIN = 18, ENCRYPT_INIT = 29, ENCRYPT = 30, DECRYPT_INIT = 33, DECRYPT = 34,
+    SIGN = 43, GENERATE_KEY = 58, UNWRAP_KEY = 61
 };
 enum { CANT_LOCK = 0x0A, SESSION_COUNT = 0xB1, OS_LOCKING_OK = 2 };
 
@@ -63,6 +65,19 @@ static int wanted(const char *name, char text[64]) {
     return 1;
 }
 
+/* The code that the file `codes` has for a function; 0, OK, where it has none. */
+static Number told(Number function) {
+    char path[4096];
+    Number found = 0, one, code;
+    path_of("codes", path);
+    FILE *file = fopen(path, "re");
+    if (!file) return 0;
+    while (fscanf(file, "%lu %lu", &one, &code) == 2)
+        if (one == function) found = code;
+    fclose(file);
+    return found;
+}
+
 static void suffer(const char *hang, const char *crash) {
     char text[64];
     while (wanted(hang, text)) usleep(20000);
@@ -80,6 +95,8 @@ static Number initialize(void *arguments) {
 
 static Number get_slot_list(unsigned char present, void *slots, Number *count) {
     suffer("hang-slots", "crash-slots");
+    Number code = told(GET_SLOT_LIST);
+    if (code) return code;
     return real->functions[GET_SLOT_LIST](present, slots, count);
 }
 
@@ -88,8 +105,9 @@ static Number open_session(Number slot, Number flags, void *a, void *b, Number *
     come_in();
     pthread_mutex_lock(&guard);
     last_slot = slot;
-    Number code = SESSION_COUNT;
-    if (!wanted("sessions", text) || sessions_open < atol(text)) {
+    Number code = told(OPEN_SESSION);
+    if (!code && wanted("sessions", text) && sessions_open >= atol(text)) code = SESSION_COUNT;
+    if (!code) {
         code = real->functions[OPEN_SESSION](slot, flags, a, b, session);
         if (!code) sessions_open++;
     }
@@ -115,14 +133,16 @@ static Number login(Number session, Number user, void *pin, Number length) {
     }
     suffer("hang-login", "crash-login");
     if (wanted("login", text)) return strtoul(text, 0, 16);
+    Number code = told(LOGIN);
+    if (code) return code;
     return real->functions[LOGIN](session, user, pin, length);
 }
 
 static void close_all_if_wanted(void) {
-    char path[4096];
+    char path[4096], text[64];
     path_of("close", path);
     pthread_mutex_lock(&guard);
-    if (!unlink(path)) {
+    if (wanted("close", text) && !unlink(path)) {
         real->functions[CLOSE_ALL_SESSIONS](last_slot);
         sessions_open = 0;
     }
@@ -132,13 +152,15 @@ static void close_all_if_wanted(void) {
 static Number encrypt_init(Number session, void *mechanism, Number key) {
     come_in();
     close_all_if_wanted();
-    return go_out(real->functions[ENCRYPT_INIT](session, mechanism, key));
+    Number code = told(ENCRYPT_INIT);
+    return go_out(code ? code : real->functions[ENCRYPT_INIT](session, mechanism, key));
 }
 
 static Number decrypt_init(Number session, void *mechanism, Number key) {
     come_in();
     close_all_if_wanted();
-    return go_out(real->functions[DECRYPT_INIT](session, mechanism, key));
+    Number code = told(DECRYPT_INIT);
+    return go_out(code ? code : real->functions[DECRYPT_INIT](session, mechanism, key));
 }
 
 static void take_time(void) {
@@ -150,13 +172,32 @@ static void take_time(void) {
 static Number encrypt(Number session, void *data, Number length, void *out, Number *out_length) {
     come_in();
     take_time();
-    return go_out(real->functions[ENCRYPT](session, data, length, out, out_length));
+    Number code = told(ENCRYPT);
+    return go_out(code ? code : real->functions[ENCRYPT](session, data, length, out, out_length));
 }
 
 static Number decrypt(Number session, void *data, Number length, void *out, Number *out_length) {
     come_in();
     take_time();
-    return go_out(real->functions[DECRYPT](session, data, length, out, out_length));
+    Number code = told(DECRYPT);
+    return go_out(code ? code : real->functions[DECRYPT](session, data, length, out, out_length));
+}
+
+static Number sign(Number session, void *data, Number length, void *out, Number *out_length) {
+    Number code = told(SIGN);
+    return code ? code : real->functions[SIGN](session, data, length, out, out_length);
+}
+
+static Number generate_key(Number session, void *mechanism, void *template, Number count, Number *key) {
+    Number code = told(GENERATE_KEY);
+    return code ? code : real->functions[GENERATE_KEY](session, mechanism, template, count, key);
+}
+
+static Number unwrap_key(Number session, void *mechanism, Number unwrapping_key, void *wrapped, Number length,
+                         void *template, Number count, Number *key) {
+    Number code = told(UNWRAP_KEY);
+    if (code) return code;
+    return real->functions[UNWRAP_KEY](session, mechanism, unwrapping_key, wrapped, length, template, count, key);
 }
 
 Number C_GetFunctionList(FunctionList **list) {
@@ -177,6 +218,9 @@ Number C_GetFunctionList(FunctionList **list) {
         ours.functions[ENCRYPT] = (Function)encrypt;
         ours.functions[DECRYPT_INIT] = (Function)decrypt_init;
         ours.functions[DECRYPT] = (Function)decrypt;
+        ours.functions[SIGN] = (Function)sign;
+        ours.functions[GENERATE_KEY] = (Function)generate_key;
+        ours.functions[UNWRAP_KEY] = (Function)unwrap_key;
     }
     *list = &ours;
     return 0;

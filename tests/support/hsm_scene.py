@@ -39,7 +39,7 @@ class Scene:
 
     def settle(self, store_id: str) -> tuple[str, str | None]:
         """The connection state when nothing is under way any more, and the error code."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (entry := self.entry(store_id))["ConnectionState"] in ("CONNECTING", "DISCONNECTING"):
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -74,8 +74,7 @@ class Scene:
         return bytes(self.kms.decrypt(CiphertextBlob=blob, EncryptionContext=CONTEXT)["Plaintext"])
 
     def hsm_pid(self, cluster: TestCluster | None = None) -> int:
-        (pid,) = self.server.processes()[f"strongroom: hsm {(cluster or self.cluster).cluster_id}"]
-        return pid
+        return self.server.pid_of(f"strongroom: hsm {(cluster or self.cluster).cluster_id}")
 
     def key_labels(self) -> dict[str, str]:
         """What the token holds, read by another process."""

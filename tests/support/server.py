@@ -19,7 +19,7 @@ from botocore.config import Config
 from tests.support.aws_clients import new_client
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
-READY_SECONDS_MAX = 30.0
+READY_SECONDS_MAX = 60.0
 ACCOUNT = "000000000000"
 REGION = "eu-central-1"
 
@@ -150,6 +150,14 @@ class Server:
             if int(fields[3]) == self.process.pid and title.startswith("strongroom:"):
                 found.setdefault(title, []).append(int(entry.name))
         return found
+
+    def pid_of(self, title: str) -> int:
+        """The one process of this title, which may have been forked a moment ago and have no title yet."""
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while len(pids := self.processes().get(title, [])) != 1:
+            assert time.monotonic() < deadline, self.processes()
+            time.sleep(0.02)
+        return pids[0]
 
     def client(
         self,

@@ -104,3 +104,16 @@ def make_nss(directory: Path, label: str = LABEL, pin: bytes = PIN) -> TestToken
     return TestToken(
         NSS_MODULE, label, pin, directory, arguments, accepted_weaknesses=("wraps-unextractable",)
     )
+
+
+def write_token_configuration(directory: Path, token: TestToken) -> Path:
+    """The file for `--config` of a server whose boundary works in the token."""
+    pin_file, configuration = directory / "pin", directory / "strongroom.toml"
+    pin_file.touch(0o600)
+    pin_file.write_bytes(token.pin)
+    variables = "".join(f'{name} = "{value}"\n' for name, value in token.environment.items())
+    configuration.write_text(
+        f'[pkcs11]\nmodule = "{token.module}"\ntoken_label = "{token.label}"\npin_file = "{pin_file}"\n'
+        f'directories = ["{token.directory}"]\n[pkcs11.environment]\n{variables}'
+    )
+    return configuration

@@ -137,4 +137,4 @@ def test_glob_patterns_by_the_thousand_over_one_value_are_quick(length: int) -> 
     text = "a" * length
     started = time.process_time()
     assert not any(glob.matches(text) for glob in globs)
-    assert time.process_time() - started < 0.25  # place by place it takes up to six seconds
+    assert time.process_time() - started < 1.0  # place by place it takes up to six seconds

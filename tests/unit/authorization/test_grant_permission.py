@@ -356,7 +356,7 @@ def test_index_of_five_thousand_grants_is_asked_without_looking_at_each(kind: st
     started = time.process_time()
     for _ in range(1000):
         assert index.find(miss, ALICE_ID) is None
-    assert time.process_time() - started < 0.2  # a scan of all would take some seconds
+    assert time.process_time() - started < 1.0  # a scan of all would take some seconds
 
 
 def test_grant_memory_is_bounded_and_arranges_only_what_changed() -> None:

@@ -215,14 +215,14 @@ def test_call_without_an_answer_fails_after_the_time_limit_and_the_channel_goes_
         channel.send(lost)
         with pytest.raises(BoundaryUnavailable, match="did not answer"):
             await lost
-        assert 0.2 <= loop.time() - started_at < 5
+        assert 0.5 <= loop.time() - started_at < 10
         answered = call_of()
         channel.send(answered)
         await asyncio.sleep(0.01)
         far.sendall(render_frame(1, 0, b"too late") + render_frame(2, 0, b"in time"))
         assert await answered == b"in time"
 
-    run_with_channel(test, timeout_seconds=0.2)
+    run_with_channel(test, timeout_seconds=0.5)
 
 
 def test_call_with_a_patience_of_its_own_outlives_the_time_limit_and_is_answered() -> None:
@@ -257,14 +257,14 @@ def test_call_with_a_patience_of_its_own_fails_after_it_and_when_the_channel_end
 
 def test_calls_answered_in_time_outlive_many_time_limits() -> None:
     async def test(channel: PipelinedChannel, far: socket.socket) -> None:
-        for number in range(1, 40):
+        for number in range(1, 60):
             call = call_of()
             channel.send(call)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
             far.sendall(render_frame(number, 0, b"ok"))
             assert await call == b"ok"
 
-    run_with_channel(test, timeout_seconds=0.08)
+    run_with_channel(test, timeout_seconds=0.5)
 
 
 def test_calls_beyond_the_bound_fail_at_once() -> None:
@@ -310,7 +310,7 @@ def test_call_ids_wrap_around() -> None:
         with pytest.raises(BoundaryUnavailable, match="did not answer"):
             await calls[3]
 
-    run_with_channel(test, timeout_seconds=0.1)
+    run_with_channel(test, timeout_seconds=0.5)
 
 
 def test_caller_that_fails_on_its_reply_costs_the_others_nothing() -> None:

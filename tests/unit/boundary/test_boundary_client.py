@@ -178,7 +178,7 @@ def test_store_that_gives_no_domain_key_makes_calls_unavailable_not_refused(
     tmp_path: Path, store: MemoryDomainKeyStore
 ) -> None:
     async def test(boundary: RunningBoundary) -> None:
-        client = attached_client(boundary, store, timeout_seconds=0.3)
+        client = attached_client(boundary, store, timeout_seconds=0.7)
         for _ in range(2):  # the second call must not wait for the ruin of the first
             with pytest.raises(BoundaryUnavailable, match="domain key"):
                 await client.generate_key(binding())

@@ -93,7 +93,7 @@ def test_boundary_of_another_user_ends_with_its_parent(tmp_path: Path) -> None:
             running = RunningBoundary(tmp_path / "key", options={"user": USER})
             os.write(writer, str(running.process.pid).encode() + b"\n")
             # A child that keeps the control socket open when this process is gone.
-            time.sleep(3 if os.fork() == 0 else 60)
+            time.sleep(12 if os.fork() == 0 else 60)
         finally:
             os._exit(0)
     os.close(writer)
@@ -102,7 +102,7 @@ def test_boundary_of_another_user_ends_with_its_parent(tmp_path: Path) -> None:
     assert Path(f"/proc/{pid}/status").read_text().count(str(OWN_USER_ID)) >= 4
     os.kill(parent, signal.SIGKILL)
     os.waitpid(parent, 0)
-    for _ in range(200):
+    for _ in range(1000):
         if not Path(f"/proc/{pid}").exists() or "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text():
             return
         time.sleep(0.01)

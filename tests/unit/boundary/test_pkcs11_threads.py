@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.faulty_module import FaultyToken
+from tests.support.faulty_hsm import FaultyToken
 from tests.support.running_boundary import (
     KEY_ID,
     MemoryDomainKeyStore,
@@ -42,10 +42,10 @@ def test_token_lost_while_key_pairs_are_made_is_opened_again_by_the_same_process
         token = (await client.generate_key(binding())).exported_token
         pairs = [asyncio.ensure_future(client.generate_key(RSA_KEY)) for _ in range(2)]
         await asyncio.sleep(0.1)
-        faulty.fail(EncryptInit=Ckr.SESSION_HANDLE_INVALID)
+        faulty.faults.fail(EncryptInit=Ckr.SESSION_HANDLE_INVALID)
         with pytest.raises(BoundaryUnavailable):
             await client.encrypt(token, KEY_ID, b"text", b"")
-        faulty.fail()
+        faulty.faults.fail()
         assert all(pair.exported_token for pair in await asyncio.gather(*pairs))
         assert await encrypted_soon(client, token)
         client.close()
@@ -63,12 +63,12 @@ def test_key_pair_that_the_token_fails_to_make_is_unavailable_and_not_refused(
     async def body(running: RunningBoundary) -> None:
         client = attached_client(running, MemoryDomainKeyStore())
         token = (await client.generate_key(binding())).exported_token
-        faulty.fail(OpenSession=Ckr.SESSION_COUNT)
+        faulty.faults.fail(OpenSession=Ckr.SESSION_COUNT)
         with pytest.raises(BoundaryUnavailable):
             await client.generate_key(RSA_KEY)
         with pytest.raises(BoundaryUnavailable):
             await client.generate_data_key_pair(token, KEY_ID, "RSA_2048", b"")
-        faulty.fail()
+        faulty.faults.fail()
         assert (await client.generate_key(RSA_KEY)).exported_token
         client.close()
 

@@ -22,6 +22,7 @@ from tests.support.running_boundary import (
     binding,
     together,
 )
+from tests.support.strength import promised
 from tests.unit.boundary.test_boundary_process import read_frame, require_served
 
 from strongroom.boundary.client import BoundaryClient
@@ -72,8 +73,8 @@ def test_encryptions_stay_fast_while_rsa_keys_are_made(tmp_path: Path) -> None:
         assert took > 0.3  # else nothing was slow, and the test showed nothing
         assert len(seconds) >= 20
         seconds.sort()
-        assert seconds[len(seconds) * 99 // 100] < 0.1
-        assert seconds[len(seconds) // 2] < 0.02
+        assert seconds[len(seconds) * 99 // 100] < promised(0.1, among_others=1.0)
+        assert seconds[len(seconds) // 2] < promised(0.02, among_others=0.2)
         client.close()
 
     run_with_boundary(tmp_path, test)

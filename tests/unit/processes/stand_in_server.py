@@ -182,7 +182,7 @@ class RunningServer:
         return report
 
     def report_when(
-        self, condition: Callable[[dict[str, Any]], bool], timeout_seconds: float = 5
+        self, condition: Callable[[dict[str, Any]], bool], timeout_seconds: float = 30
     ) -> dict[str, Any]:
         """Ask until the report is as expected."""
         deadline = time.monotonic() + timeout_seconds
@@ -212,7 +212,7 @@ class RunningServer:
 
     def children_when(self, *names: str) -> dict[str, int]:
         """The children as soon as all of these have names; that of the jobs process may follow `Ready.`"""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while not set(names) <= set(children := self.children()) and time.monotonic() < deadline:
             time.sleep(0.005)
         return children
@@ -234,7 +234,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def wait_until_ended(pids: list[int], timeout_seconds: float = 5) -> list[int]:
+def wait_until_ended(pids: list[int], timeout_seconds: float = 30) -> list[int]:
     """Which of the processes are still there after the time; [] as soon as all have ended."""
     deadline = time.monotonic() + timeout_seconds
     while (left := [pid for pid in pids if is_running(pid)]) and time.monotonic() < deadline:

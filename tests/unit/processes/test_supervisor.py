@@ -8,6 +8,7 @@ import stat
 import time
 from pathlib import Path
 
+from tests.support.strength import promised
 from tests.unit.processes.stand_in_server import (
     RunningServer,
     child_pids,
@@ -17,7 +18,7 @@ from tests.unit.processes.stand_in_server import (
     wait_until_ended,
 )
 
-RESPAWN_SECONDS_MAX = 1.0
+RESPAWN_SECONDS_MAX = promised(1.0, among_others=10.0)
 """The promise is 0.5 s; the rest is for a busy machine."""
 
 
@@ -66,7 +67,7 @@ def test_boundary_killed_is_replaced_and_workers_get_new_channels(tmp_path: Path
 
 def wait_for_spare(server: RunningServer) -> int:
     """The process id of the boundary that does not serve yet."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         spares = set(filter(is_running, child_pids(server.pid))) - set(server.children().values())
         if len(spares) == 1:
@@ -171,7 +172,7 @@ def test_jobs_killed_changes_the_epoch_and_is_replaced(tmp_path: Path) -> None:
         old = server.children_when("jobs")["jobs"]
         os.kill(old, signal.SIGKILL)
         server.report_when(lambda report: report["epoch"] != before["epoch"])
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while server.children().get("jobs", old) == old and time.monotonic() < deadline:
             time.sleep(0.01)
         assert server.children()["jobs"] != old
@@ -194,7 +195,7 @@ def test_sigterm_stops_all_processes_and_removes_the_temporary_directory(tmp_pat
         pids = child_pids(server.pid)
         assert len(list(tmp_path.glob("strongroom-*"))) == 1
         server.process.terminate()
-        _, stderr = server.process.communicate(timeout=10)
+        _, stderr = server.process.communicate(timeout=30)
         assert (server.process.returncode, stderr) == (0, "")
         assert wait_until_ended(pids, 0) == []
         assert list(tmp_path.glob("strongroom-*")) == []
@@ -208,7 +209,7 @@ def test_second_signal_ends_a_worker_that_does_not_finish(tmp_path: Path) -> Non
         time.sleep(0.3)
         assert is_running(worker)
         server.process.send_signal(signal.SIGINT)
-        server.process.communicate(timeout=5)
+        server.process.communicate(timeout=30)
         assert server.process.returncode == 0
         assert not is_running(worker)
 
@@ -227,7 +228,7 @@ def test_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     with running_server(tmp_path, data_directory=data) as server:
         other = start_process(tmp_path, data_directory=data)
-        _, stderr = other.communicate(timeout=10)
+        _, stderr = other.communicate(timeout=30)
         assert other.returncode == 255
         assert stderr == (
             f"strongroom: Another server (process {server.pid}) is using the data directory {data}: "
@@ -251,7 +252,7 @@ def test_server_restarted_after_a_kill_has_the_directory_and_its_seal_again(tmp_
 def test_second_server_on_the_same_port_is_refused(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         other = start_process(tmp_path, port=str(server.port), workers="2")
-        stdout, stderr = other.communicate(timeout=10)
+        stdout, stderr = other.communicate(timeout=30)
         assert (other.returncode, stdout) == (255, "")
         assert stderr == (
             f"strongroom: Cannot listen on 127.0.0.1 port {server.port}: Address already in use. "
@@ -262,7 +263,7 @@ def test_second_server_on_the_same_port_is_refused(tmp_path: Path) -> None:
 def test_boundary_that_refuses_ends_the_start_with_its_sentence(tmp_path: Path) -> None:
     (tmp_path / "boundary.refuse").write_text("The key file does not open this seal.")
     process = start_process(tmp_path)
-    stdout, stderr = process.communicate(timeout=10)
+    stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout) == (255, "")
     assert stderr == "strongroom: The key file does not open this seal.\n"
 
@@ -270,7 +271,7 @@ def test_boundary_that_refuses_ends_the_start_with_its_sentence(tmp_path: Path) 
 def test_prepare_that_refuses_ends_the_start_with_its_sentence(tmp_path: Path) -> None:
     (tmp_path / "prepare.refuse").write_text("The data is of a later version.")
     process = start_process(tmp_path)
-    stdout, stderr = process.communicate(timeout=10)
+    stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout) == (255, "")
     assert stderr == "strongroom: The data is of a later version.\n"
 

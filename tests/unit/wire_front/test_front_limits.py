@@ -12,6 +12,7 @@ from tests.support.http_front import (
     render_request,
     reset,
 )
+from tests.support.strength import promised
 
 from strongroom.identity.http_request import HttpRequest
 from strongroom.pipeline import Answer
@@ -139,7 +140,7 @@ def test_request_that_does_not_get_on_is_408(start: bytes) -> None:
         began = time.monotonic()
         response = client.ask(start)
         assert (response.status, response.json["__type"]) == (408, "RequestTimeout")
-        assert 0.2 < time.monotonic() - began < 2.0
+        assert 0.2 < time.monotonic() - began < promised(2.0, among_others=10.0)
         assert client.is_closed_by_server()
 
 
@@ -195,7 +196,7 @@ def test_connections_over_the_limit_get_503_and_others_are_served_on() -> None:
                 assert (response.status, response.json["__type"]) == (503, "ServiceUnavailable")
                 assert three.is_closed_by_server()
             assert one.ask(render_request()).status == two.ask(render_request()).status == 200
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while True:
             with front.connect() as later:
                 if later.ask(render_request()).status == 200:
