@@ -365,3 +365,18 @@ def test_key_whose_origin_was_switched_gets_no_new_material_of_ours(
     with contextlib.closing(sqlite3.connect(road.directory / "strongroom.db")) as database:
         materials = database.execute("SELECT material_id FROM key_materials").fetchall()
     assert materials == ([] if takes_the_rows_away else [(made.material_id,)])
+
+
+def test_region_whose_domain_key_does_not_open_holds_up_no_other(road: Road) -> None:
+    key = road.create_key()["KeyId"]
+    road.call("CreateKey", region="ap-east-1")  # before the other in every order
+    road.clock.advance(2 * DAY_SECONDS)
+    assert road.wait(replace_domain_keys(road.rooms, road.audit, RequestIds())) == 2
+    newest = active_of(road, "ap-east-1")
+    path = road.directory / "strongroom.db"
+    with contextlib.closing(sqlite3.connect(path, timeout=10)) as database, database:
+        database.execute("UPDATE domain_keys SET token = x'00' WHERE domain_key_id = ?", (newest,))
+    with pytest.raises(BoundaryError):
+        road.wait(bring_tokens_up_to_date(road.rooms, road.audit, RequestIds()))
+    assert {wrapping_key_id_of(token) for token in tokens_of(road, REGION)} == {active_of(road, REGION)}
+    road.call("Encrypt", KeyId=key, Plaintext=TEXT)

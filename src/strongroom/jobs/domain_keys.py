@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -49,21 +49,24 @@ async def replace_domain_keys(rooms: Rooms, audit: AuditTrail, request_ids: Requ
 
     However long the server stood still, one new domain key makes up for it.
     """
-    made = 0
     hours = rooms.rules.domain_key_rotation_hours
     if not hours:
-        return made
-    for active in await rooms.store.list_active_domain_keys():
+        return 0
+
+    async def replace(active: DomainKeyRecord) -> int:
         now = rooms.clock.now()
-        if _is_due(active, now, timedelta(hours=hours)):
-            if not audit.is_accepting():  # INVARIANT J4
-                raise AuditUnavailable
-            new = await _replace(rooms, active, now)
-            if new is not None:
-                made += 1
-                before = {"previousDomainKeyId": active.domain_key_id.hex()}
-                await _record(rooms, audit, request_ids, "RotateDomainKey", new, before)
-    return made
+        if not _is_due(active, now, timedelta(hours=hours)):
+            return 0
+        if not audit.is_accepting():  # INVARIANT J4
+            raise AuditUnavailable
+        new = await _replace(rooms, active, now)
+        if new is None:
+            return 0
+        before = {"previousDomainKeyId": active.domain_key_id.hex()}
+        await _record(rooms, audit, request_ids, "RotateDomainKey", new, before)
+        return 1
+
+    return await _in_each_region(rooms, replace)
 
 
 async def bring_tokens_up_to_date(rooms: Rooms, audit: AuditTrail, request_ids: RequestIds) -> int:
@@ -71,11 +74,12 @@ async def bring_tokens_up_to_date(rooms: Rooms, audit: AuditTrail, request_ids: 
 
     Returns how many Regions were brought up to date.
     """
-    finished = 0
-    for active in await rooms.store.list_active_domain_keys():
+
+    async def bring(active: DomainKeyRecord) -> int:
+        finished = 0
         keys = await rooms.store.list_domain_keys(active.region)
         if len(keys) < 2:
-            continue
+            return finished
         if not audit.is_accepting():  # INVARIANT J4
             raise AuditUnavailable
         setting = REWRAPPED_SETTING + active.region
@@ -90,7 +94,26 @@ async def bring_tokens_up_to_date(rooms: Rooms, audit: AuditTrail, request_ids: 
         await _vouch(rooms, keys)
         for retired in await _retire(rooms, keys):
             await _record(rooms, audit, request_ids, "DeleteDomainKey", retired, {})
-    return finished
+        return finished
+
+    return await _in_each_region(rooms, bring)
+
+
+async def _in_each_region(rooms: Rooms, work: Callable[[DomainKeyRecord], Awaitable[int]]) -> int:
+    """The sum of what the work gives for each Region's active domain key.
+
+    A Region whose domain key does not open holds up no other; the first failure is raised after all.
+    """
+    total = 0
+    failure: Exception | None = None
+    for active in await rooms.store.list_active_domain_keys():
+        try:
+            total += await work(active)
+        except Exception as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return total
 
 
 async def _vouch(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> None:
