@@ -153,6 +153,27 @@ def in_token(softhsm: TestToken) -> set[str]:
         token.close()
 
 
+def test_server_with_a_token_is_not_started_without_it_nor_one_without_it_with_it(
+    tmp_path: Path, softhsm: TestToken
+) -> None:
+    """Or the domain keys of a day without it would keep all access keys from opening with it."""
+    configuration = write_configuration(tmp_path, softhsm)
+    settings = ("--config", str(configuration))
+    with Server(*settings, data_dir=tmp_path / "in-token") as server:
+        server.client().create_key()
+    with Server(data_dir=tmp_path / "without") as server:
+        server.client().create_key()
+    before = [(tmp_path / name / "strongroom.db").read_bytes() for name in ("in-token", "without")]
+    with pytest.raises(RuntimeError, match=r"bring the table \[pkcs11\] back\. Nothing was changed"):
+        Server(data_dir=tmp_path / "in-token").start()
+    with pytest.raises(RuntimeError, match=r"leave the table \[pkcs11\] out.* Nothing was changed"):
+        Server(*settings, data_dir=tmp_path / "without").start()
+    assert before == [(tmp_path / name / "strongroom.db").read_bytes() for name in ("in-token", "without")]
+    for given, name in ((settings, "in-token"), ((), "without")):
+        with Server(*given, data_dir=tmp_path / name) as server:
+            server.client().create_key()
+
+
 def test_server_whose_token_refuses_the_pin_does_not_start_and_says_why(
     tmp_path: Path, softhsm: TestToken
 ) -> None:
