@@ -69,7 +69,7 @@ system-packages:
 	@tools/install_system_packages.sh
 
 torture: setup-dev system-packages
-	PROOF_CALLS=1000 $(BIN)/pytest -v tests/faults tests/secrets $(ARGS)
+	PROOF_CALLS=1000 ABSENT_TOKEN_ROTATIONS=3 $(BIN)/pytest -v tests/faults tests/secrets $(ARGS)
 	ROLLED_BACK_TOKENS=1000 $(BIN)/pytest -v tests/operations/test_rolled_back_tokens.py
 	GO_CLIENTS=all $(BIN)/pytest -v tests/conformance/test_go_sdk.py tests/conformance/test_go_slow.py
 	RUST_CLIENTS=all $(BIN)/pytest -v tests/conformance/test_rust_sdk.py
