@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.faults.test_older_database import wait_for_anchor
 from tests.support.server import Server
 from tests.support.softhsm import TestToken
 
@@ -119,8 +120,9 @@ def test_retired_domain_key_goes_from_the_token_too_and_keys_live_on(
         blob = kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
         first = domain_keys_of(tmp_path / "data")
         assert in_token(softhsm) == first
-        for days in (1.1, 2.1):  # one retires, and is of age
-            advance(server, days)
+        advance(server, 1.1)
+        wait_for_anchor(tmp_path / "data", 2, 1)  # one retires,
+        advance(server, 2.1)  # and is of age
         deadline = time.monotonic() + 40
         while first & in_token(softhsm):
             assert time.monotonic() < deadline, server.logged.decode()

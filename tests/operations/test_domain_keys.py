@@ -180,6 +180,22 @@ def test_retired_domain_key_goes_when_no_backup_needs_it(
     assert road.call("Decrypt", CiphertextBlob=blob)["Plaintext"] == TEXT
 
 
+def test_retired_domain_key_is_kept_for_backups_of_the_days_until_its_tokens_had_moved(road: Road) -> None:
+    """They may have moved late: a PKCS#11 token was away, say, and has the only copy of the domain key."""
+    road.create_key()
+    first = active_of(road, REGION)
+    road.clock.advance(round(1.1 * DAY_SECONDS))
+    road.wait(replace_domain_keys(road.rooms, road.audit, RequestIds()))
+    rotate(road, days=5)  # a backup of just before needs the first
+    rotate(road, days=34)
+    assert first in {key.domain_key_id for key in road.wait(road.store.list_domain_keys(REGION))}
+    rotate(road, days=2)
+    assert first not in {key.domain_key_id for key in road.wait(road.store.list_domain_keys(REGION))}
+    with contextlib.closing(sqlite3.connect(road.directory / "strongroom.db")) as database:
+        marks = database.execute("SELECT value FROM settings WHERE name LIKE ?", (f"%{first.hex()}%",))
+        assert marks.fetchall() == []
+
+
 def test_retired_domain_key_that_the_boundary_keeps_is_named_in_the_log(
     road: Road, caplog: pytest.LogCaptureFixture
 ) -> None:
