@@ -201,9 +201,13 @@ def open_pin_file(settings: Settings) -> int | None:
         return None
     path = settings.pkcs11.pin_file
     try:
-        return _open_existing(path, os.O_RDONLY)
+        fd = _open_existing(path, os.O_RDONLY)
     except OSError as error:
         raise StartRefused(f"Cannot open the PIN file {path}: {error.strerror}.") from None
+    if os.fstat(fd).st_uid not in (0, os.geteuid()):
+        os.close(fd)
+        raise StartRefused(f"The PIN file {path} belongs to another user: this one must own it.")
+    return fd
 
 
 def _open_seal_key(path: Path) -> int:

@@ -12,6 +12,7 @@ import pytest
 from strongroom.config import ConfigurationError, Settings, load_settings
 from strongroom.processes.data_directory import (
     open_data_directory,
+    open_pin_file,
     open_seal_key_file,
     read_domain_key_anchor,
 )
@@ -193,6 +194,25 @@ def test_seal_key_file_by_a_link_into_the_data_directory_is_refused_in_serve(tmp
     environment = {f"STRONGROOM_{name}": str(path) for name, path in names.items()}
     with pytest.raises((StartRefused, ConfigurationError), match="inside the data directory"):
         open_seal_key_file(load_settings("serve", flags={}, environment=environment, file=None), False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_pin_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    pin_file = tmp_path / "pin"
+    pin_file.write_bytes(b"1234")
+    pin_file.chmod(0o600)
+    (tmp_path / "module.so").touch()
+    configuration = tmp_path / "strongroom.toml"
+    configuration.write_text(
+        f'[pkcs11]\nmodule = "{tmp_path}/module.so"\ntoken_label = "t"\npin_file = "{pin_file}"\n'
+    )
+    settings = load_settings("dev", flags={}, environment={}, file=configuration)
+    fd = open_pin_file(settings)
+    assert fd is not None
+    os.close(fd)
+    os.chown(pin_file, 65534, 65534)
+    with pytest.raises(StartRefused, match="belongs to another user"):
+        open_pin_file(settings)
 
 
 def test_seal_key_file_that_is_a_fifo_is_refused_without_waiting(tmp_path: Path) -> None:
