@@ -75,7 +75,7 @@ JUDGE_TIMES := tests/conformance/test_hsm_faults.py tests/conformance/test_hsm_k
 	tests/unit/processes/test_supervisor.py tests/unit/wire_front
 
 torture: setup-dev system-packages
-	TORTURE=true $(BIN)/pytest -v tests/faults tests/secrets $(ARGS)
+	TORTURE=true ABSENT_TOKEN_ROTATIONS=3 $(BIN)/pytest -v tests/faults tests/secrets $(ARGS)
 	TORTURE=true $(BIN)/pytest -v $(JUDGE_TIMES)
 	ROLLED_BACK_TOKENS=1000 $(BIN)/pytest -v tests/operations/test_rolled_back_tokens.py
 	GO_CLIENTS=all $(BIN)/pytest -v tests/conformance/test_go_sdk.py tests/conformance/test_go_slow.py

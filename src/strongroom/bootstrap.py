@@ -49,6 +49,7 @@ from strongroom.preparation import (
     DATABASE_FILE,
     ROOT_ACCESS_KEY_SETTING,
     require_newest_domain_keys,
+    require_same_module,
     require_seal_record,
     run_prepare,
 )
@@ -88,6 +89,7 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
         require_no_half_restore(settings.data_directory)
         require_seal_record(settings.data_directory)
         require_newest_domain_keys(settings.data_directory)
+        require_same_module(settings, settings.data_directory)
     children = Children(
         preload=partial(_preload, settings),
         run_prepare=run_prepare,

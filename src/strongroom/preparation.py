@@ -9,9 +9,10 @@ import asyncio
 from pathlib import Path
 
 from strongroom.boundary.domain_key_anchor import parse_anchor, parse_vouched
-from strongroom.boundary.key_hierarchy import parse_token
+from strongroom.boundary.key_hierarchy import Token, is_in_pkcs11_token, parse_token
 from strongroom.boundary.seal_format import parse_seal
 from strongroom.clock import HostClock
+from strongroom.config import Settings
 from strongroom.operations.last_usage import TRACKING_STARTED_SETTING
 from strongroom.processes.contexts import PrepareContext
 from strongroom.processes.data_directory import ANCHOR_FILE, SEAL_RECORD_FILE, read_domain_key_anchor
@@ -83,6 +84,32 @@ def require_newest_domain_keys(data_directory: Path) -> None:
                 f"The database {path} is an older one: it lacks domain key {known.newest} of {region}, which "
                 f"{data_directory / ANCHOR_FILE} knows. Put an older database in place with strongroom "
                 "restore: it deletes again what was deleted since. Nothing was changed."
+            )
+
+
+def require_same_module(settings: Settings, data_directory: Path) -> None:
+    """The newest domain keys must be where the settings say: in a PKCS#11 token, or in none.
+
+    Made for the other, no key opens, and those that a server makes meanwhile do not open afterwards.
+    Raises: StartRefused.
+    """
+    path = data_directory / DATABASE_FILE
+    newest: dict[str, Token] = {}
+    try:
+        for token in map(parse_token, load_domain_key_tokens(path)):
+            known = newest.get(token.header.region)
+            if known is None or known.header.generation < token.header.generation:
+                newest[token.header.region] = token
+    except (OSError, StoreUnavailable, ValueError):
+        return  # the start itself says what is wrong
+    for token in newest.values():
+        if is_in_pkcs11_token(token) is (settings.pkcs11 is None):
+            raise StartRefused(
+                f"The keys in {path} are in a PKCS#11 token, and the settings name none: bring the table "
+                "[pkcs11] back. Nothing was changed."
+                if settings.pkcs11 is None
+                else f"The keys in {path} were made without a PKCS#11 token, and do not open with one: leave "
+                "the table [pkcs11] out, or name a new data directory. Nothing was changed."
             )
 
 

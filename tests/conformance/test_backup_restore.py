@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.faults.test_older_database import rotate
 from tests.support.key_imports import wrap
 from tests.support.server import STRONGROOM, Server, strict_environment
 from tests.support.users import strongroom
@@ -213,6 +214,24 @@ def test_start_with_a_database_that_was_put_back_by_hand_is_refused(tmp_path: Pa
     (data / "strongroom.db").write_bytes(older)
     with pytest.raises(RuntimeError, match="does not go with the data"):
         Server(data_dir=data).start()
+
+
+def test_restore_where_database_and_seal_record_were_lost_goes_on_with_the_rest(tmp_path: Path) -> None:
+    """The audit trail, above all."""
+    data, backup = tmp_path / "data", tmp_path / "backup"
+    with Server(data_dir=data) as server:
+        kms = server.client()
+        blob = kms.encrypt(KeyId=kms.create_key()["KeyMetadata"]["KeyId"], Plaintext=b"x")["CiphertextBlob"]
+        _require_ok("backup", "--data-dir", data, "--to", backup)
+        rotate(server, data, 2)
+    (data / "strongroom.db").unlink()
+    (data / "seal.record").unlink()
+    assert (data / "domain-keys.anchor").exists()
+    flags = ("--deletion-ledger", data / "deletion.ledger")
+    _require_ok("restore", "--from", backup, "--data-dir", data, *flags)
+    with Server(data_dir=data) as server:
+        assert server.client().decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+    assert _record(data)["deletionLedger"] == "applied"
 
 
 def test_backup_killed_in_the_middle_leaves_no_backup_and_a_working_server(tmp_path: Path) -> None:

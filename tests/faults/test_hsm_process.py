@@ -227,3 +227,29 @@ def test_disconnecting_waits_for_calls_under_way_and_nobody_resumes(
         with pytest.raises(ClusterRefusedIt) as caught:
             running.log_in(Opcode.RESUME)
         assert (caught.value.status, faults.logins) == (Status.NOT_CONNECTED, 1)
+
+
+@pytest.mark.parametrize("lie", ["tells", "forgives"])
+def test_token_that_tells_its_keys_or_takes_tampered_ciphertexts_is_refused_at_connect_and_for_each_key(
+    faulty: tuple[TestCluster, Faults], lie: str
+) -> None:
+    """INVARIANT H3 of hsm."""
+    cluster, faults = faulty
+    faults.begin(lie)
+    with RunningCluster(cluster) as running:
+        with pytest.raises(ClusterRefusedIt) as caught:
+            running.log_in()
+        assert caught.value.status is Status.TOKEN_UNSOUND
+        with pytest.raises(ClusterRefusedIt) as caught:
+            running.log_in(Opcode.RESUME)
+        assert (caught.value.status, faults.logins) == (Status.TOKEN_UNSOUND, 1)
+        faults.end(lie)
+        running.log_in()
+        faults.begin(lie)
+        with pytest.raises(ClusterRefusedIt) as caught:
+            running.ask(Opcode.CREATE_KEY, KEY_ID)
+        assert caught.value.status is Status.TOKEN_UNSOUND
+        faults.end(lie)
+        with pytest.raises(ClusterRefusedIt) as caught:
+            running.ask(Opcode.WRAP, KEY_ID, b"text", AAD)
+        assert caught.value.status is Status.KEY_NOT_FOUND

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.faults.test_older_database import wait_for_anchor
 from tests.support.server import Server
 from tests.support.softhsm import TestToken, write_token_configuration
 from tests.support.strength import promised
@@ -108,8 +109,9 @@ def test_retired_domain_key_goes_from_the_token_too_and_keys_live_on(
         blob = kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
         first = domain_keys_of(tmp_path / "data")
         assert in_token(softhsm) == first
-        for days in (1.1, 2.1):  # one retires, and is of age
-            advance(server, days)
+        advance(server, 1.1)
+        wait_for_anchor(tmp_path / "data", 2, 1)  # one retires,
+        advance(server, 2.1)  # and is of age
         deadline = time.monotonic() + 90
         while first & in_token(softhsm):
             assert time.monotonic() < deadline, server.logged.decode()
@@ -140,6 +142,27 @@ def in_token(softhsm: TestToken) -> set[str]:
         return {token.read_attribute(key, Cka.LABEL).decode().rsplit(" ", 1)[1] for key in keys}
     finally:
         token.close()
+
+
+def test_server_with_a_token_is_not_started_without_it_nor_one_without_it_with_it(
+    tmp_path: Path, softhsm: TestToken
+) -> None:
+    """Or the domain keys of a day without it would keep all access keys from opening with it."""
+    configuration = write_token_configuration(tmp_path, softhsm)
+    settings = ("--config", str(configuration))
+    with Server(*settings, data_dir=tmp_path / "in-token") as server:
+        server.client().create_key()
+    with Server(data_dir=tmp_path / "without") as server:
+        server.client().create_key()
+    before = [(tmp_path / name / "strongroom.db").read_bytes() for name in ("in-token", "without")]
+    with pytest.raises(RuntimeError, match=r"bring the table \[pkcs11\] back\. Nothing was changed"):
+        Server(data_dir=tmp_path / "in-token").start()
+    with pytest.raises(RuntimeError, match=r"leave the table \[pkcs11\] out.* Nothing was changed"):
+        Server(*settings, data_dir=tmp_path / "without").start()
+    assert before == [(tmp_path / name / "strongroom.db").read_bytes() for name in ("in-token", "without")]
+    for given, name in ((settings, "in-token"), ((), "without")):
+        with Server(*given, data_dir=tmp_path / name) as server:
+            server.client().create_key()
 
 
 def test_server_whose_token_refuses_the_pin_does_not_start_and_says_why(

@@ -180,6 +180,22 @@ def test_retired_domain_key_goes_when_no_backup_needs_it(
     assert road.call("Decrypt", CiphertextBlob=blob)["Plaintext"] == TEXT
 
 
+def test_retired_domain_key_is_kept_for_backups_of_the_days_until_its_tokens_had_moved(road: Road) -> None:
+    """They may have moved late: a PKCS#11 token was away, say, and has the only copy of the domain key."""
+    road.create_key()
+    first = active_of(road, REGION)
+    road.clock.advance(round(1.1 * DAY_SECONDS))
+    road.wait(replace_domain_keys(road.rooms, road.audit, RequestIds()))
+    rotate(road, days=5)  # a backup of just before needs the first
+    rotate(road, days=34)
+    assert first in {key.domain_key_id for key in road.wait(road.store.list_domain_keys(REGION))}
+    rotate(road, days=2)
+    assert first not in {key.domain_key_id for key in road.wait(road.store.list_domain_keys(REGION))}
+    with contextlib.closing(sqlite3.connect(road.directory / "strongroom.db")) as database:
+        marks = database.execute("SELECT value FROM settings WHERE name LIKE ?", (f"%{first.hex()}%",))
+        assert marks.fetchall() == []
+
+
 def test_retired_domain_key_that_the_boundary_keeps_is_named_in_the_log(
     road: Road, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -365,3 +381,18 @@ def test_key_whose_origin_was_switched_gets_no_new_material_of_ours(
     with contextlib.closing(sqlite3.connect(road.directory / "strongroom.db")) as database:
         materials = database.execute("SELECT material_id FROM key_materials").fetchall()
     assert materials == ([] if takes_the_rows_away else [(made.material_id,)])
+
+
+def test_region_whose_domain_key_does_not_open_holds_up_no_other(road: Road) -> None:
+    key = road.create_key()["KeyId"]
+    road.call("CreateKey", region="ap-east-1")  # before the other in every order
+    road.clock.advance(2 * DAY_SECONDS)
+    assert road.wait(replace_domain_keys(road.rooms, road.audit, RequestIds())) == 2
+    newest = active_of(road, "ap-east-1")
+    path = road.directory / "strongroom.db"
+    with contextlib.closing(sqlite3.connect(path, timeout=10)) as database, database:
+        database.execute("UPDATE domain_keys SET token = x'00' WHERE domain_key_id = ?", (newest,))
+    with pytest.raises(BoundaryError):
+        road.wait(bring_tokens_up_to_date(road.rooms, road.audit, RequestIds()))
+    assert {wrapping_key_id_of(token) for token in tokens_of(road, REGION)} == {active_of(road, REGION)}
+    road.call("Encrypt", KeyId=key, Plaintext=TEXT)

@@ -180,6 +180,30 @@ def test_keys_that_cannot_be_judged_here_keep_their_domain_key_open(anchored: An
     road.call("Encrypt", KeyId=key, Plaintext=TEXT)
 
 
+def test_keys_under_a_domain_key_that_does_not_open_just_now_keep_it_open(anchored: AnchoredRoad) -> None:
+    """A PKCS#11 token that shows no keys for a while, as SoftHSM whose directory is away, loses none."""
+    road = anchored.road
+    key = road.create_key()["KeyId"]
+    row = road.wait(road.store.list_domain_keys(REGION))[0].domain_key_id
+    token = road.wait(road.store.find_domain_key_token(row)) or b""
+    put_domain_key = "UPDATE domain_keys SET token = ? WHERE domain_key_id = ?"
+    anchored.replace_domain_keys()
+    road.restart_boundary()
+    with _database(road) as database:
+        database.execute(put_domain_key, (token[:-1] + bytes([token[-1] ^ 1]), row))
+    anchored.keep_up()
+    road.clock.advance(SETTLED_SECONDS)
+    anchored.keep_up()
+    assert _known(anchored) == (2, 1)
+    with _database(road) as database:
+        database.execute(put_domain_key, (token, row))
+    road.call("Encrypt", KeyId=key, Plaintext=TEXT)
+    road.clock.advance(SETTLED_SECONDS)
+    anchored.keep_up()
+    assert _known(anchored) == (2, 2)
+    road.call("Encrypt", KeyId=key, Plaintext=TEXT)
+
+
 def test_anchor_follows_the_domain_keys(anchored: AnchoredRoad) -> None:
     road = anchored.road
     road.create_key()

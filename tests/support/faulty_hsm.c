@@ -9,6 +9,8 @@
      delay     C_Encrypt and C_Decrypt take so many microseconds longer
      sessions  no more than so many sessions at once (decimal)
      single    C_Initialize refuses CKF_OS_LOCKING_OK (CKR_CANT_LOCK); two threads at once end the process
+     tells     C_GetAttributeValue gives every key's value (not the true one)
+     forgives  C_Decrypt takes what was tampered with
      close     once: every session is closed before the next C_EncryptInit or C_DecryptInit
 
    Every C_Login adds a byte to the file `logins`. The real PIN is never written. */
@@ -27,9 +29,10 @@ typedef struct { unsigned char version[2]; Function functions[68]; } FunctionLis
 
 enum { /* places in CK_FUNCTION_LIST */
     INITIALIZE = 0, GET_FUNCTION_LIST = 3, GET_SLOT_LIST = 4, OPEN_SESSION = 12, CLOSE_SESSION = 13,
-    CLOSE_ALL_SESSIONS = 14, LOGIN = 18, ENCRYPT_INIT = 29, ENCRYPT = 30, DECRYPT_INIT = 33, DECRYPT = 34,
-    SIGN = 43, GENERATE_KEY = 58, UNWRAP_KEY = 61
+    CLOSE_ALL_SESSIONS = 14, LOGIN = 18, GET_ATTRIBUTE_VALUE = 24, ENCRYPT_INIT = 29, ENCRYPT = 30,
+    DECRYPT_INIT = 33, DECRYPT = 34, SIGN = 43, GENERATE_KEY = 58, UNWRAP_KEY = 61
 };
+enum { VALUE = 0x11 };
 enum { CANT_LOCK = 0x0A, SESSION_COUNT = 0xB1, OS_LOCKING_OK = 2 };
 
 static FunctionList *real, ours;
@@ -138,6 +141,15 @@ static Number login(Number session, Number user, void *pin, Number length) {
     return real->functions[LOGIN](session, user, pin, length);
 }
 
+static Number get_attribute_value(Number session, Number object, Number *attribute, Number count) {
+    char text[64];
+    if (attribute[0] != VALUE || !wanted("tells", text))
+        return real->functions[GET_ATTRIBUTE_VALUE](session, object, attribute, count);
+    attribute[2] = 32;
+    if (attribute[1]) memset((void *)attribute[1], 0, 32);
+    return 0;
+}
+
 static void close_all_if_wanted(void) {
     char path[4096], text[64];
     path_of("close", path);
@@ -179,8 +191,14 @@ static Number encrypt(Number session, void *data, Number length, void *out, Numb
 static Number decrypt(Number session, void *data, Number length, void *out, Number *out_length) {
     come_in();
     take_time();
+    char text[64];
     Number code = told(DECRYPT);
-    return go_out(code ? code : real->functions[DECRYPT](session, data, length, out, out_length));
+    if (!code) code = real->functions[DECRYPT](session, data, length, out, out_length);
+    if (code && wanted("forgives", text)) {
+        *out_length = length - 16;
+        code = 0;
+    }
+    return go_out(code);
 }
 
 static Number sign(Number session, void *data, Number length, void *out, Number *out_length) {
@@ -214,6 +232,7 @@ Number C_GetFunctionList(FunctionList **list) {
         ours.functions[OPEN_SESSION] = (Function)open_session;
         ours.functions[CLOSE_SESSION] = (Function)close_session;
         ours.functions[LOGIN] = (Function)login;
+        ours.functions[GET_ATTRIBUTE_VALUE] = (Function)get_attribute_value;
         ours.functions[ENCRYPT_INIT] = (Function)encrypt_init;
         ours.functions[ENCRYPT] = (Function)encrypt;
         ours.functions[DECRYPT_INIT] = (Function)decrypt_init;

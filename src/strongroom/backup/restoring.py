@@ -25,6 +25,7 @@ from strongroom.backup.archive import (
 )
 from strongroom.backup.making import require_facts
 from strongroom.backup.swap import (
+    ANCHOR,
     DATABASE,
     DRAFT,
     GIVEN_LEDGER_FILE,
@@ -39,9 +40,10 @@ from strongroom.processes.data_directory import open_data_directory
 from strongroom.resources.deletion import GENESIS, LEDGER_BYTES_MAX, LedgerRefused, parse_ledger
 
 _ADMITTED: Final = frozenset(
-    {"lock", "audit", CHECKPOINT_FILE, KEY_FILE, DRAFT, "seal.key", "deletion.ledger"}
+    {"lock", "audit", CHECKPOINT_FILE, KEY_FILE, DRAFT, "seal.key", "deletion.ledger", ANCHOR}
+    | {f"{DATABASE}-ballast", "operator.sock", "seal.sock", "pkcs11-pin.refused"}
 )
-"""What a directory may hold that nobody's keys are in."""
+"""What a directory may hold that nobody's keys are in: the rest where database and seal record are lost."""
 _UNAUTHENTICATED: Final = (
     "No server has authenticated this backup: it is of an older version, or was made without its server, or "
     "somebody else made it, with key policies, grants and users of his own. If its SHA-256 is the one that "

@@ -21,6 +21,7 @@ from strongroom.boundary.interface import (
     BoundaryRefused,
     BoundaryUnavailable,
     CiphertextRefused,
+    DomainKeyRefused,
     GeneratedKey,
     ImportBinding,
     ImportParameters,
@@ -388,7 +389,10 @@ class BoundaryClient(RecipientCalls, SharedSecretCalls, ProxyCalls, CheckpointCa
         token = await self._store.find_domain_key_token(domain_key_id)
         if token is None:  # no key of ours: the exported key token was changed
             raise TokenRefused
-        await self._call(Opcode.LOAD_DOMAIN_KEY, None, token, render_number(0))
+        try:
+            await self._call(Opcode.LOAD_DOMAIN_KEY, None, token, render_number(0))
+        except TokenRefused:
+            raise DomainKeyRefused from None
 
     async def _activate_domain_key(self, region: str) -> None:
         tokens = await self._store.list_domain_key_tokens(region)

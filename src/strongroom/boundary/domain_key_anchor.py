@@ -15,8 +15,10 @@ from typing import Final, NamedTuple
 
 from strongroom.boundary.key_hierarchy import require_region
 
-ANCHOR_BYTES_MAX: Final = 16 * 1024
-"""Some 150 Regions."""
+VOUCHED_REGIONS_MAX: Final = 512
+"""AWS has some forty; whoever may make keys may do so in Regions of his own invention, too."""
+ANCHOR_BYTES_MAX: Final = 48 * 1024
+"""More than so many Regions of the longest names need; fits into a frame."""
 ANCHOR_PURPOSE: Final = b"domain-key-anchor"
 """Of the ticket; its context is the first line, its text `ANCHOR_WORD`."""
 ANCHOR_WORD: Final = b"anchor"

@@ -26,6 +26,7 @@ class BoundaryError(Exception):
      ├─ TicketRefused         no ticket of ours, or for something else
      ├─ KeySpecNotOffered     the key is authentic, and of a spec that this boundary has no means for
      ├─ TokenRefused          the exported key token does not belong to the named key, or is damaged
+     │   └─ DomainKeyRefused  its domain key does not open
      └─ BoundaryRefused       the request itself was malformed or not allowed (a fault of ours)
          └─ NotInToken        the PKCS#11 token that holds the keys does not do that; its text says why
     """
@@ -65,6 +66,10 @@ class PlaintextRefused(BoundaryError):
 
 class TokenRefused(BoundaryError):
     """An exported key token failed its binding or its integrity check."""
+
+
+class DomainKeyRefused(TokenRefused):
+    """The token's domain key is in the store and does not open: damaged, or not in the PKCS#11 token."""
 
 
 class KeySpecNotOffered(BoundaryError):

@@ -22,6 +22,7 @@ WRAPPING_KEY_ID_BYTES: Final = 16
 MATERIAL_ID_BYTES: Final = 32
 IV_BYTES: Final = 12
 TAG_BYTES: Final = 16
+DOMAIN_KEY_BYTES: Final = 32
 TOKEN_BYTES_MAX: Final = 8192
 """An RSA-4096 private key in PKCS #8 takes about 2,400."""
 
@@ -163,6 +164,11 @@ def parse_token(token: bytes) -> Token:
 def wrapping_key_id_of(token: bytes) -> bytes:
     """The id of the key that a token says it is wrapped under, in every version at the same place."""
     return token[WRAPPING_KEY_ID_AT : WRAPPING_KEY_ID_AT + WRAPPING_KEY_ID_BYTES]
+
+
+def is_in_pkcs11_token(domain_key: Token) -> bool:
+    """Whether a domain key lives in a PKCS#11 token: then an HMAC of that token follows the wrapped key."""
+    return len(domain_key.wrapped) > DOMAIN_KEY_BYTES + TAG_BYTES
 
 
 def _require_fields(header: TokenHeader, version: int) -> None:

@@ -8,7 +8,6 @@ What takes long is done beside the loop (slow_work.py) and answered when it is d
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import gc
 import os
@@ -26,7 +25,7 @@ from setproctitle import setproctitle
 
 from strongroom.boundary.control_socket import close_all, receive_packet
 from strongroom.boundary.dispatch import CryptographicModule, Dispatcher
-from strongroom.boundary.domain_key_anchor import AnchorRefused
+from strongroom.boundary.domain_key_anchor import ANCHOR_BYTES_MAX, AnchorRefused
 from strongroom.boundary.messages import (
     FRAME_BYTES_MAX,
     HEAD,
@@ -308,8 +307,9 @@ def initialise(
         setproctitle("strongroom: boundary")
         seal = opened
     families = approved_families(FAMILIES) if _is_approved_only(start.options) else FAMILIES
+    anchor = _read_anchor(start.files.get("domain_key_anchor"))
     try:
-        module = SoftwareModule(seal.root_key, root_secret, families, _anchor_of(start.options))
+        module = SoftwareModule(seal.root_key, root_secret, families, anchor)
     except AnchorRefused:
         raise SealRefused(
             "The file domain-keys.anchor in the data directory is not what a server with this root key has"
@@ -347,12 +347,9 @@ def with_token(module: SoftwareModule, start: StartPacket, control: socket.socke
         raise SealRefused(str(refused)) from None
 
 
-def _anchor_of(options: Mapping[str, str]) -> bytes:
-    """Raises AnchorRefused."""
-    try:
-        return base64.b64decode(options.get("anchor", ""), validate=True)
-    except ValueError:
-        raise AnchorRefused from None
+def _read_anchor(fd: int | None) -> bytes:
+    """Empty where there is none. An empty file is none of ours."""
+    return b"" if fd is None else os.pread(fd, ANCHOR_BYTES_MAX + 1, 0) or b"\n"
 
 
 def _render_now() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -31,6 +32,7 @@ from strongroom.boundary.pkcs11.errors import (
 )
 from strongroom.boundary.pkcs11.mechanisms import Values
 from strongroom.boundary.pkcs11.numbers import Cka, Ckm, Cko
+from strongroom.boundary.pkcs11.probe import SESSION_SECRET
 from strongroom.boundary.pkcs11.token import RESIDENT_SECRET, KeyHandle, Token
 from strongroom.hsm.frames import CREDENTIALS_REFUSED, RANDOM_BYTES_MAX, Status
 from strongroom.hsm.login import Login, LoginEnded
@@ -40,6 +42,7 @@ T = TypeVar("T")
 IV_BYTES: Final = 12
 TAG_BYTES: Final = 16
 _NEEDED = (Ckm.AES_KEY_GEN, Ckm.AES_GCM)
+_ENCRYPTS_ONLY: Final[Values] = {Cka.ENCRYPT: True, Cka.DECRYPT: True, Cka.WRAP: False, Cka.UNWRAP: False}
 _CANARY: Final = b"strongroom canary"
 _LOST: Final = (SessionLost, TokenLost)
 """What ends a login, whatever else still answers: one lost session may be the only one."""
@@ -85,8 +88,14 @@ class Cluster:
     Concurrency: any thread; logins and logouts take turns. Secrets: keeps no PIN; keys stay in the token.
     """
 
-    def __init__(self, options: ClusterOptions, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        options: ClusterOptions,
+        clock: Callable[[], float] = time.monotonic,
+        log: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._options = options
+        self._log = log
         self._clock = clock
         self._login: Login | None = None
         self._turn = threading.Lock()
@@ -127,11 +136,11 @@ class Cluster:
                 module.finalize_unless_used()
 
     def connect(self, pin: bytes) -> None:
-        """Log in with this PIN, whatever was before."""
+        """Log in with this PIN, whatever was before, and try the token with a key of its session."""
         with self._turn:
-            self._connect(pin)
+            self._connect(pin, _try_token)
 
-    def _connect(self, pin: bytes) -> None:
+    def _connect(self, pin: bytes, require_sound: Callable[[Token], None] = lambda _: None) -> None:
         self._close()
         self._barred = Status.FAILED
         options = self._options
@@ -147,13 +156,20 @@ class Cluster:
                 self._unclear_pause_seconds = pause
                 self._resumes_at = self._clock() + pause
             raise ClusterRefused(status) from None
+        try:
+            if not set(_NEEDED) <= token.mechanisms().keys():
+                raise TokenUnsound("it has not AES_KEY_GEN and AES_GCM")
+            require_sound(token)
+        except Pkcs11Error as error:
+            token.close()
+            self._barred = None
+            if isinstance(error, TokenUnsound):
+                self._barred = Status.TOKEN_UNSOUND
+                self._log(f"the token is not safe to use: {error}")
+            raise ClusterRefused(self._barred or status_of(error)) from None
         self._barred = None
         self._unclear_pause_seconds = 0.0
         self._login = Login(token, options.threads)
-        if not set(_NEEDED) <= token.mechanisms().keys():
-            self._barred = Status.TOKEN_UNSOUND
-            self._close()
-            raise ClusterRefused(Status.TOKEN_UNSOUND)
 
     def resume(self, pin: bytes) -> None:
         """Log in, unless somebody is or must not be."""
@@ -254,20 +270,21 @@ class Cluster:
             raise ClusterRefused(Status.NOT_CONNECTED) from None
 
 
+def _try_token(token: Token) -> None:
+    """Raises TokenUnsound. What could not be tried is tried with each key when that is made."""
+    with contextlib.suppress(ReturnedError):
+        handle = token.generate_aes_key("strongroom probe", {**SESSION_SECRET, **_ENCRYPTS_ONLY})
+        try:
+            _require_sound(token, handle)
+        finally:
+            token.destroy(handle)
+
+
 def _create_key(token: Token, key_id: str) -> None:
     if token.find_keys(_values_of(key_id)):
         return
-    handle = token.generate_aes_key(
-        key_id,
-        {
-            **RESIDENT_SECRET,
-            Cka.ID: key_id.encode("ascii"),
-            Cka.ENCRYPT: True,
-            Cka.DECRYPT: True,
-            Cka.WRAP: False,
-            Cka.UNWRAP: False,
-        },
-    )
+    values = {**RESIDENT_SECRET, Cka.ID: key_id.encode("ascii"), **_ENCRYPTS_ONLY}
+    handle = token.generate_aes_key(key_id, values)
     try:
         _require_sound(token, handle)
     except Pkcs11Error:

@@ -228,7 +228,7 @@ def run(control_fd: int) -> int:
     setproctitle(f"strongroom: hsm {name}")
     os.environ.update(variables)
     transport_key = ReceivedTransportKey(name)
-    pool = CallPool(Requests(Cluster(options), transport_key).answer, options.threads)
+    pool = CallPool(Requests(Cluster(options, log=log), transport_key).answer, options.threads)
     server = Server(control, pool, transport_key)
     gc.collect()
     gc.freeze()

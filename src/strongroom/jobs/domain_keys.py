@@ -13,9 +13,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from strongroom.audit.cloudtrail import render_service_event
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
@@ -23,7 +22,7 @@ from strongroom.boundary.interface import BoundaryError, BoundaryUnavailable, To
 from strongroom.boundary.key_hierarchy import wrapping_key_id_of
 from strongroom.operations.context import Rooms
 from strongroom.request_ids import RequestIds
-from strongroom.resources.domain_key import DomainKeyRecord, HeldToken, TokenPlace
+from strongroom.resources.domain_key import IDLE_SINCE_SETTING, DomainKeyRecord, HeldToken, TokenPlace
 
 logger = logging.getLogger("strongroom.jobs")
 
@@ -49,21 +48,24 @@ async def replace_domain_keys(rooms: Rooms, audit: AuditTrail, request_ids: Requ
 
     However long the server stood still, one new domain key makes up for it.
     """
-    made = 0
     hours = rooms.rules.domain_key_rotation_hours
     if not hours:
-        return made
-    for active in await rooms.store.list_active_domain_keys():
+        return 0
+
+    async def replace(active: DomainKeyRecord) -> int:
         now = rooms.clock.now()
-        if _is_due(active, now, timedelta(hours=hours)):
-            if not audit.is_accepting():  # INVARIANT J4
-                raise AuditUnavailable
-            new = await _replace(rooms, active, now)
-            if new is not None:
-                made += 1
-                before = {"previousDomainKeyId": active.domain_key_id.hex()}
-                await _record(rooms, audit, request_ids, "RotateDomainKey", new, before)
-    return made
+        if not _is_due(active, now, timedelta(hours=hours)):
+            return 0
+        if not audit.is_accepting():  # INVARIANT J4
+            raise AuditUnavailable
+        new = await _replace(rooms, active, now)
+        if new is None:
+            return 0
+        before = {"previousDomainKeyId": active.domain_key_id.hex()}
+        await _record(rooms, audit, request_ids, "RotateDomainKey", new, before)
+        return 1
+
+    return await _in_each_region(rooms, replace)
 
 
 async def bring_tokens_up_to_date(rooms: Rooms, audit: AuditTrail, request_ids: RequestIds) -> int:
@@ -71,11 +73,12 @@ async def bring_tokens_up_to_date(rooms: Rooms, audit: AuditTrail, request_ids: 
 
     Returns how many Regions were brought up to date.
     """
-    finished = 0
-    for active in await rooms.store.list_active_domain_keys():
+
+    async def bring(active: DomainKeyRecord) -> int:
+        finished = 0
         keys = await rooms.store.list_domain_keys(active.region)
         if len(keys) < 2:
-            continue
+            return finished
         if not audit.is_accepting():  # INVARIANT J4
             raise AuditUnavailable
         setting = REWRAPPED_SETTING + active.region
@@ -86,11 +89,31 @@ async def bring_tokens_up_to_date(rooms: Rooms, audit: AuditTrail, request_ids: 
             await _record(rooms, audit, request_ids, "FinishDomainKeyRotation", keys[-1], counts)
             await rooms.store.put_setting(REWRAPPED_AT_SETTING + active.region, _render(rooms.clock.now()))
             await rooms.store.put_setting(setting, keys[-1].domain_key_id.hex())
+            await _note_idle(rooms, keys)
             finished += 1
         await _vouch(rooms, keys)
         for retired in await _retire(rooms, keys):
             await _record(rooms, audit, request_ids, "DeleteDomainKey", retired, {})
-    return finished
+        return finished
+
+    return await _in_each_region(rooms, bring)
+
+
+async def _in_each_region(rooms: Rooms, work: Callable[[DomainKeyRecord], Awaitable[int]]) -> int:
+    """The sum of what the work gives for each Region's active domain key.
+
+    A Region whose domain key does not open holds up no other; the first failure is raised after all.
+    """
+    total = 0
+    failure: Exception | None = None
+    for active in await rooms.store.list_active_domain_keys():
+        try:
+            total += await work(active)
+        except Exception as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return total
 
 
 async def _vouch(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> None:
@@ -105,11 +128,13 @@ async def _vouch(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> None:
     setting = SWEPT_SETTING + newest.region
     was_swept = await rooms.store.find_setting(setting) == newest.domain_key_id.hex()
     swept = was_swept or await _is_settled(rooms, newest.region)
-    if swept and not was_swept and (await _rewrap_region(rooms, newest))["heldBackTokens"]:
-        # They may be sound, and would be lost. Again in an hour.
-        logger.warning("domain keys of %s are not retired: what cannot open here needs them", newest.region)
-        await rooms.store.put_setting(REWRAPPED_AT_SETTING + newest.region, _render(rooms.clock.now()))
-        swept = False
+    if swept and not was_swept:
+        counts = await _rewrap_region(rooms, newest)
+        await _note_idle(rooms, keys)
+        if counts["heldBackTokens"]:  # they may be sound, and would be lost: again in an hour
+            swept = False
+            logger.warning("domain keys of %s are not retired: what does not open needs them", newest.region)
+            await rooms.store.put_setting(REWRAPPED_AT_SETTING + newest.region, _render(rooms.clock.now()))
     token = await rooms.store.find_domain_key_token(newest.domain_key_id)
     if token is None:
         return
@@ -230,14 +255,25 @@ async def _rewrap_place(
     return rewrapped, refused, held_back
 
 
+async def _note_idle(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> None:
+    """From when on no backup needs an older domain key: tokens may move long after it was replaced."""
+    for key in keys[:-1]:
+        setting = IDLE_SINCE_SETTING + key.domain_key_id.hex()
+        if await rooms.store.find_setting(setting) is not None:
+            continue
+        if not await rooms.store.is_domain_key_named(key.domain_key_id):
+            await rooms.store.put_setting(setting, _render(rooms.clock.now()))
+
+
 async def _retire(rooms: Rooms, keys: Sequence[DomainKeyRecord]) -> list[DomainKeyRecord]:
     """Delete the domain keys that nobody needs: no token, and no backup that may be restored."""
     deleted = []
     kept_for = timedelta(days=rooms.rules.backup_retention_days)
     now = rooms.clock.now()
-    # A domain key was retired when its successor was made.
-    of_age = [key for key, successor in pairwise(keys) if successor.created_at + kept_for <= now]
-    for key in of_age:
+    for key in keys[:-1]:
+        idle_since = await rooms.store.find_setting(IDLE_SINCE_SETTING + key.domain_key_id.hex())
+        if idle_since is None or datetime.fromisoformat(idle_since) + kept_for > now:
+            continue
         # Asked first, so that one that is kept for ever holds up no writer again and again.
         if await rooms.store.is_domain_key_named(key.domain_key_id):
             continue

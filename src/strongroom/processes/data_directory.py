@@ -18,7 +18,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 SEAL_RECORD_FILE = "seal.record"
 ANCHOR_FILE = "domain-keys.anchor"
-ANCHOR_BYTES_MAX = 16 * 1024
+ANCHOR_BYTES_MAX = 48 * 1024
 
 
 class DataDirectory:
@@ -43,21 +43,21 @@ class DataDirectory:
         Raises: StartRefused.
         """
         path = self.path / SEAL_RECORD_FILE
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
+        fd = _open_own_file(path)
+        if fd is None:
             return b""
-        except OSError as error:
-            raise StartRefused(f"Cannot read the seal record {path}: {error.strerror}.") from None
         with open(fd, "rb") as stream:
             record = stream.read(SEAL_RECORD_BYTES_MAX + 1)
         if not 0 < len(record) <= SEAL_RECORD_BYTES_MAX:
             raise StartRefused(f"The seal record {path} is damaged: put it back from a backup.")
         return record
 
-    def load_domain_key_anchor(self) -> bytes:
-        """What the boundary has said of the domain keys; empty where it has not. Raises: StartRefused."""
-        return read_domain_key_anchor(self.path)
+    def open_domain_key_anchor(self) -> int | None:
+        """The file of what the boundary has said of the domain keys, open; None where it has not.
+
+        Raises: StartRefused.
+        """
+        return _open_own_file(self.path / ANCHOR_FILE)
 
     def save_seal_record(self, record: bytes) -> None:
         """Replace the seal record; it is on disk when this returns. Raises: OSError."""
@@ -76,15 +76,28 @@ def read_domain_key_anchor(directory: Path) -> bytes:
 
     Raises: StartRefused.
     """
-    path = directory / ANCHOR_FILE
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):  # whoever opens the directory says that it is none
+    fd = _open_own_file(directory / ANCHOR_FILE)
+    if fd is None:
         return b""
+    with open(fd, "rb") as stream:
+        return stream.read(ANCHOR_BYTES_MAX + 1)
+
+
+def _open_own_file(path: Path) -> int | None:
+    """A file that the server itself has made in its data directory; None where there is none.
+
+    Raises: StartRefused.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):  # whoever opens the directory says that it is none
+        return None
     except OSError as error:
         raise StartRefused(f"Cannot read {path}: {error.strerror}.") from None
-    with open(fd, "rb") as stream:
-        return stream.read(ANCHOR_BYTES_MAX + 1) or b"\n"  # an empty file is none of ours
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise StartRefused(f"{path} is not a file: bring back the one that was there.")
+    return fd
 
 
 def open_data_directory(path: Path, wait_seconds: float = LOCK_WAIT_SECONDS) -> DataDirectory:
@@ -188,9 +201,13 @@ def open_pin_file(settings: Settings) -> int | None:
         return None
     path = settings.pkcs11.pin_file
     try:
-        return _open_existing(path, os.O_RDONLY)
+        fd = _open_existing(path, os.O_RDONLY)
     except OSError as error:
         raise StartRefused(f"Cannot open the PIN file {path}: {error.strerror}.") from None
+    if os.fstat(fd).st_uid not in (0, os.geteuid()):
+        os.close(fd)
+        raise StartRefused(f"The PIN file {path} belongs to another user: this one must own it.")
+    return fd
 
 
 def _open_seal_key(path: Path) -> int:

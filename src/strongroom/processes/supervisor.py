@@ -14,7 +14,6 @@ It speaks to no network and has no secret in its memory: it passes open files on
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import gc
 import os
@@ -394,10 +393,13 @@ class Supervisor:
         if self._started and not record:  # a new root key would open nothing that there is
             path = self._holdings.data_directory.path
             raise ServerFailed(f"The seal record in {path} is gone: bring it back from a backup.")
-        anchor = self._holdings.data_directory.load_domain_key_anchor()
-        options = {**boundary_options(self._settings), "anchor": base64.b64encode(anchor).decode("ascii")}
-        payload, fds = render_boundary_start(options, files, record)
-        self._send(self._boundary, b"I", payload, fds)
+        anchor = self._holdings.data_directory.open_domain_key_anchor()
+        with contextlib.ExitStack() as opened:
+            if anchor is not None:
+                opened.callback(os.close, anchor)
+                files["domain_key_anchor"] = anchor
+            payload, fds = render_boundary_start(boundary_options(self._settings), files, record)
+            self._send(self._boundary, b"I", payload, fds)
 
     def _read_control(self, child: Child) -> None:
         while child.control is not None:

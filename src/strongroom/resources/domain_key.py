@@ -10,6 +10,9 @@ from typing import Final
 GLOBAL_REGION: Final = "aws-global"
 """Whose domain key wraps what belongs to no Region (docs/formats/exported-key-token.md)."""
 
+IDLE_SINCE_SETTING: Final = "domain_key_idle_since/"
+"""With the id of an older domain key, in hex: when a pass had left no token under it."""
+
 
 @dataclass(frozen=True, slots=True)
 class DomainKeyRecord:

@@ -30,7 +30,13 @@ from sqlalchemy import (
     update,
 )
 
-from strongroom.resources.domain_key import GLOBAL_REGION, DomainKeyRecord, HeldToken, TokenPlace
+from strongroom.resources.domain_key import (
+    GLOBAL_REGION,
+    IDLE_SINCE_SETTING,
+    DomainKeyRecord,
+    HeldToken,
+    TokenPlace,
+)
 from strongroom.store.iam_store import access_key_identity
 from strongroom.store.proxy_credentials import proxy_credential_identity
 from strongroom.store.rows import parse_instant, render_instant
@@ -148,6 +154,8 @@ def delete_domain_key(connection: Connection, domain_key_id: bytes) -> bool:
     if not has_successor or is_named(connection, domain_key_id):
         return False
     connection.execute(delete(DOMAIN_KEYS).where(is_it))
+    idle_since = IDLE_SINCE_SETTING + domain_key_id.hex()
+    connection.execute(delete(SETTINGS).where(SETTINGS.c.name == idle_since))
     return True
 
 

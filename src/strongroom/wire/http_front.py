@@ -9,6 +9,7 @@ import logging
 import math
 import socket
 import ssl
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ class AlertingTls(ssl.SSLObject):
             raise self._failure
         try:
             super().do_handshake()
+            cast("AlertingTlsContext", self.context).handshakes.discard(self)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as failure:
@@ -65,20 +67,32 @@ class AlertingTls(ssl.SSLObject):
 
 
 class AlertingTlsContext(ssl.SSLContext):
-    """Makes connections with `AlertingTls`."""
+    """Makes connections with `AlertingTls`, and none where there is no room."""
 
     sslobject_class = AlertingTls
+
+    def __init__(self, _protocol: int) -> None:
+        super().__init__()
+        self.handshakes: weakref.WeakSet[AlertingTls] = weakref.WeakSet()
+        """Those under way, whose connections the front does not know yet. What has ended is dropped."""
+        self.has_room: Callable[[], bool] = lambda: True
 
     def wrap_bio(
         self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **named: Any
     ) -> AlertingTls:
-        """As `ssl.SSLContext.wrap_bio`, by which asyncio and uvloop make a connection's TLS."""
+        """As `ssl.SSLContext.wrap_bio`, by which asyncio and uvloop make a connection's TLS.
+
+        Raises: ssl.SSLError, upon which they close the connection, where there is no room for one more.
+        """
+        if not self.has_room():
+            raise ssl.SSLError("too many connections")
         tls = cast("AlertingTls", super().wrap_bio(incoming, outgoing, *arguments, **named))
         tls.outgoing = outgoing
+        self.handshakes.add(tls)
         return tls
 
 
-def build_tls_context(files: TlsFiles) -> ssl.SSLContext:
+def build_tls_context(files: TlsFiles) -> AlertingTlsContext:
     """TLS 1.2 and 1.3, HTTP/1.1 only. Raises: OSError or ssl.SSLError for unusable files."""
     context = AlertingTlsContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -134,6 +148,14 @@ class HttpFront(uvicorn.Server):
         )
         config.load()
         super().__init__(config)
+        if config.ssl is not None:
+            cast("AlertingTlsContext", config.ssl).has_room = self._has_room_for_handshake
+
+    def _has_room_for_handshake(self) -> bool:
+        handshakes = cast("AlertingTlsContext", self.config.ssl).handshakes
+        has_room = len(self.server_state.connections) + len(handshakes) < self._limits.connections_max
+        self._desk.turned_away += not has_room
+        return has_room
 
     def reload_certificate(self) -> None:
         """Read the TLS files again; connections made from now on get the new certificate.

@@ -20,7 +20,8 @@ class Limits:
     """Request line and header fields together."""
     header_count_max: int = 128
     connections_max: int = 4_096
-    """Connections beyond this are answered 503 and closed. Keep it under the open-files limit."""
+    """Connections beyond this are answered 503 and closed; over TLS they are closed before their handshake,
+    and those whose handshake is under way count. Keep it under the open-files limit."""
     buffered_bytes_max: int = 67_108_864
     """Unfinished requests of all connections together; the one that goes beyond is answered 503."""
     request_seconds_max: float = 20.0

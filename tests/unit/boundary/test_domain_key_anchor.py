@@ -10,8 +10,10 @@ from tests.support.running_boundary import ACCOUNT, KEY_ID, REGION, binding
 
 from strongroom.boundary.dispatch import Dispatcher, NoActiveDomainKey
 from strongroom.boundary.domain_key_anchor import (
+    ANCHOR_BYTES_MAX,
     ANCHOR_PURPOSE,
     ANCHOR_WORD,
+    VOUCHED_REGIONS_MAX,
     AnchorRefused,
     Vouched,
     parse_anchor,
@@ -214,3 +216,27 @@ def test_anchor_of_many_regions_is_read_as_it_was_written() -> None:
     text, ticket = parse_anchor(render_anchor(render_vouched(vouched), os.urandom(60)))
     assert parse_vouched(text) == vouched
     assert len(ticket) == 60
+
+
+def test_more_regions_than_an_anchor_takes_leave_those_that_are_in_it_as_they_are(kept: Kept) -> None:
+    """Whoever may make keys may do so in Regions of his own invention: the next start must read the file."""
+    anchor = b""
+    for number in range(VOUCHED_REGIONS_MAX):
+        region = f"xx-{number:04}-{'x' * 22}-1"
+        assert len(region) == 32
+        generation = kept.module.create_domain_key(region, 9_999_999_999)[1]
+        anchor = kept.module.vouch_for_domain_key(generation, True)
+    assert len(anchor) < ANCHOR_BYTES_MAX - 1000
+    with pytest.raises(BoundaryRefused):
+        kept.module.vouch_for_domain_key(kept.domain_keys[REGION][-1], True)
+    started = kept.started(anchor)
+    again = started.vouch_for_domain_key(generation, True)
+    assert parse_anchor(again)[0] == parse_anchor(anchor)[0]
+
+
+def test_domain_key_that_wraps_but_is_not_vouched_for_is_not_in_the_anchor(kept: Kept) -> None:
+    """It may not be in the store, which the next start would then call an older one."""
+    kept.retire()
+    kept.rotate(REGION)
+    anchor = kept.module.vouch_for_domain_key(kept.domain_keys[OTHER_REGION][-1], True)
+    assert parse_vouched(parse_anchor(anchor)[0])[REGION] == Vouched(1, 1)

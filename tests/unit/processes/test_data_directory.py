@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from strongroom.config import ConfigurationError, Settings, load_settings
-from strongroom.processes.data_directory import open_data_directory, open_seal_key_file
+from strongroom.processes.data_directory import (
+    open_data_directory,
+    open_pin_file,
+    open_seal_key_file,
+    read_domain_key_anchor,
+)
 from strongroom.processes.errors import StartRefused
 
 
@@ -83,7 +89,7 @@ def test_seal_record_that_is_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     directory = open_data_directory(tmp_path / "data")
     (tmp_path / "other").write_bytes(b"record")
     (directory.path / "seal.record").symlink_to(tmp_path / "other")
-    with pytest.raises(StartRefused, match="Cannot read the seal record"):
+    with pytest.raises(StartRefused, match=r"Cannot read .*seal\.record"):
         directory.load_seal_record()
     directory.close()
 
@@ -190,6 +196,25 @@ def test_seal_key_file_by_a_link_into_the_data_directory_is_refused_in_serve(tmp
         open_seal_key_file(load_settings("serve", flags={}, environment=environment, file=None), False)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_pin_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    pin_file = tmp_path / "pin"
+    pin_file.write_bytes(b"1234")
+    pin_file.chmod(0o600)
+    (tmp_path / "module.so").touch()
+    configuration = tmp_path / "strongroom.toml"
+    configuration.write_text(
+        f'[pkcs11]\nmodule = "{tmp_path}/module.so"\ntoken_label = "t"\npin_file = "{pin_file}"\n'
+    )
+    settings = load_settings("dev", flags={}, environment={}, file=configuration)
+    fd = open_pin_file(settings)
+    assert fd is not None
+    os.close(fd)
+    os.chown(pin_file, 65534, 65534)
+    with pytest.raises(StartRefused, match="belongs to another user"):
+        open_pin_file(settings)
+
+
 def test_seal_key_file_that_is_a_fifo_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "seal.key", 0o600)
     with pytest.raises(StartRefused, match="not a regular file"):
@@ -221,3 +246,19 @@ def test_seal_key_file_reached_through_a_link_into_the_data_directory_is_refused
     (tmp_path / "other").symlink_to(tmp_path / "data")
     with pytest.raises(StartRefused, match="inside the data directory"):
         open_seal_key_file(settings, has_seal_record=False)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_directory_or_pipe_where_a_file_should_be_is_refused_with_a_sentence(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    directory = open_data_directory(tmp_path / "data")
+    make(directory.path / "seal.record")
+    make(directory.path / "domain-keys.anchor")
+    with pytest.raises(StartRefused, match=r"seal\.record is not a file"):
+        directory.load_seal_record()
+    with pytest.raises(StartRefused, match=r"domain-keys\.anchor is not a file"):
+        read_domain_key_anchor(directory.path)
+    with pytest.raises(StartRefused, match=r"domain-keys\.anchor is not a file"):
+        directory.open_domain_key_anchor()
+    directory.close()

@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from strongroom.boundary.dispatch import DomainKeyUnknown, NoActiveDomainKey, TokenRetired
-from strongroom.boundary.domain_key_anchor import Vouched
+from strongroom.boundary.domain_key_anchor import VOUCHED_REGIONS_MAX, Vouched
 from strongroom.boundary.interface import BoundaryRefused, TokenRefused
 from strongroom.boundary.key_hierarchy import (
     IV_BYTES,
@@ -76,16 +76,15 @@ class DomainKeyRing:
     Concurrency: one thread. Bounded: the oldest loaded key is dropped first and loaded again on demand.
     """
 
-    __slots__ = ("_active", "_generations", "_keys", "_root", "_serving_from")
+    __slots__ = ("_active", "_generations", "_keys", "_root", "_vouched")
 
     def __init__(self, root_key: bytes, vouched: Mapping[str, Vouched] | None = None) -> None:
         """`vouched` is what an earlier ring has noted of the domain keys that there are."""
-        vouched = vouched or {}
+        self._vouched = dict(vouched or {})
         self._root = WrappingKey(root_key_id(root_key), "", root_key)
         self._keys: OrderedDict[bytes, WrappingKey] = OrderedDict()
         self._active: dict[str, bytes] = {}
-        self._generations = {region: known.newest for region, known in vouched.items()}
-        self._serving_from = {region: known.serving_from for region, known in vouched.items()}
+        self._generations = {region: known.newest for region, known in self._vouched.items()}
 
     def create(self, region: str, generation: int) -> tuple[bytes, bytes]:
         """A new domain key's id and token. It is not in use before `load`. Raises ValueError."""
@@ -137,23 +136,26 @@ class DomainKeyRing:
     def vouch(self, token_bytes: bytes, alone: bool) -> None:
         """Note that this is its Region's newest, and with `alone` that nothing of the store is under another.
 
-        Raises TokenRefused; BoundaryRefused for one that a later one has followed.
+        Raises TokenRefused; BoundaryRefused for one that a later one has followed, and for too many Regions.
         """
         header, _ = self._open(token_bytes)
         region, generation = header.region, header.generation
-        if generation < self._generations.get(region, 0):
+        is_new = region not in self._vouched
+        if generation < self._generations.get(region, 0) or (
+            is_new and len(self._vouched) >= VOUCHED_REGIONS_MAX
+        ):
             raise BoundaryRefused
         self._generations[region] = generation
-        if alone:
-            self._serving_from[region] = generation
+        self._vouched[region] = Vouched(generation, generation if alone else self._serving_from(region))
 
     @property
-    def vouched(self) -> dict[str, Vouched]:
+    def vouched(self) -> Mapping[str, Vouched]:
         """What is noted, by Region."""
-        return {
-            region: Vouched(newest, self._serving_from.get(region, 1))
-            for region, newest in self._generations.items()
-        }
+        return self._vouched
+
+    def _serving_from(self, region: str) -> int:
+        known = self._vouched.get(region)
+        return 1 if known is None else known.serving_from
 
     def is_active(self, region: str, domain_key_id: bytes) -> bool:
         """Whether it is the one that wraps."""
@@ -162,7 +164,7 @@ class DomainKeyRing:
     def is_retired(self, domain_key_id: bytes) -> bool:
         """Whether it opens nothing of the store any more. Of one that is not here nothing is known."""
         key = self._keys.get(domain_key_id)
-        return key is not None and key.generation < self._serving_from.get(key.region, 1)
+        return key is not None and key.generation < self._serving_from(key.region)
 
     def require_serving(self, header: TokenHeader) -> None:
         """Raises TokenRetired for a token of the store under a domain key that is retired (INVARIANT B13)."""
