@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from strongroom.config import ConfigurationError, Settings, require_apart
@@ -52,12 +54,18 @@ class DataDirectory:
             raise StartRefused(f"The seal record {path} is damaged: put it back from a backup.")
         return record
 
-    def open_domain_key_anchor(self) -> int | None:
-        """The file of what the boundary has said of the domain keys, open; None where it has not.
+    @contextlib.contextmanager
+    def open_domain_key_anchor(self) -> Iterator[dict[str, int]]:
+        """The file of what the boundary has said of the domain keys, by its name, if there is one.
 
         Raises: StartRefused.
         """
-        return _open_own_file(self.path / ANCHOR_FILE)
+        fd = _open_own_file(self.path / ANCHOR_FILE)
+        try:
+            yield {} if fd is None else {"domain_key_anchor": fd}
+        finally:
+            if fd is not None:
+                os.close(fd)
 
     def save_seal_record(self, record: bytes) -> None:
         """Replace the seal record; it is on disk when this returns. Raises: OSError."""

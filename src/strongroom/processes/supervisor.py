@@ -393,12 +393,8 @@ class Supervisor:
         if self._started and not record:  # a new root key would open nothing that there is
             path = self._holdings.data_directory.path
             raise ServerFailed(f"The seal record in {path} is gone: bring it back from a backup.")
-        anchor = self._holdings.data_directory.open_domain_key_anchor()
-        with contextlib.ExitStack() as opened:
-            if anchor is not None:
-                opened.callback(os.close, anchor)
-                files["domain_key_anchor"] = anchor
-            payload, fds = render_boundary_start(boundary_options(self._settings), files, record)
+        with self._holdings.data_directory.open_domain_key_anchor() as anchor:
+            payload, fds = render_boundary_start(boundary_options(self._settings), files | anchor, record)
             self._send(self._boundary, b"I", payload, fds)
 
     def _read_control(self, child: Child) -> None:

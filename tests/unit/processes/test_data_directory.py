@@ -259,6 +259,9 @@ def test_directory_or_pipe_where_a_file_should_be_is_refused_with_a_sentence(
         directory.load_seal_record()
     with pytest.raises(StartRefused, match=r"domain-keys\.anchor is not a file"):
         read_domain_key_anchor(directory.path)
-    with pytest.raises(StartRefused, match=r"domain-keys\.anchor is not a file"):
-        directory.open_domain_key_anchor()
+    with (
+        pytest.raises(StartRefused, match=r"domain-keys\.anchor is not a file"),
+        directory.open_domain_key_anchor(),
+    ):
+        pass
     directory.close()
