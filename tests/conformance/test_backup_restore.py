@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.faults.test_older_database import rotate
+from tests.support.domain_key_rotation import rotate
 from tests.support.key_imports import wrap
 from tests.support.server import STRONGROOM, Server, strict_environment
 from tests.support.users import strongroom

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.faults.test_older_database import DAY_SECONDS, advance, rotate, wait_for_anchor
 from tests.support import hsm_clusters
+from tests.support.domain_key_rotation import DAY_SECONDS, advance, rotate, wait_for_anchor
 from tests.support.hsm_scene import CONTEXT, Scene
 from tests.support.server import REGION, Server
 from tests.support.softhsm import TestToken, write_token_configuration

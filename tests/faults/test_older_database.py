@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import sqlite3
-import time
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.support.server import REGION, Server
+from tests.support.domain_key_rotation import DAY_SECONDS, advance, rotate, wait_for_anchor
+from tests.support.server import Server
 from tests.support.users import strongroom
 
-DAY_SECONDS = 86_400
 DATABASE = "strongroom.db"
-
-
-def advance(server: Server, seconds: int) -> None:
-    body = json.dumps({"advance_seconds": seconds})
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    connection.request("POST", "/_strongroom/clock", body, {"Content-Type": "application/json"})
-    assert connection.getresponse().status == 200
-    connection.close()
-
-
-def wait_for_anchor(data: Path, newest: int, serving_from: int) -> None:
-    deadline = time.monotonic() + 90
-    while True:
-        with contextlib.suppress(FileNotFoundError):
-            known = json.loads((data / "domain-keys.anchor").read_bytes().split(b"\n")[0])["domain_keys"]
-            if known.get(REGION) == {"newest": newest, "serving_from": serving_from}:
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def rotate(server: Server, data: Path, newest: int) -> None:
-    """Until older domain keys open nothing any more."""
-    advance(server, DAY_SECONDS + 60)
-    wait_for_anchor(data, newest, newest - 1)
-    advance(server, 3_700)
-    wait_for_anchor(data, newest, newest)
 
 
 def database_of(data: Path) -> dict[str, bytes]:

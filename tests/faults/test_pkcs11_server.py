@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.faults.test_older_database import wait_for_anchor
+from tests.support.domain_key_rotation import wait_for_anchor
 from tests.support.server import Server
 from tests.support.softhsm import TestToken, write_token_configuration
 from tests.support.strength import promised
