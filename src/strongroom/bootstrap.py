@@ -12,6 +12,7 @@ import gc
 import os
 import socket
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -26,6 +27,7 @@ from strongroom.backup.swap import require_no_half_restore
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
+from strongroom.confinement.confined import ServerLimits, confine_server, render_report
 from strongroom.external_key_store.backend import ExternalKeyStores
 from strongroom.external_key_store.https_client import HttpsClient
 from strongroom.federation.key_sets import KeySets
@@ -66,7 +68,14 @@ from strongroom.processes.errors import ServerFailed
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccessKeyId, Region
-from strongroom.serving import limits_of, on_stop_signals, refuse_while_sealed, run_in_loop, tls_files_of
+from strongroom.serving import (
+    limits_of,
+    on_stop_signals,
+    refuse_while_sealed,
+    run_in_loop,
+    shared_files,
+    tls_files_of,
+)
 from strongroom.store.iam_interface import AccessKey
 from strongroom.store.opening import open_store
 from strongroom.store.stamps import Stamps
@@ -78,9 +87,13 @@ from strongroom.trust_files import (
 )
 
 if TYPE_CHECKING:
+    import ssl
+
     from strongroom.wire.http_front import HttpFront
 
 CHANNEL_SECONDS_MAX = 10.0
+DNS_PORT = 53
+"""By TCP, for answers that are too long for UDP."""
 
 
 def run_server(settings: Settings, root_secret_fd: int | None) -> None:
@@ -126,9 +139,14 @@ def _run_proxy(context: ProxyContext) -> None:
 class House:
     """The rooms of one process, joined. Concurrency: built and used in one event loop."""
 
-    def __init__(self, settings: Settings, shared_words: memoryview) -> None:
+    def __init__(self, settings: Settings, shared_words: memoryview, control: socket.socket) -> None:
+        """`control`: to the supervisor."""
         assert settings.data_directory is not None  # noqa: S101
         loop = asyncio.get_running_loop()
+        self.control = ControlChannel(control, self.on_channel)
+        self._threads = ThreadPoolExecutor()
+        loop.set_default_executor(self._threads)
+        self.report = b""
         self.settings = settings
         self.movable_clock = (
             MovableClock(shared_words[CLOCK_WORD : CLOCK_WORD + 1]) if settings.mode == "dev" else None
@@ -152,7 +170,7 @@ class House:
             self.boundary,
             HostClock(),
             HttpsClient(
-                partial(build_proxy_client_tls, settings),
+                _proxy_client_tls(settings),
                 timeout_seconds=settings.xks_timeout_milliseconds / 1000,
                 private_addresses=settings.xks_private_addresses,
             ),
@@ -175,13 +193,15 @@ class House:
             rules,
             load_attestation_roots(settings),
             key_stores=key_stores,
-            oidc_keys=KeySets(dict(settings.oidc_issuers)),
+            oidc_keys=KeySets(dict(settings.oidc_issuers), self.control.open_file),
             deletion_ledger=DeletionLedger(
                 settings.deletion_ledger_file or settings.data_directory / LEDGER_FILE,
                 self.store,
                 self.boundary,
             ),
-            domain_key_anchor=DomainKeyAnchor(settings.data_directory / ANCHOR_FILE, self.boundary),
+            domain_key_anchor=DomainKeyAnchor(
+                settings.data_directory / ANCHOR_FILE, self.boundary, self.control.save_anchor
+            ),
         )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
         self._attached: set[str] = set()
@@ -219,6 +239,26 @@ class House:
             kept = int(await self.store.find_setting(CLOCK_SETTING) or "0")
             self.movable_clock.set_offset(max(kept, self.movable_clock.offset_milliseconds))
 
+    def confine(self) -> None:
+        """Give up all that serving does not need. Call when what is to be read at the start has been, and
+        files are as they stay: after `open`. Threads that began before are ended.
+
+        Raises: ConfinementFailed, StoreUnavailable, LedgerUnavailable.
+        """
+        ledger = self.rooms.deletion_ledger
+        assert ledger is not None  # noqa: S101
+        self._threads.shutdown()
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+        files = (*self.store.settle(), ledger.make())
+        limits = ServerLimits(
+            files=tuple(map(str, files)), readable=shared_files(), ports=(self.settings.xks_port, DNS_PORT)
+        )
+        self.report = render_report(confine_server(limits))
+
+    def tell_ready(self) -> None:
+        """Tell the supervisor that this process serves, and what it gave up."""
+        self.control.send_ready(self.report)
+
     async def is_ready(self) -> bool:
         """Whether requests will be answered: store, boundary and audit trail all work."""
         await self.store.ping()
@@ -239,6 +279,15 @@ class House:
             self.clusters.close()
             self.boundary.close()
             self.store.close()
+
+
+def _proxy_client_tls(settings: Settings) -> Callable[[], ssl.SSLContext]:
+    """How it is made, or a context that was made while its files could be read."""
+    build = partial(build_proxy_client_tls, settings)
+    if settings.xks_ca_file is None and settings.xks_client_certificate_file is None:
+        return build
+    context = build()
+    return lambda: context
 
 
 def _build_authenticator(house: House) -> Authenticator:
@@ -333,13 +382,13 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
 
 
 async def _serve_requests(context: WorkerContext) -> None:
-    house = House(context.settings, context.shared_words)
-    control = ControlChannel(context.control, house.on_channel)
-    control.start()
+    house = House(context.settings, context.shared_words, context.control)
+    house.control.start()
     await house.open()
     if context.index == 1:
         await _put_root_access_key(house)
-    front = _build_front(house, control.send_ready)
+    front = _build_front(house, house.tell_ready)
+    house.confine()
     # What is built now lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
@@ -364,9 +413,8 @@ async def _serve_proxy(context: ProxyContext) -> None:
 
     proxy = context.settings.xks_proxy
     assert proxy is not None  # noqa: S101
-    house = House(context.settings, context.shared_words)
-    control = ControlChannel(context.control, house.on_channel)
-    control.start()
+    house = House(context.settings, context.shared_words, context.control)
+    house.control.start()
     await house.open()
     rooms = house.rooms
     health = DeepHealth(rooms, house.audit, proxy.region)
@@ -387,8 +435,9 @@ async def _serve_proxy(context: ProxyContext) -> None:
         proxy_tls_files(proxy),
         client_names=proxy.client_names,
         connections_max=context.settings.connections_max,
-        on_ready=control.send_ready,
+        on_ready=house.tell_ready,
     )
+    house.confine()
     on_stop_signals(front.stop)
     stopped = asyncio.Event()
     flushing = asyncio.create_task(rooms.usage_notes.flush_until(house.store, stopped))
@@ -408,18 +457,18 @@ async def _run_job_runner(context: JobsContext) -> None:
     from strongroom.jobs.key_store_health import KeyStoreHealth
     from strongroom.jobs.seal_watch import SealWatch
 
-    house = House(context.settings, context.shared_words)
-    control = ControlChannel(context.control, house.on_channel)
-    control.start()
+    house = House(context.settings, context.shared_words, context.control)
+    house.control.start()
     await house.open(finishes_restore=True)
     stopped = asyncio.Event()
     on_stop_signals(stopped.set)
     assert context.settings.data_directory is not None  # noqa: S101
-    source = StatusSource(house.settings.mode, house.boundary_facts, supervisor_pid=os.getppid())
+    source = StatusSource(house.settings.mode, house.boundary_facts, house.control.describe_processes)
     desk = await Desk(house.rooms, house.audit, house.request_ids, status_source=source).open(
         context.settings.data_directory
     )
-    control.send_ready()
+    house.confine()
+    house.tell_ready()
     health = KeyStoreHealth(
         house.rooms,
         house.audit,
@@ -434,6 +483,7 @@ async def _run_job_runner(context: JobsContext) -> None:
         house.boundary_facts,
         context.settings.data_directory / SEAL_RECORD_FILE,
         context.settings.account_id,
+        house.control.open_file,
     )
     checkpoints = AuditCheckpoints(
         house.boundary,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from strongroom.config import Settings
+from strongroom.confinement.confined import ServerLimits, confine_server, forgo_rings, own_program
 from strongroom.processes.channel import ControlChannel
 from strongroom.processes.contexts import SealedContext
 from strongroom.processes.operator_log import OperatorLog
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
 
 def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
-    """Run a process's work to its end, with a log that stops nobody."""
+    """Run a process's work to its end, with a log that stops nobody. Raises: ConfinementFailed."""
+    forgo_rings()
     log = OperatorLog()
     log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[log])
@@ -64,6 +67,31 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
+def shared_files() -> tuple[str, ...]:
+    """What a process reads that connects to others: resolver, certificate authorities, late libraries.
+
+    None of it is secret. A resolver's file that is replaced, not rewritten, is unknown until the next start.
+    """
+    import ssl
+
+    authorities = ssl.get_default_verify_paths()
+    resolver = os.path.dirname(os.path.realpath("/etc/resolv.conf"))
+    return (
+        *own_program(),
+        *(path for path in (authorities.cafile, authorities.capath) if path is not None),
+        *_SHARED_FILES,
+        *([resolver] if resolver.startswith("/run/") else []),
+    )
+
+
+_SHARED_FILES = (
+    *(f"/etc/{name}" for name in ("resolv.conf", "hosts", "host.conf", "gai.conf", "nsswitch.conf")),
+    *(f"/etc/{name}" for name in ("services", "localtime", "ld.so.cache", "ssl/certs", "ssl/openssl.cnf")),
+    *("/etc/pki/tls/certs", "/etc/pki/tls/openssl.cnf", "/etc/pki/ca-trust/extracted"),
+    *("/usr/share/ca-certificates", "/usr/share/zoneinfo", "/lib", "/lib64", "/usr/lib", "/usr/lib64"),
+)
+
+
 async def refuse_while_sealed(context: SealedContext) -> None:
     """Answer that the server lives and is sealed, until it is told to stop."""
     from strongroom.wire.sealed_front import build_sealed_front
@@ -72,5 +100,6 @@ async def refuse_while_sealed(context: SealedContext) -> None:
     control.start()
     settings = context.settings
     front = build_sealed_front(limits_of(settings), tls_files_of(settings), control.send_ready)
+    confine_server(ServerLimits(files=(), readable=own_program(), ports=()))
     on_stop_signals(front.stop)
     await front.serve(sockets=list(context.listening))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,6 @@ def proxy_tls_files(proxy: ProxySettings) -> TlsFiles:
 def require_oidc_keys(settings: Settings) -> None:
     """The key sets of web identity issuers can be read. Raises: StartRefused."""
     try:
-        KeySets(dict(settings.oidc_issuers)).require_all()
+        asyncio.run(KeySets(dict(settings.oidc_issuers)).require_all())
     except KeySetUnavailable as error:
         raise StartRefused(str(error)) from None

@@ -135,7 +135,10 @@ def test_c_functions_are_called_where_the_house_says() -> None:
         "boundary/pkcs11/structures.py",
         "boundary/pkcs11/token.py",
         "boundary/own_user.py",
-        "boundary/sandbox.py",
         "boundary/software/libcrypto.py",
+        "confinement/landlock.py",
+        "confinement/libc.py",
+        "confinement/sandbox.py",
+        "confinement/seccomp.py",
         "processes/spawn.py",
     }

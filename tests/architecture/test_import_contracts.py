@@ -113,6 +113,8 @@ VIOLATIONS = [
     ("wire/dispatch.py", "import strongroom.boundary.client", FRONT_DOOR),
     ("wire/aws_json.py", "import strongroom.operations.kms.encryption", FRONT_DOOR),
     ("authorization/evaluation.py", "import strongroom.store.interface", PURE),
+    ("confinement/landlock.py", "import msgspec", SMALL),
+    ("confinement/confined.py", "import strongroom.clock", ONE_WAY),
     ("processes/supervisor.py", "import threading", SUPERVISOR),
     ("processes/child.py", "import asyncio", SUPERVISOR),
     ("processes/contexts.py", "import strongroom.boundary.interface", SUPERVISOR),

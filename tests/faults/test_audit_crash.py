@@ -33,7 +33,7 @@ async def attached(writer: WriterProcess, count: int = 1) -> AsyncIterator[list[
 
 def test_writer_started_answers_ready_and_stops_clean_when_the_supervisor_closes(tmp_path: Path) -> None:
     with WriterProcess(tmp_path / "audit") as writer:
-        assert writer.answer == b"R"
+        assert writer.answer[:1] == b"R"
         assert writer.stop() == 0
     report = verify(tmp_path / "audit")
     assert report.is_sound
@@ -130,14 +130,14 @@ def test_writer_killed_under_load_every_acknowledged_record_is_there_once(tmp_pa
         ]
         for round_number in range(ROUNDS):
             with WriterProcess(directory, mode) as writer:
-                assert writer.answer == b"R", writer.answer
+                assert writer.answer[:1] == b"R", writer.answer
                 for client in clients:
                     client.attach(writer.open_channel())
                 await asyncio.sleep(0.05 + 0.013 * (round_number % 7))
                 writer.kill()
                 await asyncio.sleep(0.005)
         with WriterProcess(directory) as writer:
-            assert writer.answer == b"R"
+            assert writer.answer[:1] == b"R"
             for client in clients:
                 client.attach(writer.open_channel())
             await asyncio.sleep(0.05)
@@ -262,7 +262,7 @@ def test_copy_made_while_the_writer_writes_holds_and_can_be_continued(tmp_path: 
         report = verify(copy)
         assert report.problem is None, copy.name
         with WriterProcess(copy) as writer:
-            assert writer.answer == b"R", writer.answer
+            assert writer.answer[:1] == b"R", writer.answer
             assert writer.stop() == 0
         after = verify(copy)
         assert (after.problem, after.unfinished_bytes) == (None, 0)

@@ -114,7 +114,7 @@ def test_disk_full_and_writer_killed_acknowledged_records_are_there_once(small_d
             writer.kill()
         ballast.unlink()
         with WriterProcess(directory) as writer:
-            assert writer.answer == b"R"
+            assert writer.answer[:1] == b"R"
             client.attach(writer.open_channel())
             await recover(client, "after")
             await client.close()
@@ -176,7 +176,7 @@ def test_sync_that_fails_ends_the_writer_and_the_next_one_loses_nothing(
             assert not client.is_accepting()
         failing_device.heal()
         with WriterProcess(directory) as writer:
-            assert writer.answer == b"R", writer.answer
+            assert writer.answer[:1] == b"R", writer.answer
             client.attach(writer.open_channel())
             await recover(client, "after")
             acknowledged.append("after")

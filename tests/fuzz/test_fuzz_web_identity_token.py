@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
 
 @pytest.fixture(scope="module")
 def keys(issuer: Issuer) -> KeySet:
-    found = KeySets({issuer.url: issuer.file}).find(issuer.url)
+    found = asyncio.run(KeySets({issuer.url: issuer.file}).find(issuer.url))
     assert found is not None
     return found
 

@@ -21,6 +21,7 @@ from strongroom.jobs.domain_keys import bring_tokens_up_to_date, replace_domain_
 from strongroom.operations.context import Rooms
 from strongroom.operations.domain_key_anchor import DomainKeyAnchor
 from strongroom.operations.rules import Rules
+from strongroom.processes.data_directory import DataDirectory
 from strongroom.request_ids import RequestIds
 from strongroom.resources.domain_key import HeldToken, TokenPlace
 
@@ -41,8 +42,12 @@ class AnchoredRoad:
     def rooms(self) -> Rooms:
         """As a job runner that was started now has them."""
         return dataclasses.replace(
-            self.road.rooms, domain_key_anchor=DomainKeyAnchor(self.file, self.road.boundary)
+            self.road.rooms, domain_key_anchor=DomainKeyAnchor(self.file, self.road.boundary, self._save)
         )
+
+    async def _save(self, anchor: bytes) -> None:
+        """As the supervisor does for the job runner."""
+        DataDirectory(self.road.directory, lock_fd=-1).save_domain_key_anchor(anchor)
 
     def replace_domain_keys(self) -> None:
         self.road.clock.advance(DAY_SECONDS + 3_600)

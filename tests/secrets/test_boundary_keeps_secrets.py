@@ -122,7 +122,7 @@ def test_memory_of_a_protected_process_is_closed_to_its_own_user(tmp_path: Path)
     script = textwrap.dedent(f"""
         import ctypes, os, sys
         sys.path.insert(0, {SOURCE!r})
-        from strongroom.boundary import sandbox
+        from strongroom.confinement import sandbox
 
         def look(pid):
             try: open(f"/proc/{{pid}}/mem", "rb").close()

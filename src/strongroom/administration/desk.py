@@ -69,6 +69,7 @@ class Desk:
         self._rooms = rooms
         self._audit = audit
         self._ids = request_ids
+        self._names = {user_id: _name_user(user_id) for user_id in (0, os.geteuid())}
         self._turn = asyncio.Lock()
 
     async def open(self, data_directory: Path) -> asyncio.Server:
@@ -90,7 +91,7 @@ class Desk:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            user = _peer_name(writer.get_extra_info("socket"))
+            user = self._peer_name(writer.get_extra_info("socket"))
             if user is not None:
                 async with asyncio.timeout(self._seconds_max):
                     line = await reader.readline()
@@ -171,13 +172,14 @@ class Desk:
             self._ids.next(),
         )
 
+    def _peer_name(self, connection: socket.socket) -> str | None:
+        """The user at the other end, if it may be heard (INVARIANT D1)."""
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        _, user_id, _ = _PEER.unpack(credentials)
+        return self._names.get(user_id)
 
-def _peer_name(connection: socket.socket) -> str | None:
-    """The user at the other end, if it may be heard (INVARIANT D1)."""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-    _, user_id, _ = _PEER.unpack(credentials)
-    if user_id not in (0, os.geteuid()):
-        return None
+
+def _name_user(user_id: int) -> str:
     try:
         return pwd.getpwuid(user_id).pw_name
     except KeyError:

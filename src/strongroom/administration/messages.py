@@ -151,6 +151,8 @@ class ProcessLine(msgspec.Struct, frozen=True):
     process_id: int
     user_id: int
     resident_kilobytes: int
+    protections: dict[str, str]
+    """What it has given up, by name: `held`, or why not. The boundary tells of its own in its facts."""
 
 
 class ServerStatus(msgspec.Struct, tag="ServerStatus", frozen=True):

@@ -2,7 +2,8 @@
 
 It takes batches of records from all workers over Unix stream sockets, writes what has arrived as one
 block, syncs once when any batch asks for it, and answers each batch. It reads no network, holds no
-key material and knows nothing of KMS. Standard library only (and setproctitle), to stay small.
+key material and knows nothing of KMS. Of this package it imports its own room and the confinement, to stay
+small. INVARIANT A7: from its first record on it reaches nothing but the trail's directory.
 
 Concurrency: one thread, one epoll loop.
 """
@@ -32,7 +33,8 @@ from strongroom.audit.messages import (
     parse_frames,
 )
 from strongroom.audit.recovery import TrailDamaged
-from strongroom.audit.trail import ROOM_BYTES, SyncFailed, Trail, TrailBusy
+from strongroom.audit.trail import ROOM_BYTES, SyncFailed, Trail, TrailBusy, make_directory
+from strongroom.confinement.confined import ConfinementFailed, confine_writer, render_report
 
 SYNC_SECONDS_MAX = 0.05
 """How long a block that nobody waits for may be in memory only."""
@@ -284,11 +286,13 @@ def _refuse(control: socket.socket, sentence: str, status: int) -> int:
     return status
 
 
-def _open_trail(control: socket.socket, directory: str, room_bytes: int) -> Trail | int:
-    """The trail, or the exit status after the supervisor was told why there is none."""
+def _open_trail(control: socket.socket, directory: str, room_bytes: int) -> tuple[Trail, bytes] | int:
+    """The trail, and what was given up first; or the exit status after the supervisor was told why not."""
     try:
-        return Trail(directory, room_bytes=room_bytes)
-    except (TrailDamaged, TrailBusy) as error:
+        make_directory(directory)
+        report = render_report(confine_writer(directory))
+        return Trail(directory, room_bytes=room_bytes), report
+    except (ConfinementFailed, TrailDamaged, TrailBusy) as error:
         return _refuse(control, str(error), EXIT_REFUSED)
     except SyncFailed as error:
         return _refuse(control, str(error), EXIT_SYNC_FAILED)
@@ -297,7 +301,7 @@ def _open_trail(control: socket.socket, directory: str, room_bytes: int) -> Trai
 
 
 def serve(control: socket.socket) -> int:
-    """Take mode and directory from the supervisor, open the trail, serve; the process's exit status.
+    """Take mode and directory from the supervisor, be confined, open the trail, serve; the exit status.
 
     Shape: `I`, the setting `audit` (durable or batched), a zero byte, the directory.
     """
@@ -311,14 +315,15 @@ def serve(control: socket.socket) -> int:
     if not packet.startswith(b"I") or not directory:
         return _refuse(control, "The supervisor's first message is not the audit directory.", EXIT_REFUSED)
     # Where no answer waits for the disk, syncs are few and room made ahead costs more than it saves.
-    trail = _open_trail(control, os.fsdecode(directory), ROOM_BYTES if mode == b"durable" else 0)
-    if isinstance(trail, int):
-        return trail
+    opened = _open_trail(control, os.fsdecode(directory), ROOM_BYTES if mode == b"durable" else 0)
+    if isinstance(opened, int):
+        return opened
+    trail, report = opened
     if trail.torn is not None:
         _say(f"an unfinished block of {trail.torn.bytes} bytes was set aside as {trail.torn.file}")
     try:
         with contextlib.suppress(OSError):
-            control.send(b"R")
+            control.send(b"R" + report)
         Writer(control, trail).run()
     except SyncFailed as error:
         return _refuse(control, str(error), EXIT_SYNC_FAILED)

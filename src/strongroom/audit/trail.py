@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 
@@ -86,8 +87,7 @@ class Trail:
         """What this start cut off."""
         self.is_synced = True
         self.is_head_current = True
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        os.chmod(directory, 0o700)
+        make_directory(directory)
         self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._lock = -1
         try:
@@ -289,6 +289,13 @@ class Trail:
                     f"The repaired audit trail could not be synced: {error.strerror}."
                 ) from error
         return digest.hexdigest()
+
+
+def make_directory(directory: str) -> None:
+    """For its owner alone, whatever it was before. Raises OSError."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    if stat.S_IMODE(os.stat(directory).st_mode) != 0o700:
+        os.chmod(directory, 0o700)
 
 
 def _take_lock(directory: int, wait_seconds: float) -> int:

@@ -43,9 +43,9 @@ from strongroom.boundary.messages import (
 )
 from strongroom.boundary.proxy_requests import ProxyModule, ProxyRequests
 from strongroom.boundary.recipient_requests import RecipientModule, RecipientRequests
-from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.shared_secret_requests import SharedSecretRequests
 from strongroom.boundary.slow_work import Deferred
+from strongroom.confinement.sandbox import OpenDoors
 
 R = TypeVar("R", bytes, bytes | Deferred)
 

@@ -13,8 +13,8 @@ import os
 import struct
 from typing import Final
 
-from strongroom.boundary.sandbox import (
-    NotAllowed,
+from strongroom.confinement.libc import NotAllowed
+from strongroom.confinement.sandbox import (
     Protection,
     attempt,
     can_lock_memory,

@@ -36,7 +36,6 @@ from strongroom.boundary.messages import (
     render_frame,
 )
 from strongroom.boundary.own_user import MEMORY_LOCKED, OWN_USER, become_own_user
-from strongroom.boundary.sandbox import Protection, close_doors, end_with_parent, protect_memory
 from strongroom.boundary.seal.opening import OpenSeal, Sealed, open_seal
 from strongroom.boundary.seal.refusal import SealRefused
 from strongroom.boundary.seal.root_key_handing import hand_over
@@ -50,6 +49,7 @@ from strongroom.boundary.software.self_tests.rehearsal import rehearse
 from strongroom.boundary.software.self_tests.table import KNOWN_ANSWERS
 from strongroom.boundary.soundness import SelfTestFailed
 from strongroom.boundary.start_packet import StartPacket, parse_start_packet
+from strongroom.confinement.sandbox import Protection, close_doors, end_with_parent, protect_memory
 
 READ_BYTES: Final = 65536
 STALLED_SECONDS: Final = 10.0

@@ -57,6 +57,20 @@ def _protections(status: ServerStatus) -> dict[str, str]:
     }
 
 
+def _render_confinement(status: ServerStatus) -> Iterator[str]:
+    """Processes that gave up the same things stand together."""
+    alike: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for process in status.processes:
+        if process.protections:
+            alike.setdefault(tuple(process.protections.items()), []).append(process.name)
+    missing = sum(1 for protections in alike for _, value in protections if value != _HELD)
+    yield "protections of the other processes" + (f" ({missing} not held)" if missing else " (all held)")
+    for protections, names in alike.items():
+        yield printable(f"  {', '.join(names)}")
+        for name, value in protections:
+            yield printable(f"    {name}: {value}")
+
+
 def _render_lines(status: ServerStatus) -> Iterator[str]:
     yield f"strongroom {status.version} {status.mode}, Python {status.python}"
     yield f"audit trail: {'takes records' if status.is_recording else 'TAKES NO RECORDS'}"
@@ -67,6 +81,8 @@ def _render_lines(status: ServerStatus) -> Iterator[str]:
         yield printable(
             f"  {process.name:<16} pid {process.process_id:<8} user {process.user_id:<6} {megabytes:6.1f} MB"
         )
+    yield ""
+    yield from _render_confinement(status)
     yield ""
     if not status.boundary:
         yield "boundary: DOES NOT ANSWER; cryptographic requests fail. The server's log may say why."

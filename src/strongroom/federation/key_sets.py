@@ -7,7 +7,8 @@ RFC 7517 and 7518.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -129,6 +130,10 @@ def _with_algorithms(jwk: _Jwk, public_key: PublicKey, possible: tuple[str, ...]
     return VerificationKey(public_key, algorithms) if algorithms else None
 
 
+async def _open_file(file: Path) -> int:
+    return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+
+
 _Identity: TypeAlias = tuple[int, int, int, int]
 """What tells one state of a file from another."""
 
@@ -140,12 +145,18 @@ class KeySets:
     why files are small and local.
     """
 
-    def __init__(self, files: Mapping[str, Path] | None = None) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, Path] | None = None,
+        open_file: Callable[[Path], Awaitable[int]] | None = None,
+    ) -> None:
+        """`open_file` opens one of the files to be read; None: this process opens it. Raises OSError."""
         self._files = dict(files or {})
+        self._open_file = open_file or _open_file
         self._known: dict[str, tuple[_Identity, KeySet]] = {}
         self._failing: set[str] = set()
 
-    def find(self, issuer: str) -> KeySet | None:
+    async def find(self, issuer: str) -> KeySet | None:
         """The issuer's keys as they are now; None of an issuer that is not configured.
 
         Raises: KeySetUnavailable.
@@ -154,7 +165,7 @@ class KeySets:
         if file is None:
             return None
         try:
-            keys = self._read(issuer, file)
+            keys = await self._read(issuer, file)
         except (OSError, ValueError) as error:
             # INVARIANT W2: keys that can no longer be read are no longer believed.
             self._known.pop(issuer, None)
@@ -166,18 +177,18 @@ class KeySets:
         self._failing.discard(issuer)
         return keys
 
-    def require_all(self) -> None:
+    async def require_all(self) -> None:
         """Raises KeySetUnavailable unless every file can be used now."""
         for issuer in self._files:
-            self.find(issuer)
+            await self.find(issuer)
 
-    def _read(self, issuer: str, file: Path) -> KeySet:
+    async def _read(self, issuer: str, file: Path) -> KeySet:
         status = file.stat()
         identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         known = self._known.get(issuer)
         if known is not None and known[0] == identity:
             return known[1]
-        with file.open("rb") as stream:
+        with open(await self._open_file(file), "rb") as stream:
             data = stream.read(FILE_BYTES_MAX + 1)
         if len(data) > FILE_BYTES_MAX:
             raise ValueError(f"is longer than {FILE_BYTES_MAX} bytes")

@@ -29,8 +29,8 @@ from strongroom.boundary.messages import (
     parse_fields,
     parse_number,
 )
-from strongroom.boundary.sandbox import end_with_parent, protect_memory
 from strongroom.boundary.secret_transport import HANDED_BYTES, ReceivedTransportKey, TransportKeyUnknown
+from strongroom.confinement.sandbox import end_with_parent, protect_memory
 from strongroom.hsm.call_pool import STALLED_SECONDS, CallPool, Channel
 from strongroom.hsm.cluster import Cluster, ClusterOptions, ClusterRefused
 from strongroom.hsm.frames import FIELD_COUNTS, Opcode, Status

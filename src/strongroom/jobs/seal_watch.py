@@ -18,7 +18,13 @@ from typing import Any, Final
 from strongroom.audit.cloudtrail import render_service_event
 from strongroom.audit.interface import AuditTrail
 from strongroom.boundary.interface import BoundaryUnavailable
-from strongroom.boundary.seal_format import RECORD_BYTES_MAX, name_slot_type, parse_seal, render_seal
+from strongroom.boundary.seal_format import (
+    RECORD_BYTES_MAX,
+    SealSlot,
+    name_slot_type,
+    parse_seal,
+    render_seal,
+)
 from strongroom.operations.context import Rooms
 from strongroom.request_ids import RequestIds
 
@@ -49,13 +55,16 @@ class SealWatch:
         boundary_facts: Callable[[], Awaitable[Mapping[str, str]]],
         record: Path,
         account_id: str,
+        open_file: Callable[[Path], Awaitable[int]],
     ) -> None:
+        """`open_file` opens the record to be read, as it is now. Raises OSError."""
         self._rooms = rooms
         self._audit = audit
         self._ids = request_ids
         self._boundary_facts = boundary_facts
         self._record = record
         self._account_id = account_id
+        self._open_file = open_file
         self._looked_at: tuple[int, ...] | None = ()
         """The record file as it was when its slots were last compared; None: there was none."""
         self._known_opening: Mapping[str, object] = {}
@@ -81,7 +90,7 @@ class SealWatch:
             return
         seen = _identity(self._record)
         if seen != self._looked_at:
-            await self._compare_slots(_describe(self._record))
+            await self._compare_slots(await self._describe())
             self._looked_at = seen
         facts = await self._boundary_facts()
         opening = {name: facts[fact] for fact, name in _OPENING.items() if fact in facts}
@@ -89,6 +98,16 @@ class SealWatch:
             if opening["openedBy"] != LEFT_BY_BOUNDARY:
                 await self._tell("OpenSeal", opening | {"attemptsRefused": int(facts[_REFUSED])})
             self._known_opening = opening
+
+    async def _describe(self) -> dict[str, Any]:
+        try:
+            with open(await self._open_file(self._record), "rb") as file:
+                slots = parse_seal(file.read(RECORD_BYTES_MAX + 1))
+        except OSError:
+            return {"record": "missing", "slots": []}
+        except ValueError:
+            return {"record": "damaged", "slots": []}
+        return _describe_slots(slots)
 
     async def _compare_slots(self, now: dict[str, Any]) -> None:
         text = json.dumps(now, sort_keys=True)
@@ -131,15 +150,8 @@ def _identity(record: Path) -> tuple[int, ...] | None:
     return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
-def _describe(record: Path) -> dict[str, Any]:
+def _describe_slots(slots: Sequence[SealSlot]) -> dict[str, Any]:
     """The slots by number, kind, and an id that tells one from another of its kind. Secrets: none."""
-    try:
-        with record.open("rb") as file:
-            slots = parse_seal(file.read(RECORD_BYTES_MAX + 1))
-    except OSError:
-        return {"record": "missing", "slots": []}
-    except ValueError:
-        return {"record": "damaged", "slots": []}
     return {
         "record": "sound",
         "rootKeyIds": sorted({slot.check.hex() for slot in slots}),

@@ -51,6 +51,17 @@ class DeletionLedger:
         self._known = 0
         """Entries up to this one are on disk."""
 
+    def make(self) -> Path:
+        """Have the file there, for a confined process makes none. Its path. Raises LedgerUnavailable."""
+        try:
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            _sync_directory(self._path.parent)
+        except OSError as error:
+            raise LedgerUnavailable(
+                f"The deletion ledger {self._path} cannot be written: {error.strerror}."
+            ) from None
+        return self._path
+
     async def catch_up(self) -> None:
         """Bring every entry of the store to the file; they are on disk when this returns.
 
@@ -81,12 +92,13 @@ class DeletionLedger:
 
     def set_aside(self) -> None:
         """Keep the file under another name, for data that was restored without it. Raises OSError."""
+        if not self._path.exists() or not self._path.stat().st_size:
+            return
         number = 1
         while (kept := self._path.with_name(f"{self._path.name}.before-restore-{number}")).exists():
             number += 1
-        if self._path.exists():
-            os.rename(self._path, kept)
-            _sync_directory(self._path.parent)
+        os.rename(self._path, kept)
+        _sync_directory(self._path.parent)
         self._known = 0
 
     async def _append(self, file: _LockedFile) -> None:
@@ -128,14 +140,17 @@ class _LockedFile:
     """The open, locked file. Concurrency: waits for other processes, so not on the loop's thread."""
 
     def __init__(self, path: Path) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._fd = os.open(path, flags, 0o600)
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self._fd, is_new = os.open(path, flags), False
+        except FileNotFoundError:
+            self._fd, is_new = os.open(path, flags | os.O_CREAT, 0o600), True
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             size = os.fstat(self._fd).st_size
             start = max(0, size - 2 * LINE_BYTES_MAX)
             read = os.pread(self._fd, 2 * LINE_BYTES_MAX, start)
-            if size == 0:
+            if is_new:
                 _sync_directory(path.parent)
             end = read.rfind(b"\n") + 1
             if end == 0 and size > LINE_BYTES_MAX:

@@ -6,20 +6,20 @@ docs/formats/domain-key-anchor.md.
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from strongroom.boundary.interface import Boundary
-from strongroom.operations.kept_file import replace_file
+from strongroom.operations.kept_file import KeptFiles
 from strongroom.resources.domain_key import DomainKeyRecord
 
 
 class DomainKeyAnchor:
-    """The file at `path`. The job runner alone writes it; each boundary is started with it."""
+    """The file at `path`. The job runner alone has it written; each boundary is started with it."""
 
-    def __init__(self, path: Path, boundary: Boundary) -> None:
+    def __init__(self, path: Path, boundary: Boundary, files: KeptFiles) -> None:
         self._path = path
         self._boundary = boundary
+        self._files = files
         self._noted: dict[str, tuple[int, bool]] = {}
         """What this process has brought to the file, by Region."""
 
@@ -33,5 +33,5 @@ class DomainKeyAnchor:
         if self._noted.get(newest.region) == noted and self._path.exists():
             return
         anchor = await self._boundary.vouch_for_domain_key(token, alone)
-        await asyncio.to_thread(replace_file, self._path, anchor)
+        await self._files.replace_file(self._path, anchor)
         self._noted[newest.region] = noted

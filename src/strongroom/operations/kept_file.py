@@ -1,25 +1,27 @@
-"""Small files beside the data that are replaced whole."""
+"""Small files beside the data that others replace whole: a confined process opens none that came after it."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Protocol
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Put a file in place whole, mode 0600, or leave the older one; it is on disk when this returns.
+class KeptFiles(Protocol):
+    """Whoever opens and replaces them: for the processes of a server, the supervisor."""
 
-    One process at a time. Raises OSError.
-    """
-    draft = path.with_name(f"{path.name}.new")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(draft, path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    async def open_file(self, path: Path) -> int:
+        """Open it to be read. Raises OSError."""
+        ...
+
+    async def replace_file(self, path: Path, content: bytes) -> None:
+        """Put it in place whole, mode 0600; it is on disk when this returns. Raises OSError."""
+        ...
+
+
+async def read_kept_file(files: KeptFiles, path: Path, bytes_max: int) -> bytes | None:
+    """Its content, one byte more than `bytes_max` at most; None where there is none. Raises OSError."""
     try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        with open(await files.open_file(path), "rb") as stream:
+            return stream.read(bytes_max + 1)
+    except FileNotFoundError:
+        return None

@@ -51,7 +51,7 @@ async def authenticate_web_identity(
     try:
         claimed = read_token(request.web_identity_token)
         provider = await _find_provider(rooms, named.account_id, claimed.issuer)
-        keys = rooms.oidc_keys.find(claimed.issuer)
+        keys = await rooms.oidc_keys.find(claimed.issuer)
         if keys is None:
             raise sts_refusals.no_verification_key()
         identity = verify_token(claimed, keys, now)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
-from strongroom.processes.control import PacketRefused, receive_packet, send_packet
+from strongroom.processes.control import Packet, PacketRefused, receive_packet, send_packet
 
 
 class ControlChannel:
@@ -30,6 +32,7 @@ class ControlChannel:
         self._on_channel = on_channel
         self._on_end = on_end
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked: deque[asyncio.Future[int]] = deque()
 
     def start(self) -> None:
         """Begin to listen. Call it in the running loop."""
@@ -37,12 +40,45 @@ class ControlChannel:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._control.fileno(), self._read)
 
-    def send_ready(self) -> None:
-        """Tell the supervisor that requests are answered from here on."""
+    def send_ready(self, report: bytes = b"") -> None:
+        """Tell the supervisor that requests are answered from here on, and what this process gave up."""
         try:
-            send_packet(self._control, b"R")
+            send_packet(self._control, b"R", report)
         except OSError:
             self._finish()
+
+    async def open_file(self, path: Path) -> int:
+        """A file that was replaced since this process was confined, opened by the supervisor to be read.
+
+        Whoever asks closes it. Raises OSError.
+        """
+        return await self._ask(b"F", os.fsencode(path))
+
+    async def save_anchor(self, anchor: bytes) -> None:
+        """Have the anchor of the domain keys on disk. The job runner's. Raises OSError."""
+        await self._ask(b"A", anchor)
+
+    async def describe_processes(self) -> bytes:
+        """What runs, and what holds, as JSON. The job runner's. Raises OSError."""
+        with open(await self._ask(b"T", b""), "rb") as stream:
+            return stream.read()
+
+    async def _ask(self, letter: bytes, payload: bytes) -> int:
+        """The file that the answer brought, or -1. Raises OSError."""
+        send_packet(self._control, letter, payload)
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._asked.append(answer)
+        return await answer
+
+    def _take_answer(self, packet: Packet) -> None:
+        answer = self._asked.popleft()
+        error = int(packet.payload)
+        if answer.done():  # nobody waits for it any more
+            packet.close_files()
+        elif error:
+            answer.set_exception(OSError(error, os.strerror(error)))
+        else:
+            answer.set_result(packet.files[0] if packet.files else -1)
 
     def close(self) -> None:
         """Stop listening."""
@@ -69,5 +105,7 @@ class ControlChannel:
                 stream = socket.socket(fileno=packet.files[0])
                 stream.setblocking(False)
                 self._on_channel(packet.payload.decode("utf-8", "replace"), stream)
+            elif packet.letter in (b"F", b"A", b"T") and self._asked:
+                self._take_answer(packet)
             else:
                 packet.close_files()

@@ -31,6 +31,8 @@ class Child:
     pid: int | None = None
     control: socket.socket | None = None
     ready: bool = False
+    protections: dict[str, str] = field(default_factory=dict)
+    """What it gave up, or why not, as it said when it was ready."""
     refusal: str | None = None
     """The sentence it sent before it ended."""
     deadline_at: float | None = None
@@ -51,8 +53,14 @@ class Child:
             self.failed_starts += 1
             self.respawn_at = now + min(RESPAWN_DELAY_SECONDS_MAX, 0.025 * 2**self.failed_starts)
         self.pid = None
+        self.protections = {}
         self.ready = False
         self.deadline_at = None
+
+    def note_protections(self, report: bytes) -> None:
+        """What it gave up. Shape: lines NAME TAB STATE."""
+        lines = report.decode("utf-8", "replace").splitlines()
+        self.protections = {name: state for name, _, state in (line.partition("\t") for line in lines)}
 
     def take_process_of(self, spare: Child) -> None:
         """Go on with a process that was started ahead of need; the spare is left without one."""

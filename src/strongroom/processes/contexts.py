@@ -9,12 +9,25 @@ from dataclasses import dataclass
 from typing import Final
 
 from strongroom.config import Settings
+from strongroom.processes.boundary_start import BoundaryFiles
+from strongroom.processes.data_directory import DataDirectory
 
 SHARED_WORDS: Final = 65_536
 EPOCH_WORD: Final = 0
 """Changes whenever a worker or the job runner died: what others remember may be stale."""
 CLOCK_WORD: Final = 1
 FIRST_STAMP_WORD: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What the supervisor holds for its children. Whoever made it closes it, after `run`."""
+
+    data_directory: DataDirectory
+    boundary_files: BoundaryFiles
+    listening: Sequence[socket.socket]
+    shared_words: memoryview
+    proxy_listening: socket.socket | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A packet is one letter and a payload; open files travel beside it. The kernel ke
 so there is no length to parse:
 
     I  supervisor → service   begin: what the service needs to know (and its key files)
-    R  child → supervisor     ready
+    R  child → supervisor     ready; of the boundary its seal record, of others what they gave up (child.py)
     E  child → supervisor     not possible: a sentence for the operator
     K  supervisor → boundary and a cluster's process: one end each of a stream socket pair, over which the
                               boundary gives the transport key for passwords; with the cluster's name
@@ -12,6 +12,10 @@ so there is no length to parse:
     U  → boundary             one stream socket: somebody brings the root key (from the seal program, too)
     H  supervisor → boundary  one end of a socket by which a boundary leaves the root key to its spare
     C  supervisor → child     a channel: the name of the other end, and one stream socket
+    F  client → supervisor    open this file again, for a confined process cannot: a path of those it may name
+    A  jobs → supervisor      keep this anchor of the domain keys on disk
+    T  jobs → supervisor      what runs, and what holds; the answer's file has it as JSON
+    F, A, T  supervisor → client    the answer, in the order that was asked: an errno (0: done), and the file
 """
 
 from __future__ import annotations

@@ -69,14 +69,22 @@ class DataDirectory:
 
     def save_seal_record(self, record: bytes) -> None:
         """Replace the seal record; it is on disk when this returns. Raises: OSError."""
-        target, draft = self.path / SEAL_RECORD_FILE, self.path / f"{SEAL_RECORD_FILE}.new"
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(fd, "wb") as stream:
-            stream.write(record)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, target)
-        _sync_directory(self.path)
+        _replace(self.path / SEAL_RECORD_FILE, record)
+
+    def save_domain_key_anchor(self, anchor: bytes) -> None:
+        """Replace the anchor of the domain keys; it is on disk when this returns. Raises: OSError."""
+        _replace(self.path / ANCHOR_FILE, anchor)
+
+
+def _replace(target: Path, content: bytes) -> None:
+    draft = target.with_name(f"{target.name}.new")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(draft, target)
+    _sync_directory(target.parent)
 
 
 def read_domain_key_anchor(directory: Path) -> bytes:

@@ -14,12 +14,12 @@ from pathlib import Path
 from strongroom import __version__
 from strongroom.config import Settings, is_loopback
 from strongroom.processes.boundary_start import BoundaryFiles
-from strongroom.processes.contexts import EPOCH_WORD, SHARED_WORDS, Children, ServiceCommands
+from strongroom.processes.contexts import EPOCH_WORD, SHARED_WORDS, Children, Holdings, ServiceCommands
 from strongroom.processes.data_directory import open_data_directory, open_pin_file, open_seal_key_file
 from strongroom.processes.errors import StartRefused
 from strongroom.processes.listening import open_listening_sockets, render_url
 from strongroom.processes.seal_opening import opens_by_itself
-from strongroom.processes.supervisor import Holdings, Supervisor
+from strongroom.processes.supervisor import Supervisor
 
 
 def run_server(

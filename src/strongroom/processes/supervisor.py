@@ -22,14 +22,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from strongroom.config import Settings
-from strongroom.processes.boundary_start import BoundaryFiles, boundary_options, render_boundary_start
+from strongroom.processes.boundary_start import boundary_options, render_boundary_start
 from strongroom.processes.child import END_SECONDS, START_SECONDS, Child, render_ending
 from strongroom.processes.contexts import (
     EPOCH_WORD,
     Children,
+    Holdings,
     JobsContext,
     PrepareContext,
     ProxyContext,
@@ -38,10 +38,10 @@ from strongroom.processes.contexts import (
     WorkerContext,
 )
 from strongroom.processes.control import Packet, PacketRefused, control_pair, receive_packet, send_packet
-from strongroom.processes.data_directory import DataDirectory
 from strongroom.processes.errors import ServerFailed, StartRefused
 from strongroom.processes.operator_log import write_line
 from strongroom.processes.refused_pin import RefusedPin
+from strongroom.processes.requests import JOBS, LETTERS, Requests
 from strongroom.processes.sealing import Hands, Sealing
 from strongroom.processes.signals import SignalInbox
 from strongroom.processes.spawn import exec_service, fork_child
@@ -51,17 +51,6 @@ DRAIN_SECONDS = 10.0
 SERVICE_END_SECONDS = 3.0
 HSM_PAUSE_SECONDS = 10.0
 """Between the lives of a cluster's process that dies again and again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holdings:
-    """What the supervisor holds for its children. Whoever made it closes it, after `run`."""
-
-    data_directory: DataDirectory
-    boundary_files: BoundaryFiles
-    listening: Sequence[socket.socket]
-    shared_words: memoryview
-    proxy_listening: socket.socket | None = None
 
 
 class _StopRequested(Exception):
@@ -107,9 +96,10 @@ class Supervisor:
             spawn_program=lambda control: exec_service(commands.seal, control.fileno()),
             spawn_front=self._fork_sealed_front,
         )
+        self._requests = Requests(settings, holdings.data_directory, self._send)
         self._prepare = Child("prepare", self._fork_prepare)
         workers = [self._worker(index) for index in range(1, settings.workers + 1)]
-        self._clients = (*workers, Child("jobs", self._fork_jobs), *self._proxies())
+        self._clients = (*workers, Child(JOBS, self._fork_jobs), *self._proxies())
         self._all = (
             *self._services,
             *self._hsms,
@@ -352,7 +342,7 @@ class Supervisor:
 
     def _fork_jobs(self, control: socket.socket) -> int:
         context = JobsContext(self._settings, control, self._holdings.shared_words)
-        return self._fork("jobs", lambda: self._children.run_jobs(context), control)
+        return self._fork(JOBS, lambda: self._children.run_jobs(context), control)
 
     def _fork_prepare(self, control: socket.socket) -> int:
         return self._fork(
@@ -409,7 +399,9 @@ class Supervisor:
                 self._drop_control(child)
                 child.deadline_at = time.monotonic() + END_SECONDS
                 return
-            if not self._stopping:
+            if packet.letter in LETTERS and child in self._clients:
+                self._requests.answer(child, packet, self._all)  # while it stops, too: a client may wait
+            elif not self._stopping:
                 self._take_packet(child, packet)
             packet.close_files()
 
@@ -424,23 +416,28 @@ class Supervisor:
         elif packet.letter == b"U" and child is self._seal.program:
             self._send(self._boundary, b"U", b"", packet.files[:1])
         elif packet.letter == b"R" and not child.ready:
-            if child is self._boundary:
-                self._keep_seal_record(packet.payload)
-                self._seal.note_open()
-                self._refused_pin.forget()
-            child.ready = True
-            child.deadline_at = None
-            for hsm in self._hsms:
-                if child in (hsm, self._boundary):
-                    self._share_transport_key(hsm)
-            if child in self._services or child in self._hsms:
-                for client in self._clients:
-                    self._connect(client, child)
-            is_without = self._started and self._spare.pid is None
-            if child is self._boundary and is_without and self._keeps_spare:
-                self._spawn(self._spare)
-            elif child is self._boundary:
-                self._seal.leave_root_key(self._boundary, self._spare)
+            self._take_ready(child, packet.payload)
+
+    def _take_ready(self, child: Child, payload: bytes) -> None:
+        if child is self._boundary:
+            self._keep_seal_record(payload)
+            self._seal.note_open()
+            self._refused_pin.forget()
+        else:
+            child.note_protections(payload)
+        child.ready = True
+        child.deadline_at = None
+        for hsm in self._hsms:
+            if child in (hsm, self._boundary):
+                self._share_transport_key(hsm)
+        if child in self._services or child in self._hsms:
+            for client in self._clients:
+                self._connect(client, child)
+        is_without = self._started and self._spare.pid is None
+        if child is self._boundary and is_without and self._keeps_spare:
+            self._spawn(self._spare)
+        elif child is self._boundary:
+            self._seal.leave_root_key(self._boundary, self._spare)
 
     def _keep_seal_record(self, record: bytes) -> None:
         """INVARIANT P5: on disk before any client reaches this boundary, or its keys could be lost.

@@ -12,7 +12,7 @@ BALLAST_BYTES = 8 * 1024 * 1024
 
 
 class Ballast:
-    """A file that holds nothing but room on the database's disk.
+    """A file that holds nothing but room on the database's disk; empty when that was given away.
 
     INVARIANT S5: changes and removals of rows may use this room, new rows may not: the room is
     taken back before a row is added, and when that fails the row is refused.
@@ -36,7 +36,12 @@ class Ballast:
         """Take the room, if it is not taken. Raises OSError (ENOSPC) when there is too little."""
         if self._bytes == 0 or self.is_held():
             return
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except PermissionError:
+            if os.path.lexists(self._path):
+                raise
+            return  # somebody removed it, and a confined process makes none: the next start does
         try:
             os.posix_fallocate(descriptor, 0, self._bytes)
         except OSError:
@@ -48,7 +53,12 @@ class Ballast:
     def release(self) -> None:
         """Give the room to whoever writes next."""
         with suppress(FileNotFoundError):
-            os.unlink(self._path)
+            os.close(os.open(self._path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC))
+
+    @property
+    def path(self) -> Path:
+        """Where the room is kept."""
+        return self._path
 
 
 def is_lack_of_space(error: OSError) -> bool:

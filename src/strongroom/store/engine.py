@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -57,6 +57,7 @@ class Database:
         self.ballast = ballast
         self._process_id = os.getpid()
         self._closed = False
+        self._held: Connection | None = None
         self._identity = self._stat_identity()
         self._engine = create_engine(
             "sqlite+pysqlite://", creator=self._connect, poolclass=NullPool, hide_parameters=True
@@ -75,9 +76,32 @@ class Database:
         """A writer that may rebuild tables others refer to; it checks the references afterwards."""
         return self._open("BEGIN IMMEDIATE", WRITE_BUSY_TIMEOUT_MS, "PRAGMA foreign_keys=OFF")
 
+    def hold_files(self) -> tuple[Path, ...]:
+        """Have all files there that connections use, and keep them until `close` by a connection more.
+
+        SQLite removes the log when the last connection ends, and a confined process could make no other.
+        Concurrency: the thread that will close this. Raises StoreUnavailable.
+        """
+        self._held = self.open_reader()
+        with translated(), self._held.begin():
+            self._held.exec_driver_sql("SELECT count(*) FROM sqlite_master").first()
+        log, index = (self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))
+        if not log.exists() or not index.exists():
+            raise StoreUnavailable("the write-ahead log is not there")
+        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)  # as SQLite would at the first commit, and cannot then
+        finally:
+            os.close(directory)
+        return (self.path, log, index, self.ballast.path)
+
     def close(self) -> None:
         """No connection is opened any more."""
         self._closed = True
+        if self._held is not None:
+            with suppress(StoreError), translated():
+                self._held.close()
+            self._held = None
 
     def is_of_this_process(self) -> bool:
         """Whether no fork lies between the opening and now."""

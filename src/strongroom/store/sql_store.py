@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -109,6 +110,14 @@ class SqlStore(GrantStore, CustomKeyStoreStore, ProxyCredentialStore, DomainKeyS
         self._policy_texts.clear()
         self._custom_key_stores.clear()
         self._proxy_credentials.clear()
+
+    def settle(self) -> tuple[Path, ...]:
+        """For a process that will be confined: no thread is left that began before; these files are there.
+
+        Raises StoreUnavailable.
+        """
+        self._writer.renew_thread()
+        return self._database.hold_files()
 
     # keys
     async def find_key(self, region: Region, key_id: KeyId) -> Key | None:

@@ -26,6 +26,10 @@ _ATTEMPTS = 3
 """How often a change may release the ballast; another process may take it back in between."""
 
 
+def _new_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
+
+
 class Writer:
     """Runs write transactions one after the other, in a thread of its own.
 
@@ -39,7 +43,7 @@ class Writer:
         self._ballast = database.ballast
         self._connection: Connection | None = None
         self._reader = Reader(database)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
+        self._thread = _new_thread()
 
     async def add(self, work: Callable[[Connection, Changed], T]) -> T:
         """A transaction that adds rows: refused when only the ballast is left (INVARIANT S5)."""
@@ -52,6 +56,11 @@ class Writer:
     async def read(self, ask: Callable[[Connection], T]) -> T:
         """A long read that should not hold the event loop up; it takes no write lock."""
         return await self._in_thread(lambda: self._reader.read(ask))
+
+    def renew_thread(self) -> None:
+        """Finish the waiting writes and end the thread; the next write begins another. Holds the loop up."""
+        self.close()
+        self._thread = _new_thread()
 
     def close(self) -> None:
         """Finish the waiting writes, then end the thread."""

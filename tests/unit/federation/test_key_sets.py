@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
@@ -118,17 +119,17 @@ def test_file_that_is_no_key_set_is_refused_with_a_reason(data: bytes, reason: s
 def test_issuer_that_is_not_configured_has_no_keys(tmp_path: Path) -> None:
     issuer = Issuer(tmp_path)
     sets = KeySets({issuer.url: issuer.file})
-    assert sets.find(issuer.url + "/") is None
-    assert KeySets().find(issuer.url) is None
+    assert asyncio.run(sets.find(issuer.url + "/")) is None
+    assert asyncio.run(KeySets().find(issuer.url)) is None
 
 
 def test_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
     issuer = Issuer(tmp_path)
     sets = KeySets({issuer.url: issuer.file})
-    first = sets.find(issuer.url)
-    assert sets.find(issuer.url) is first
+    first = asyncio.run(sets.find(issuer.url))
+    assert asyncio.run(sets.find(issuer.url)) is first
     issuer.publish("ES256")
-    second = sets.find(issuer.url)
+    second = asyncio.run(sets.find(issuer.url))
     assert second is not None
     assert second.keys() == {"ES256"}
 
@@ -140,11 +141,11 @@ def test_file_behind_a_link_is_followed_to_its_next_target(tmp_path: Path) -> No
     link = tmp_path / "link.json"
     link.symlink_to(one.file)
     sets = KeySets({one.url: link})
-    assert "RS256" in (sets.find(one.url) or {})
+    assert "RS256" in (asyncio.run(sets.find(one.url)) or {})
     fresh = tmp_path / "fresh"
     fresh.symlink_to(two.file)
     fresh.replace(link)
-    assert (sets.find(one.url) or {}).keys() == {"ES384"}
+    assert (asyncio.run(sets.find(one.url)) or {}).keys() == {"ES384"}
 
 
 def test_operator_is_told_once_why_keys_cannot_be_used(
@@ -156,8 +157,8 @@ def test_operator_is_told_once_why_keys_cannot_be_used(
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
             with pytest.raises(KeySetUnavailable, match="longer than 262144 bytes"):
-                sets.require_all()
+                asyncio.run(sets.require_all())
     assert len(caplog.records) == 1
     issuer.file.unlink()
     with pytest.raises(KeySetUnavailable, match="No such file"):
-        sets.find(issuer.url)
+        asyncio.run(sets.find(issuer.url))

@@ -58,10 +58,10 @@ from strongroom.boundary.pkcs11.wrapped_key_format import (
     parse_wrapped_key,
     render_wrapped_key,
 )
-from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.software.families import DATA_KEY_PAIR_USAGES
 from strongroom.boundary.software.module import IMPORTED, SoftwareModule
 from strongroom.boundary.software.public_keys import public_half
+from strongroom.confinement.sandbox import OpenDoors
 
 HELD_KEYS_MAX: Final = 4096
 """Session objects in the token."""

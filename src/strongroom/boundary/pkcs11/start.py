@@ -19,8 +19,8 @@ from strongroom.boundary.pkcs11.errors import (
 )
 from strongroom.boundary.pkcs11.module import Pkcs11Module
 from strongroom.boundary.pkcs11.probe import Weakness
-from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.software.module import SoftwareModule
+from strongroom.confinement.sandbox import OpenDoors
 
 PIN_BYTES_MAX: Final = 255
 SEPARATOR: Final = "\x1f"

@@ -14,11 +14,11 @@ import sys
 from types import TracebackType
 from typing import NoReturn
 
-from strongroom.boundary.sandbox import end_with_parent, protect_memory
 from strongroom.boundary.seal.commands import carry_out
 from strongroom.boundary.seal.opening_at_start import open_at_start
 from strongroom.boundary.seal.refusal import SealRefused
 from strongroom.boundary.seal.request import parse_request
+from strongroom.confinement.sandbox import end_with_parent, protect_memory
 
 EXIT_REFUSED = 255
 EXIT_INTERRUPTED = 130

@@ -37,7 +37,6 @@ from strongroom.boundary.key_hierarchy import (
     wrapping_key_id_of,
 )
 from strongroom.boundary.messages import DATA_KEY_BYTES_MAX, RANDOM_BYTES_MAX
-from strongroom.boundary.sandbox import OpenDoors
 from strongroom.boundary.secret_transport import TransportKeys, TransportKeyUnknown
 from strongroom.boundary.software import imported_material, pair_consistency, recipient, secret_access_keys
 from strongroom.boundary.software.anchors import make_anchor, read_anchor
@@ -50,6 +49,7 @@ from strongroom.boundary.software.random_source import NoncePool
 from strongroom.boundary.software.replication import Replication, require_multi_region
 from strongroom.boundary.software.symmetric import NONCE_BYTES, SymmetricBackingKey
 from strongroom.boundary.software.tickets import TicketOffice
+from strongroom.confinement.sandbox import OpenDoors
 
 BACKING_KEYS_MAX: Final = 8192
 """Unwrapped backing keys in memory: about 1 KiB each."""

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 import strongroom
-from strongroom.boundary.sandbox import Protection
+from strongroom.confinement.sandbox import Protection
 
 _SOURCE = str(Path(strongroom.__file__).parent.parent)
 _INSIDE = """
 import ctypes, errno, json, mmap, os, resource, signal, socket, subprocess, sys, tempfile, threading
 sys.path.insert(0, sys.argv[1])
-from strongroom.boundary import sandbox
+from strongroom.confinement import sandbox
 
 attempts = {
     "open": lambda: os.open("/etc/hostname", os.O_RDONLY),
@@ -156,7 +156,7 @@ def test_sandbox_binds_a_thread_that_starts_between_the_locks_by_landlock_too(in
 def test_sandbox_with_landlock_alone_refuses_files(tmp_path: Path) -> None:
     """Either of the two locks holds by itself."""
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from strongroom.boundary import sandbox\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); from strongroom.confinement import sandbox\n"
         "sandbox.protect_memory(); sandbox._forbid_files()\n"
         "try: open('/etc/hostname')\nexcept PermissionError: print('refused')"
     )
@@ -172,7 +172,7 @@ def test_sandbox_under_a_memlock_limit_without_the_capability_says_so() -> None:
     """MCL_FUTURE under a limit would break malloc later, so it is not tried."""
     script = (
         "import ctypes, resource, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from strongroom.boundary import sandbox\n"
+        "from strongroom.confinement import sandbox\n"
         "resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))\n"
         "ctypes.CDLL(None).prctl(24, 14, 0, 0, 0)  # drop CAP_IPC_LOCK from the bounding set\n"
         "import os\n"

@@ -1,0 +1,178 @@
+"""What confined clients ask of the supervisor, through a real control socket and in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strongroom.config import Settings, load_settings
+from strongroom.processes.channel import ControlChannel
+from strongroom.processes.child import Child
+from strongroom.processes.control import control_pair, receive_packet, send_packet
+from strongroom.processes.data_directory import DataDirectory, open_data_directory
+from strongroom.processes.requests import Requests
+
+ISSUER = "https://oidc.example.com/"
+
+
+def _never(_: object) -> int:
+    raise AssertionError("nobody starts a process here")
+
+
+class Office:
+    """A supervisor's end that answers one client."""
+
+    def __init__(self, directory: DataDirectory, settings: Settings, name: str) -> None:
+        self.client = Child(name, _never, pid=os.getpid(), protections={"no new privileges": "held"})
+        self.ours, self.theirs = control_pair()
+        self._requests = Requests(settings, directory, self._send)
+
+    def _send(self, child: Child, letter: bytes, payload: bytes, files: Sequence[int]) -> None:
+        assert child is self.client
+        send_packet(self.ours, letter, payload, files)
+
+    def answer(self) -> None:
+        """Whatever has been asked."""
+        packet = receive_packet(self.ours)
+        assert packet is not None
+        self._requests.answer(self.client, packet, [self.client])
+
+    def ask(self, question: Callable[[ControlChannel], Awaitable[Any]]) -> Any:
+        """What the client hears. Raises OSError."""
+
+        async def run() -> Any:
+            channel = ControlChannel(self.theirs, lambda _, stream: stream.close())
+            channel.start()
+            asyncio.get_running_loop().add_reader(self.ours.fileno(), self.answer)
+            try:
+                return await asyncio.wait_for(question(channel), 10)
+            finally:
+                asyncio.get_running_loop().remove_reader(self.ours.fileno())
+                channel.close()
+
+        return asyncio.run(run())
+
+    def close(self) -> None:
+        self.ours.close()
+        self.theirs.close()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[DataDirectory]:
+    opened = open_data_directory(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def offices(directory: DataDirectory, tmp_path: Path) -> Iterator[Callable[[str], Office]]:
+    settings = load_settings("dev", flags={"data_directory": str(directory.path)}, environment={}, file=None)
+    settings = replace(settings, oidc_issuers=((ISSUER, tmp_path / "jwks.json"),))
+    made: list[Office] = []
+
+    def make(name: str) -> Office:
+        made.append(Office(directory, settings, name))
+        return made[-1]
+
+    yield make
+    for office in made:
+        office.close()
+
+
+def _read(fd: int) -> bytes:
+    with open(fd, "rb") as stream:
+        return stream.read()
+
+
+def test_key_set_is_opened_for_a_worker_as_it_is_now(
+    offices: Callable[[str], Office], tmp_path: Path
+) -> None:
+    office, file = offices("worker 1"), tmp_path / "jwks.json"
+    for content in (b"first", b"second"):
+        (tmp_path / "fresh").write_bytes(content)
+        (tmp_path / "fresh").replace(file)
+        assert _read(office.ask(lambda channel: channel.open_file(file))) == content
+    file.unlink()
+    with pytest.raises(FileNotFoundError):
+        office.ask(lambda channel: channel.open_file(file))
+
+
+@pytest.mark.parametrize(
+    "name", ["seal.key", "seal.record", "domain-keys.anchor", "../data/seal.key", "../jwks.json", ""]
+)
+def test_no_other_file_is_opened_for_a_worker(
+    offices: Callable[[str], Office], directory: DataDirectory, tmp_path: Path, name: str
+) -> None:
+    """INVARIANT P8."""
+    for file in ("seal.key", "seal.record", "domain-keys.anchor"):
+        (directory.path / file).write_bytes(b"secret")
+    (tmp_path / "jwks.json").write_bytes(b"keys")
+    path = f"{directory.path}/{name}"
+    with pytest.raises(PermissionError):
+        offices("worker 1").ask(lambda channel: channel._ask(b"F", path.encode()))
+
+
+def test_what_is_no_file_is_not_opened(offices: Callable[[str], Office], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "jwks.json")
+    with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
+        offices("worker 1").ask(lambda channel: channel.open_file(tmp_path / "jwks.json"))
+
+
+def test_seal_record_is_opened_for_the_job_runner(
+    offices: Callable[[str], Office], directory: DataDirectory
+) -> None:
+    directory.save_seal_record(b"record")
+    path = directory.path / "seal.record"
+    assert _read(offices("jobs").ask(lambda channel: channel.open_file(path))) == b"record"
+
+
+def test_anchor_is_kept_for_the_job_runner_and_for_nobody_else(
+    offices: Callable[[str], Office], directory: DataDirectory
+) -> None:
+    """INVARIANT P8."""
+    offices("jobs").ask(lambda channel: channel.save_anchor(b"anchor"))
+    assert directory.load_domain_key_anchor() == b"anchor"
+    assert (directory.path / "domain-keys.anchor").stat().st_mode & 0o777 == 0o600
+    for name in ("worker 1", "xks proxy"):
+        office = offices(name)
+        with pytest.raises(PermissionError):
+            office.ask(lambda channel: channel.save_anchor(b"another"))
+        with pytest.raises(PermissionError):
+            office.ask(lambda channel: channel.describe_processes())
+    assert directory.load_domain_key_anchor() == b"anchor"
+
+
+def test_process_table_tells_what_each_gave_up(offices: Callable[[str], Office]) -> None:
+    lines = json.loads(offices("jobs").ask(lambda channel: channel.describe_processes()))
+    assert [line["name"] for line in lines] == ["supervisor", "jobs"]
+    assert lines[1]["protections"] == {"no new privileges": "held"}
+    assert lines[1]["process_id"] == os.getpid()
+    assert lines[1]["resident_kilobytes"] > 1000
+
+
+def test_answer_that_nobody_waits_for_any_more_is_closed_and_the_next_is_the_next(
+    offices: Callable[[str], Office], tmp_path: Path
+) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_bytes(b"keys")
+    office = offices("jobs")
+
+    async def leave_and_ask(channel: ControlChannel) -> tuple[bytes, int]:
+        before = len(os.listdir("/proc/self/fd"))
+        left = asyncio.ensure_future(channel.open_file(file))
+        await asyncio.sleep(0)
+        left.cancel()
+        table = await channel.describe_processes()
+        return table, len(os.listdir("/proc/self/fd")) - before
+
+    table, more = office.ask(leave_and_ask)
+    assert json.loads(table)[0]["name"] == "supervisor"
+    assert more == 0
