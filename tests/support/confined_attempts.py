@@ -131,6 +131,7 @@ def attempts_on_system() -> dict[str, Callable[[], object]]:
         "signal its parent": lambda: os.kill(os.getppid(), 0),
         "unix socket": new_socket(socket.AF_UNIX),
         "unix datagrams": new_socket(socket.AF_UNIX, socket.SOCK_DGRAM),
+        "pair of datagram sockets": lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM),
         "netlink socket": new_socket(socket.AF_NETLINK, socket.SOCK_RAW),
         "packet socket": new_socket(socket.AF_PACKET, socket.SOCK_RAW),
         "raw socket": new_socket(socket.AF_INET, socket.SOCK_RAW),

@@ -218,7 +218,11 @@ INTERNET_SOCKETS: Final = Rule(
 )
 """TCP and UDP. No Unix sockets: by one, whoever took a worker over would speak to the operator's socket."""
 
-SOCKET_PAIRS: Final = Rule({"socketpair": (53, 199)}, ((Check(0, 0xFFFFFFFF, (_AF_UNIX,)),),))
+SOCKET_PAIRS: Final = Rule(
+    {"socketpair": (53, 199)},
+    ((Check(0, 0xFFFFFFFF, (_AF_UNIX,)), Check(1, _SOCK_TYPES, (_SOCK_STREAM,))),),
+)
+"""Streams, whose ends are joined for ever; a datagram socket could be connected elsewhere."""
 
 THREADS: Final = (
     Rule(
