@@ -16,8 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strongroom.audit.checkpoints import CHECKPOINT_FILE, KEY_FILE
 from strongroom.audit.client import AuditClient
 from strongroom.audit.interface import AuditUnavailable
 from strongroom.authorization.authorizer import Authorizer
@@ -27,7 +29,7 @@ from strongroom.backup.swap import require_no_half_restore
 from strongroom.boundary.client import BoundaryClient
 from strongroom.clock import Clock, HostClock, MovableClock
 from strongroom.config import Settings, is_loopback
-from strongroom.confinement.confined import ServerLimits, confine_server, render_report
+from strongroom.confinement.confined import confine_server, render_report
 from strongroom.external_key_store.backend import ExternalKeyStores
 from strongroom.external_key_store.https_client import HttpsClient
 from strongroom.federation.key_sets import KeySets
@@ -63,37 +65,33 @@ from strongroom.processes.contexts import (
     ProxyContext,
     WorkerContext,
 )
-from strongroom.processes.data_directory import ANCHOR_FILE, SEAL_RECORD_FILE
+from strongroom.processes.data_directory import ANCHOR_FILE, AUDIT_DIRECTORY, SEAL_RECORD_FILE
 from strongroom.processes.errors import ServerFailed
 from strongroom.processes.server import run_server as run_processes
 from strongroom.request_ids import RequestIds
 from strongroom.resources.identifiers import AccessKeyId, Region
 from strongroom.serving import (
     limits_of,
+    limits_to,
     on_stop_signals,
     refuse_while_sealed,
     run_in_loop,
-    shared_files,
     tls_files_of,
 )
 from strongroom.store.iam_interface import AccessKey
 from strongroom.store.opening import open_store
 from strongroom.store.stamps import Stamps
 from strongroom.trust_files import (
-    build_proxy_client_tls,
     load_attestation_roots,
     load_cluster_places,
+    proxy_client_tls_when_needed,
     proxy_tls_files,
 )
 
 if TYPE_CHECKING:
-    import ssl
-
     from strongroom.wire.http_front import HttpFront
 
 CHANNEL_SECONDS_MAX = 10.0
-DNS_PORT = 53
-"""By TCP, for answers that are too long for UDP."""
 
 
 def run_server(settings: Settings, root_secret_fd: int | None) -> None:
@@ -110,6 +108,7 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
         run_jobs=_run_jobs,
         run_sealed=lambda context: run_in_loop(refuse_while_sealed(context)),
         run_proxy=_run_proxy,
+        kept_files=(ANCHOR_FILE, CHECKPOINT_FILE, KEY_FILE),
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)
 
@@ -170,7 +169,7 @@ class House:
             self.boundary,
             HostClock(),
             HttpsClient(
-                _proxy_client_tls(settings),
+                proxy_client_tls_when_needed(settings),
                 timeout_seconds=settings.xks_timeout_milliseconds / 1000,
                 private_addresses=settings.xks_private_addresses,
             ),
@@ -200,7 +199,7 @@ class House:
                 self.boundary,
             ),
             domain_key_anchor=DomainKeyAnchor(
-                settings.data_directory / ANCHOR_FILE, self.boundary, self.control.save_anchor
+                settings.data_directory / ANCHOR_FILE, self.boundary, self.control
             ),
         )
         self.jobs = JobRunner(self.rooms, self.audit, self.request_ids)
@@ -239,9 +238,9 @@ class House:
             kept = int(await self.store.find_setting(CLOCK_SETTING) or "0")
             self.movable_clock.set_offset(max(kept, self.movable_clock.offset_milliseconds))
 
-    def confine(self) -> None:
-        """Give up all that serving does not need. Call when what is to be read at the start has been, and
-        files are as they stay: after `open`. Threads that began before are ended.
+    def confine(self, *, reads: tuple[Path, ...] = ()) -> None:
+        """Give up all that serving does not need, but to read `reads` and what is beneath. Call when what is
+        read at the start has been, and files are as they stay: after `open`. Threads that began are ended.
 
         Raises: ConfinementFailed, StoreUnavailable, LedgerUnavailable.
         """
@@ -250,10 +249,7 @@ class House:
         self._threads.shutdown()
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         files = (*self.store.settle(), ledger.make())
-        limits = ServerLimits(
-            files=tuple(map(str, files)), readable=shared_files(), ports=(self.settings.xks_port, DNS_PORT)
-        )
-        self.report = render_report(confine_server(limits))
+        self.report = render_report(confine_server(limits_to(files, reads, self.settings.xks_port)))
 
     def tell_ready(self) -> None:
         """Tell the supervisor that this process serves, and what it gave up."""
@@ -279,15 +275,6 @@ class House:
             self.clusters.close()
             self.boundary.close()
             self.store.close()
-
-
-def _proxy_client_tls(settings: Settings) -> Callable[[], ssl.SSLContext]:
-    """How it is made, or a context that was made while its files could be read."""
-    build = partial(build_proxy_client_tls, settings)
-    if settings.xks_ca_file is None and settings.xks_client_certificate_file is None:
-        return build
-    context = build()
-    return lambda: context
 
 
 def _build_authenticator(house: House) -> Authenticator:
@@ -467,7 +454,7 @@ async def _run_job_runner(context: JobsContext) -> None:
     desk = await Desk(house.rooms, house.audit, house.request_ids, status_source=source).open(
         context.settings.data_directory
     )
-    house.confine()
+    house.confine(reads=(context.settings.data_directory / AUDIT_DIRECTORY,))
     house.tell_ready()
     health = KeyStoreHealth(
         house.rooms,
@@ -483,7 +470,7 @@ async def _run_job_runner(context: JobsContext) -> None:
         house.boundary_facts,
         context.settings.data_directory / SEAL_RECORD_FILE,
         context.settings.account_id,
-        house.control.open_file,
+        house.control,
     )
     checkpoints = AuditCheckpoints(
         house.boundary,
@@ -492,6 +479,7 @@ async def _run_job_runner(context: JobsContext) -> None:
         house.request_ids,
         context.settings.data_directory,
         context.settings.account_id,
+        house.control,
     )
     watches = [
         house.jobs.run_until(stopped),

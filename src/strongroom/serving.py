@@ -7,7 +7,8 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from strongroom.wire.limits import Limits
 
 # The wire is imported late: only processes that answer requests carry it.
+
+DNS_PORT = 53
+"""By TCP, for answers that are too long for UDP."""
 
 
 def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
@@ -67,7 +71,16 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def shared_files() -> tuple[str, ...]:
+def limits_to(files: Iterable[Path], reads: Iterable[Path], proxy_port: int) -> ServerLimits:
+    """`files` to read and write, `reads` to read, and connections to external key store proxies."""
+    return ServerLimits(
+        files=tuple(map(str, files)),
+        readable=(*_shared_files(), *map(str, reads)),
+        ports=(proxy_port, DNS_PORT),
+    )
+
+
+def _shared_files() -> tuple[str, ...]:
     """What a process reads that connects to others: resolver, certificate authorities, late libraries.
 
     None of it is secret. A resolver's file that is replaced, not rewritten, is unknown until the next start.

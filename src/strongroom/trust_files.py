@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from strongroom.attestation.verification import AttestationVerifier
@@ -79,6 +81,14 @@ def build_proxy_client_tls(settings: Settings) -> ssl.SSLContext:
             f"{error.strerror}."
         ) from None
     return context
+
+
+def proxy_client_tls_when_needed(settings: Settings) -> Callable[[], ssl.SSLContext]:
+    """Made at the first use, for it takes memory; at once where it is of files that are not read later."""
+    if settings.xks_ca_file is None and settings.xks_client_certificate_file is None:
+        return partial(build_proxy_client_tls, settings)
+    context = build_proxy_client_tls(settings)
+    return lambda: context
 
 
 def require_server_files(settings: Settings) -> None:

@@ -57,7 +57,7 @@ def listening() -> Iterator[tuple[int, int]]:
         yield one.getsockname()[1], other.getsockname()[1]
 
 
-@pytest.fixture(scope="module", params=["server", "writer"])
+@pytest.fixture(scope="module", params=["worker", "jobs", "writer"])
 def tried(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, listening: tuple[int, int]
 ) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def test_attempts_came_to_something_before(tried: dict[str, Any]) -> None:
 
 
 def test_confined_process_fails_in_every_attempt(tried: dict[str, Any]) -> None:
-    """INVARIANTS F1, F2 and A7, in a thread that began later, too."""
+    """INVARIANTS F1, F2 and A8, in a thread that began later, too."""
     missing = {LANDLOCK, SECCOMP} - tried["held"]
     if missing:
         pytest.skip(f"this host does not allow: {', '.join(missing)}")

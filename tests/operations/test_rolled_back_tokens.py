@@ -42,12 +42,16 @@ class AnchoredRoad:
     def rooms(self) -> Rooms:
         """As a job runner that was started now has them."""
         return dataclasses.replace(
-            self.road.rooms, domain_key_anchor=DomainKeyAnchor(self.file, self.road.boundary, self._save)
+            self.road.rooms, domain_key_anchor=DomainKeyAnchor(self.file, self.road.boundary, self)
         )
 
-    async def _save(self, anchor: bytes) -> None:
+    async def open_file(self, path: Path) -> int:
         """As the supervisor does for the job runner."""
-        DataDirectory(self.road.directory, lock_fd=-1).save_domain_key_anchor(anchor)
+        return os.open(path, os.O_RDONLY)
+
+    async def replace_file(self, path: Path, content: bytes) -> None:
+        """As the supervisor does for the job runner."""
+        DataDirectory(path.parent, lock_fd=-1).replace_file(path.name, content)
 
     def replace_domain_keys(self) -> None:
         self.road.clock.advance(DAY_SECONDS + 3_600)

@@ -1,6 +1,6 @@
 """A program that is confined as a process of the server is, and then tries what it must not be able to do.
 
-    python confined_attempts.py server|writer DATA_DIRECTORY SEAL_KEY_FILE ALLOWED_PORT FORBIDDEN_PORT
+    python confined_attempts.py worker|jobs|writer DATA_DIRECTORY SEAL_KEY_FILE ALLOWED_PORT FORBIDDEN_PORT
 
 Prints JSON: what came of each attempt before and after, `allowed` or the name of an error.
 """
@@ -163,7 +163,9 @@ def tell(**found: object) -> None:
     os._exit(0)
 
 
-async def try_as_server(data: Path, seal_key: Path, allowed_port: int, forbidden_port: int) -> None:
+async def try_as_server(
+    kind: str, data: Path, seal_key: Path, allowed_port: int, forbidden_port: int
+) -> None:
     settings = load_settings(
         "dev",
         flags={"data_directory": str(data), "xks_port": str(allowed_port)},
@@ -178,16 +180,17 @@ async def try_as_server(data: Path, seal_key: Path, allowed_port: int, forbidden
     forbidden = {
         **attempts_on_files(data, seal_key),
         **attempts_on_system(),
-        "list the audit trail": lambda: os.listdir(audit),
-        "read the audit trail": read(segment),
         "write the audit trail": write(segment),
         "connect elsewhere": lambda: connect(forbidden_port),
     }
-    harmless = ("read the seal key", "list the audit trail", "read the audit trail", "fork", "unix socket",
+    trail = {"list the audit trail": lambda: os.listdir(audit), "read the audit trail": read(segment)}
+    if kind == "worker":
+        forbidden |= trail
+    harmless = ("read the seal key", "write the audit trail", "fork", "unix socket",
                 "connect elsewhere", "executable memory", "open a port", "read the anchor",
                 "read a backup", "signal its parent", "list the data")  # fmt: skip
     before = {name: outcome(forbidden[name]) for name in harmless}
-    house.confine()
+    house.confine(reads=(audit,) if kind == "jobs" else ())
 
     def in_a_thread(attempts: dict[str, Callable[[], object]]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -206,6 +209,7 @@ async def try_as_server(data: Path, seal_key: Path, allowed_port: int, forbidden
             "ledger": outcome(lambda: os.close(os.open(data / "deletion.ledger", os.O_RDWR))),
             "name": outcome(lambda: socket.getaddrinfo("localhost", 443)),
             "connect": outcome(lambda: connect(allowed_port)),
+            **(outcomes(trail) if kind == "jobs" else {}),
             "late module": outcome(lambda: __import__("wave")),
             "late library": outcome(lambda: __import__("_lzma")),
         },
@@ -245,7 +249,7 @@ def main() -> None:
     kind, data, seal_key, allowed_port, forbidden_port = sys.argv[1:]
     if kind == "writer":
         try_as_writer(Path(data), Path(seal_key))
-    run_in_loop(try_as_server(Path(data), Path(seal_key), int(allowed_port), int(forbidden_port)))
+    run_in_loop(try_as_server(kind, Path(data), Path(seal_key), int(allowed_port), int(forbidden_port)))
 
 
 main()

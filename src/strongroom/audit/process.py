@@ -3,7 +3,7 @@
 It takes batches of records from all workers over Unix stream sockets, writes what has arrived as one
 block, syncs once when any batch asks for it, and answers each batch. It reads no network, holds no
 key material and knows nothing of KMS. Of this package it imports its own room and the confinement, to stay
-small. INVARIANT A7: from its first record on it reaches nothing but the trail's directory.
+small. INVARIANT A8: from its first record on it reaches nothing but the trail's directory.
 
 Concurrency: one thread, one epoll loop.
 """

@@ -37,7 +37,7 @@ from strongroom.audit.cloudtrail import render_service_event
 from strongroom.audit.interface import AuditTrail, AuditUnavailable
 from strongroom.boundary.interface import BoundaryUnavailable
 from strongroom.clock import Clock
-from strongroom.operations.kept_file import replace_file
+from strongroom.operations.kept_file import KeptFiles, read_kept_file
 from strongroom.request_ids import RequestIds
 
 logger = logging.getLogger("strongroom.jobs")
@@ -72,7 +72,9 @@ class AuditCheckpoints:
         request_ids: RequestIds,
         data_directory: Path,
         account_id: str,
+        files: KeptFiles,
     ) -> None:
+        self._files = files
         self._boundary = boundary
         self._audit = audit
         self._clock = clock
@@ -130,7 +132,7 @@ class AuditCheckpoints:
         await self._keep_key(public_key)
         await self._tell(EVENT_NAME, render_details(signed, key_id_of(public_key)))
         # After the record: a checkpoint that is kept is in the trail, and a number is given twice at most.
-        await asyncio.to_thread(replace_file, self._kept, render_file(signed))
+        await self._files.replace_file(self._kept, render_file(signed))
         self._last = checkpoint
         return True
 
@@ -138,8 +140,8 @@ class AuditCheckpoints:
         if self._key_written == public_key:
             return
         content = render_key_file(public_key)
-        if await asyncio.to_thread(_read, self._key_file) != content:
-            await asyncio.to_thread(replace_file, self._key_file, content)
+        if await read_kept_file(self._files, self._key_file, CHECKPOINT_BYTES_MAX) != content:
+            await self._files.replace_file(self._key_file, content)
         self._key_written = public_key
 
     # --- at a start
@@ -166,7 +168,7 @@ class AuditCheckpoints:
         return last
 
     async def _find_last(self) -> Checkpoint:
-        kept = await asyncio.to_thread(_read, self._kept)
+        kept = await read_kept_file(self._files, self._kept, CHECKPOINT_BYTES_MAX)
         if kept is not None:
             try:
                 signed = parse_file(kept)
@@ -205,11 +207,3 @@ def _find_problem(trail: Path, last: Checkpoint) -> str | None:
     if found is None:
         return f"it ends before block {last.block}"
     return None if found == last.hash else f"block {last.block} is another one"
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        with path.open("rb") as file:
-            return file.read(CHECKPOINT_BYTES_MAX + 1)
-    except FileNotFoundError:
-        return None

@@ -26,6 +26,7 @@ from strongroom.boundary.seal_format import (
     render_seal,
 )
 from strongroom.operations.context import Rooms
+from strongroom.operations.kept_file import KeptFiles, read_kept_file
 from strongroom.request_ids import RequestIds
 
 logger = logging.getLogger("strongroom.jobs")
@@ -55,16 +56,15 @@ class SealWatch:
         boundary_facts: Callable[[], Awaitable[Mapping[str, str]]],
         record: Path,
         account_id: str,
-        open_file: Callable[[Path], Awaitable[int]],
+        files: KeptFiles,
     ) -> None:
-        """`open_file` opens the record to be read, as it is now. Raises OSError."""
         self._rooms = rooms
         self._audit = audit
         self._ids = request_ids
         self._boundary_facts = boundary_facts
         self._record = record
         self._account_id = account_id
-        self._open_file = open_file
+        self._files = files
         self._looked_at: tuple[int, ...] | None = ()
         """The record file as it was when its slots were last compared; None: there was none."""
         self._known_opening: Mapping[str, object] = {}
@@ -101,13 +101,15 @@ class SealWatch:
 
     async def _describe(self) -> dict[str, Any]:
         try:
-            with open(await self._open_file(self._record), "rb") as file:
-                slots = parse_seal(file.read(RECORD_BYTES_MAX + 1))
+            content = await read_kept_file(self._files, self._record, RECORD_BYTES_MAX)
         except OSError:
+            content = None
+        if content is None:
             return {"record": "missing", "slots": []}
+        try:
+            return _describe_slots(parse_seal(content))
         except ValueError:
             return {"record": "damaged", "slots": []}
-        return _describe_slots(slots)
 
     async def _compare_slots(self, now: dict[str, Any]) -> None:
         text = json.dumps(now, sort_keys=True)

@@ -48,15 +48,15 @@ class ControlChannel:
             self._finish()
 
     async def open_file(self, path: Path) -> int:
-        """A file that was replaced since this process was confined, opened by the supervisor to be read.
+        """A file that may have been replaced since this process was confined, opened to be read.
 
         Whoever asks closes it. Raises OSError.
         """
         return await self._ask(b"F", os.fsencode(path))
 
-    async def save_anchor(self, anchor: bytes) -> None:
-        """Have the anchor of the domain keys on disk. The job runner's. Raises OSError."""
-        await self._ask(b"A", anchor)
+    async def replace_file(self, path: Path, content: bytes) -> None:
+        """Put a file in place whole, mode 0600; it is on disk then. The job runner's. Raises OSError."""
+        await self._ask(b"W", os.fsencode(path) + b"\0" + content)
 
     async def describe_processes(self) -> bytes:
         """What runs, and what holds, as JSON. The job runner's. Raises OSError."""
@@ -105,7 +105,7 @@ class ControlChannel:
                 stream = socket.socket(fileno=packet.files[0])
                 stream.setblocking(False)
                 self._on_channel(packet.payload.decode("utf-8", "replace"), stream)
-            elif packet.letter in (b"F", b"A", b"T") and self._asked:
+            elif packet.letter in (b"F", b"W", b"T") and self._asked:
                 self._take_answer(packet)
             else:
                 packet.close_files()

@@ -94,6 +94,8 @@ class Children:
     run_jobs: Callable[[JobsContext], None]
     run_sealed: Callable[[SealedContext], None]
     run_proxy: Callable[[ProxyContext], None]
+    kept_files: tuple[str, ...] = ()
+    """Files of the data directory that the job runner has replaced whole, and reads again."""
 
 
 def service_command(module: str) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ so there is no length to parse:
     H  supervisor → boundary  one end of a socket by which a boundary leaves the root key to its spare
     C  supervisor → child     a channel: the name of the other end, and one stream socket
     F  client → supervisor    open this file again, for a confined process cannot: a path of those it may name
-    A  jobs → supervisor      keep this anchor of the domain keys on disk
+    W  jobs → supervisor      put a file in place whole: a path of those it keeps, a zero byte, the content
     T  jobs → supervisor      what runs, and what holds; the answer's file has it as JSON
-    F, A, T  supervisor → client    the answer, in the order that was asked: an errno (0: done), and the file
+    F, W, T  supervisor → client    the answer, in the order that was asked: an errno (0: done), and the file
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 SEAL_RECORD_FILE = "seal.record"
 ANCHOR_FILE = "domain-keys.anchor"
 ANCHOR_BYTES_MAX = 48 * 1024
+AUDIT_DIRECTORY = "audit"
 
 
 class DataDirectory:
@@ -71,9 +72,9 @@ class DataDirectory:
         """Replace the seal record; it is on disk when this returns. Raises: OSError."""
         _replace(self.path / SEAL_RECORD_FILE, record)
 
-    def save_domain_key_anchor(self, anchor: bytes) -> None:
-        """Replace the anchor of the domain keys; it is on disk when this returns. Raises: OSError."""
-        _replace(self.path / ANCHOR_FILE, anchor)
+    def replace_file(self, name: str, content: bytes) -> None:
+        """Put a small file in place whole, or leave the older one; it is on disk then. Raises: OSError."""
+        _replace(self.path / name, content)
 
 
 def _replace(target: Path, content: bytes) -> None:
@@ -134,7 +135,7 @@ def open_data_directory(path: Path, wait_seconds: float = LOCK_WAIT_SECONDS) -> 
         raise StartRefused(f"Cannot use the data directory {path}: {error.strerror}.") from None
     try:
         _take_lock(lock_fd, path, wait_seconds)
-        (path / "audit").mkdir(mode=0o700, exist_ok=True)
+        (path / AUDIT_DIRECTORY).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         os.close(lock_fd)
         raise StartRefused(f"Cannot use the data directory {path}: {error.strerror}.") from None

@@ -1,7 +1,7 @@
-"""What confined processes ask of the supervisor, for they cannot do it: the packets F, A and T of control.py.
+"""What confined processes ask of the supervisor, for they cannot do it: the packets F, W and T of control.py.
 
-INVARIANT P8: a client gets no file but those that the settings have it read again, and writes none but the
-anchor of the domain keys, which the job runner brings. What is opened here is passed on unread.
+INVARIANT P8: a client is opened no file but those that it reads again when they change, and none is written
+but those that the job runner keeps beside the data. What is opened here is passed on unread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from strongroom.processes.data_directory import SEAL_RECORD_FILE, DataDirectory
 from strongroom.processes.process_table import open_process_table
 
 JOBS: Final = "jobs"
-LETTERS: Final = (b"F", b"A", b"T")
+LETTERS: Final = (b"F", b"W", b"T")
 
 
 class Requests:
@@ -29,13 +29,16 @@ class Requests:
         self,
         settings: Settings,
         data_directory: DataDirectory,
+        kept_files: Sequence[str],
         send: Callable[[Child, bytes, bytes, Sequence[int]], None],
     ) -> None:
-        """`send` sends a packet: to whom, its letter, its payload, its files."""
+        """`kept_files`: the job runner's, by name. `send`: to whom, a packet's letter, payload and files."""
         self._data_directory = data_directory
         self._send = send
         self._read_again = {str(file) for _, file in settings.oidc_issuers}
-        self._read_again_by_jobs = {*self._read_again, str(data_directory.path / SEAL_RECORD_FILE)}
+        self._kept = {str(data_directory.path / name): name for name in kept_files}
+        seal_record = str(data_directory.path / SEAL_RECORD_FILE)
+        self._read_again_by_jobs = {*self._read_again, *self._kept, seal_record}
 
     def answer(self, client: Child, packet: Packet, children: Sequence[Child]) -> None:
         """Do what is asked, or say why not. `children`: all, for the table."""
@@ -43,8 +46,8 @@ class Requests:
         try:
             if client.name != JOBS and packet.letter != b"F":
                 raise _refusal(errno.EACCES)
-            if packet.letter == b"A":
-                self._data_directory.save_domain_key_anchor(packet.payload)
+            if packet.letter == b"W":
+                self._replace_file(packet.payload)
             elif packet.letter == b"T":
                 running = [(one.name, one.pid, one.protections) for one in children if one.pid is not None]
                 files = [open_process_table(running)]
@@ -56,6 +59,13 @@ class Requests:
         self._send(client, packet.letter, payload, files)
         for fd in files:
             os.close(fd)
+
+    def _replace_file(self, payload: bytes) -> None:
+        path, _, content = payload.partition(b"\0")
+        name = self._kept.get(os.fsdecode(path))
+        if name is None:
+            raise _refusal(errno.EACCES)
+        self._data_directory.replace_file(name, content)
 
 
 def _open_file(path: str, allowed: set[str]) -> int:

@@ -96,7 +96,7 @@ class Supervisor:
             spawn_program=lambda control: exec_service(commands.seal, control.fileno()),
             spawn_front=self._fork_sealed_front,
         )
-        self._requests = Requests(settings, holdings.data_directory, self._send)
+        self._requests = Requests(settings, holdings.data_directory, children.kept_files, self._send)
         self._prepare = Child("prepare", self._fork_prepare)
         workers = [self._worker(index) for index in range(1, settings.workers + 1)]
         self._clients = (*workers, Child(JOBS, self._fork_jobs), *self._proxies())

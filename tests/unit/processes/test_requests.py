@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from strongroom.config import Settings, load_settings
 from strongroom.processes.channel import ControlChannel
 from strongroom.processes.child import Child
 from strongroom.processes.control import control_pair, receive_packet, send_packet
-from strongroom.processes.data_directory import DataDirectory, open_data_directory
+from strongroom.processes.data_directory import ANCHOR_BYTES_MAX, DataDirectory, open_data_directory
 from strongroom.processes.requests import Requests
 
 ISSUER = "https://oidc.example.com/"
@@ -33,7 +34,7 @@ class Office:
     def __init__(self, directory: DataDirectory, settings: Settings, name: str) -> None:
         self.client = Child(name, _never, pid=os.getpid(), protections={"no new privileges": "held"})
         self.ours, self.theirs = control_pair()
-        self._requests = Requests(settings, directory, self._send)
+        self._requests = Requests(settings, directory, ("domain-keys.anchor",), self._send)
 
     def _send(self, child: Child, letter: bytes, payload: bytes, files: Sequence[int]) -> None:
         assert child is self.client
@@ -138,16 +139,22 @@ def test_anchor_is_kept_for_the_job_runner_and_for_nobody_else(
     offices: Callable[[str], Office], directory: DataDirectory
 ) -> None:
     """INVARIANT P8."""
-    offices("jobs").ask(lambda channel: channel.save_anchor(b"anchor"))
-    assert directory.load_domain_key_anchor() == b"anchor"
+    path = directory.path / "domain-keys.anchor"
+    longest = b"x" * ANCHOR_BYTES_MAX
+    for content in (longest, b"anchor"):
+        offices("jobs").ask(partial(ControlChannel.replace_file, path=path, content=content))
+        assert path.read_bytes() == content
     assert (directory.path / "domain-keys.anchor").stat().st_mode & 0o777 == 0o600
     for name in ("worker 1", "xks proxy"):
         office = offices(name)
         with pytest.raises(PermissionError):
-            office.ask(lambda channel: channel.save_anchor(b"another"))
+            office.ask(lambda channel: channel.replace_file(path, b"another"))
         with pytest.raises(PermissionError):
             office.ask(lambda channel: channel.describe_processes())
-    assert directory.load_domain_key_anchor() == b"anchor"
+    assert path.read_bytes() == b"anchor"
+    for other in (directory.path / "seal.record", directory.path / ".." / "data" / "domain-keys.anchor"):
+        with pytest.raises(PermissionError):
+            offices("jobs").ask(partial(ControlChannel.replace_file, path=other, content=b"x"))
 
 
 def test_process_table_tells_what_each_gave_up(offices: Callable[[str], Office]) -> None:
