@@ -55,6 +55,7 @@ from strongroom.preparation import (
     require_newest_domain_keys,
     require_same_module,
     require_seal_record,
+    run_finish,
     run_prepare,
 )
 from strongroom.processes.channel import ControlChannel
@@ -108,6 +109,7 @@ def run_server(settings: Settings, root_secret_fd: int | None) -> None:
         run_jobs=_run_jobs,
         run_sealed=lambda context: run_in_loop(refuse_while_sealed(context)),
         run_proxy=_run_proxy,
+        run_finish=run_finish,
         kept_files=(ANCHOR_FILE, CHECKPOINT_FILE, KEY_FILE),
     )
     run_processes(settings, children, root_secret_fd=root_secret_fd)

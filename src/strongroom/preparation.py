@@ -18,7 +18,7 @@ from strongroom.processes.contexts import PrepareContext
 from strongroom.processes.data_directory import ANCHOR_FILE, SEAL_RECORD_FILE, read_domain_key_anchor
 from strongroom.processes.errors import StartRefused
 from strongroom.store.interface import StoreUnavailable
-from strongroom.store.opening import load_domain_key_tokens, open_store, prepare_database
+from strongroom.store.opening import load_domain_key_tokens, open_store, prepare_database, remove_log
 from strongroom.store.stamps import Stamps, new_stamp_words
 from strongroom.trust_files import (
     build_proxy_client_tls,
@@ -131,6 +131,12 @@ def run_prepare(context: PrepareContext) -> None:
             asyncio.run(_require_a_root_access_key(path))
     except StoreUnavailable as error:
         raise StartRefused(f"The database {path} cannot be used: {error}.") from None
+
+
+def run_finish(settings: Settings) -> None:
+    """Leave the database as one file, when all others have ended."""
+    assert settings.data_directory is not None  # noqa: S101  (a server that ran had one)
+    remove_log(settings.data_directory / DATABASE_FILE)
 
 
 async def _begin_tracking_usage(path: Path) -> None:

@@ -127,6 +127,19 @@ def test_server_has_every_process_confined_and_says_so(tmp_path: Path) -> None:
         assert "jobs, worker 1, worker 2\n" in text
 
 
+def test_database_is_one_file_when_the_server_has_ended(tmp_path: Path) -> None:
+    """Its processes could not remove the log; whoever puts a copy of the database back must not find it."""
+    data = tmp_path / "data"
+    with Server(data_dir=data) as server:
+        for _ in range(3):
+            server.client().create_key()
+        assert (data / "strongroom.db-wal").exists()
+        assert server.stop() == 0
+    assert {file.name for file in data.glob("strongroom.db*")} == {"strongroom.db", "strongroom.db-ballast"}
+    with Server(data_dir=data) as server:
+        assert len(server.client().list_keys()["Keys"]) == 3
+
+
 def test_processes_that_were_started_again_are_confined_and_work(tmp_path: Path) -> None:
     """The write-ahead log, the ledger and the ballast are still the same files."""
     data = tmp_path / "data"

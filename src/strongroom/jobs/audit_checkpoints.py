@@ -93,9 +93,11 @@ class AuditCheckpoints:
         What fails is logged and tried again.
         """
         await self._try(self.take_up)
-        while not stopped.is_set():
+        is_last = False
+        while not is_last:  # also where it was stopped while it looked
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), period_seconds)
+            is_last = stopped.is_set()
             await self._try(self.sign)
 
     async def _try(self, step: Callable[[], Awaitable[object]]) -> None:

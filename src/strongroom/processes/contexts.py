@@ -94,6 +94,8 @@ class Children:
     run_jobs: Callable[[JobsContext], None]
     run_sealed: Callable[[SealedContext], None]
     run_proxy: Callable[[ProxyContext], None]
+    run_finish: Callable[[Settings], None] = lambda _: None
+    """Runs in the supervisor, when no child is left of a server that had started."""
     kept_files: tuple[str, ...] = ()
     """Files of the data directory that the job runner has replaced whole, and reads again."""
 

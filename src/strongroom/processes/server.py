@@ -16,7 +16,7 @@ from strongroom.config import Settings, is_loopback
 from strongroom.processes.boundary_start import BoundaryFiles
 from strongroom.processes.contexts import EPOCH_WORD, SHARED_WORDS, Children, Holdings, ServiceCommands
 from strongroom.processes.data_directory import open_data_directory, open_pin_file, open_seal_key_file
-from strongroom.processes.errors import StartRefused
+from strongroom.processes.errors import ServerFailed, StartRefused
 from strongroom.processes.listening import open_listening_sockets, render_url
 from strongroom.processes.seal_opening import opens_by_itself
 from strongroom.processes.supervisor import Supervisor
@@ -72,7 +72,12 @@ def run_server(
         if keeps_spare is None:
             keeps_spare = settings.mode == "serve"
         supervisor = Supervisor(settings, children, holdings, commands or ServiceCommands(), keeps_spare)
-        supervisor.run(lambda: _print(block))
+        try:
+            supervisor.run(lambda: _print(block))
+        except ServerFailed:
+            children.run_finish(settings)
+            raise
+        children.run_finish(settings)
 
 
 def _open_key_file(settings: Settings, has_seal_record: bool) -> int | None:

@@ -14,7 +14,7 @@ from sqlalchemy import column as named_column
 from strongroom.clock import Clock
 from strongroom.store.ballast import BALLAST_BYTES, Ballast
 from strongroom.store.engine import Database, has_broken_references, translated
-from strongroom.store.interface import StoreUnavailable
+from strongroom.store.interface import StoreError, StoreUnavailable
 from strongroom.store.schema import DOMAIN_KEYS, SCHEMA_REVISION
 from strongroom.store.sql_store import RECORDS_REMEMBERED_MAX, SqlStore
 from strongroom.store.stamps import Stamps, new_stamp_words
@@ -109,6 +109,21 @@ def prepare_database(path: Path, *, ballast_bytes: int = BALLAST_BYTES) -> None:
 def open_database(path: Path, ballast_bytes: int = BALLAST_BYTES) -> Database:
     """The file at `path`, and the ballast beside it. It must exist: see prepare_database."""
     return Database(path, Ballast(path.with_name(f"{path.name}-ballast"), ballast_bytes))
+
+
+def remove_log(path: Path) -> None:
+    """Have all of the write-ahead log in the database file, and the log removed, when nobody else is there.
+
+    SQLite does so when the last connection ends, but confined processes cannot remove it. A log that is left
+    would be taken for that of whatever database is put in its place. Does what it can.
+    """
+    with suppress(StoreError, OSError):
+        connection = open_database(path).open_reader()
+        try:
+            with translated(), connection.begin():
+                _schema_revision(connection)
+        finally:
+            connection.close()
 
 
 def load_domain_key_tokens(path: Path) -> list[bytes]:
