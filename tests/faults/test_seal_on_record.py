@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +34,14 @@ def _records(data: Path, name: str) -> list[dict[str, Any]]:
         for line in segment.read_bytes().splitlines()
         if f'"eventName":"{name}"'.encode() in line
     ]
+
+
+def _kept_slots(data: Path) -> list[dict[str, Any]]:
+    """Which slots the job runner has noted as told of."""
+    with contextlib.closing(sqlite3.connect(f"file:{data}/strongroom.db?mode=ro", uri=True)) as database:
+        (text,) = database.execute("SELECT value FROM settings WHERE name = 'seal_slots'").fetchone()
+    slots: list[dict[str, Any]] = json.loads(text)["slots"]
+    return slots
 
 
 def _wait_for(data: Path, name: str, count: int) -> list[dict[str, Any]]:
@@ -83,6 +93,8 @@ def test_opening_by_an_operator_and_slots_that_come_and_go_are_on_record(data: P
         changed = _wait_for(data, "ChangeSealSlots", 2)[1]
         assert (_kinds(changed["added"]), changed["removed"]) == ([(3, "passphrase")], [])
 
+        # Killed between record and note, it would tell of the same change again.
+        _wait(lambda: _kept_slots(data), lambda kept: kept == changed["slots"])
         os.kill(server.pid_of("strongroom: jobs"), signal.SIGKILL)
         again = _wait_for(data, "OpenSeal", 2)  # of the same opening, by another job runner
         assert again == [opened, opened]
