@@ -155,6 +155,15 @@ def test_checkpoint_file_lost_or_forged_is_found_again_in_the_trail(data: Path) 
     assert records(data, NOT_AS_SIGNED) == []
 
 
+def test_older_checkpoint_put_back_does_not_begin_another_row(data: Path, tmp_path: Path) -> None:
+    """Nor does one that a job runner could not keep any more: the trail has the later one."""
+    shutil.copy(tmp_path / "kept.checkpoint", data / "audit.checkpoint")
+    serve_some(data)
+    assert [int(details["checkpoint"].split()[5]) for details in records(data, EVENT_NAME)] == [1, 2, 3]
+    exit_code, told = verify(data, "--checkpoint", str(tmp_path / "kept.checkpoint"))
+    assert exit_code == 0, told
+
+
 def test_idle_server_signs_nothing_more(data: Path) -> None:
     """A checkpoint's own record alone is no reason for another; a start has two records of its own."""
     before = len(records(data, EVENT_NAME))

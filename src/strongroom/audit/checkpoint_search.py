@@ -44,10 +44,10 @@ def find_block_hash(directory: Path, number: int) -> bytes | None:
     raise BlockArchived
 
 
-def list_newest_checkpoints(directory: Path) -> list[SignedCheckpoint]:
-    """What claims to be one, the newest first, at most 64; reads the whole trail. Raises OSError."""
+def list_newest_checkpoints(directory: Path, *, newest_segments: int = 0) -> list[SignedCheckpoint]:
+    """What claims to be one, the newest first, at most 64; of the whole trail or its end. Raises OSError."""
     found: deque[SignedCheckpoint] = deque(maxlen=LOOKED_AT_MAX)
-    for record in read_records(directory, EVENT_MARK):
+    for record in read_records(directory, EVENT_MARK, newest_segments=newest_segments):
         try:
             parsed = parse_record(record)
         except CheckpointRefused:

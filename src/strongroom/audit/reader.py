@@ -14,15 +14,17 @@ RECORD_START = b'{"eventVersion":'
 _LINE_BYTES_MAX = 4 << 20
 
 
-def read_records(directory: Path, containing: bytes = b"") -> Iterator[dict[str, Any]]:
+def read_records(
+    directory: Path, containing: bytes = b"", *, newest_segments: int = 0
+) -> Iterator[dict[str, Any]]:
     """The records of the trail in `directory`, the oldest first, of which the line contains these bytes.
 
-    Reads what a running server has written so far. A line that is no record (a chain line, an unfinished
-    one at the end, the room after it) is passed over.
+    Reads what a running server has written so far: all segments, or so many of the newest. A line that is no
+    record (a chain line, an unfinished one at the end, the room after it) is passed over.
     Raises OSError where the files cannot be read.
     """
     numbers = segment_numbers([path.name for path in directory.iterdir()])
-    for number in numbers:
+    for number in numbers[-newest_segments:]:
         for line in _lines(directory / segment_name(number)):
             if containing in line and line.startswith(RECORD_START):
                 try:

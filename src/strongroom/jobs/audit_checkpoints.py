@@ -44,6 +44,8 @@ logger = logging.getLogger("strongroom.jobs")
 
 PERIOD_SECONDS: Final = 60.0
 PATIENCE_SECONDS: Final = 10.0
+SEGMENTS_LOOKED_AT: Final = 2
+"""For a checkpoint that is later than the kept one: 64 MiB."""
 NOT_AS_SIGNED: Final = "FindAuditTrailChanged"
 
 
@@ -170,6 +172,18 @@ class AuditCheckpoints:
         return last
 
     async def _find_last(self) -> Checkpoint:
+        """The kept one, or a later one in the trail: a job runner may have died before it was kept."""
+        kept = await self._find_kept()
+        end_alone = 0 if kept.number == 0 else SEGMENTS_LOOKED_AT
+        for signed in await asyncio.to_thread(
+            list_newest_checkpoints, self._trail, newest_segments=end_alone
+        ):
+            checkpoint = parse_text(signed.text)
+            if checkpoint.number > kept.number and await self._boundary.knows_audit_checkpoint(*signed):
+                return checkpoint
+        return kept
+
+    async def _find_kept(self) -> Checkpoint:
         kept = await read_kept_file(self._files, self._kept, CHECKPOINT_BYTES_MAX)
         if kept is not None:
             try:
@@ -180,9 +194,6 @@ class AuditCheckpoints:
                 if await self._boundary.knows_audit_checkpoint(*signed):
                     return parse_text(signed.text)
                 logger.error("The checkpoint %s was not signed by this server: it is made anew.", self._kept)
-        for signed in await asyncio.to_thread(list_newest_checkpoints, self._trail):
-            if await self._boundary.knows_audit_checkpoint(*signed):
-                return parse_text(signed.text)
         return FIRST
 
     async def _tell(self, event_name: str, details: Mapping[str, object]) -> None:
