@@ -90,11 +90,11 @@ def test_backend_takes_every_call_twice(run: Run) -> None:
 
 def test_wrapped_bytes_unwrap_under_their_key_and_context_only(run: Run) -> None:
     async def test(backend: KeyStoreBackend, store: CustomKeyStore) -> None:
-        for length in (1, 97, 4300):
+        for length in (16, 97, 4300):  # a shorter one may be its own ciphertext by chance, which is refused
             plaintext = secrets.token_bytes(length)
             wrapped = [await backend.wrap(store, "key-1", plaintext, b"aad", ON_BEHALF) for _ in range(2)]
             assert wrapped[0] != wrapped[1]
-            assert length < 16 or plaintext not in wrapped[0]
+            assert plaintext not in wrapped[0]
             for each in wrapped:
                 assert await backend.unwrap(store, "key-1", each, b"aad", ON_BEHALF) == plaintext
             for key, aad in (("key-2", b"aad"), ("key-1", b"AAD"), ("key-1", b"")):
