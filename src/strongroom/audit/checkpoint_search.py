@@ -30,16 +30,20 @@ def find_block_hash(directory: Path, number: int) -> bytes | None:
     Reads the segment that holds it, and the beginnings of those after it; every block on the way is checked.
     A server may write meanwhile. Raises BlockArchived, ChainBroken, OSError.
     """
+    is_empty = True
     for segment in reversed(segment_numbers(os.listdir(directory))):
         with (directory / segment_name(segment)).open("rb") as file:
-            for position, block in enumerate(BlockReader(file, None)):
-                if block.link.block == number:
+            last = 0
+            for block in BlockReader(file, None):
+                last = block.link.block
+                if last == number:
                     return block.link.hash
-                if block.link.block > number and position == 0:
+                if last > number:
                     break  # it is in an older segment
-            else:
-                return None
-    if number == 0:
+        if 0 < last < number:
+            return None
+        is_empty = is_empty and last == 0  # a segment that was just begun holds nothing yet
+    if is_empty:
         return None
     raise BlockArchived
 

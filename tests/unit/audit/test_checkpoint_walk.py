@@ -353,6 +353,10 @@ def test_block_is_found_by_its_number_in_whichever_segment_it_stands(tmp_path: P
     assert find_block_hash(tmp_path / "audit", made.trail.link.block) == made.trail.link.hash
     assert find_block_hash(tmp_path / "audit", made.trail.link.block + 1) is None
     assert list_newest_checkpoints(tmp_path / "audit") == made.signed[::-1]
+    (tmp_path / "audit" / "00000099.jsonl").touch()  # just begun, or left so by a crash
+    assert find_block_hash(tmp_path / "audit", made.trail.link.block) == made.trail.link.hash
+    assert find_block_hash(tmp_path / "audit", 1) is not None
+    assert find_block_hash(tmp_path / "audit", made.trail.link.block + 1) is None
     (tmp_path / "empty").mkdir()
     assert find_block_hash(tmp_path / "empty", 0) is None
     assert list_newest_checkpoints(tmp_path / "empty") == []
