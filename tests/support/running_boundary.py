@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from strongroom.boundary.client import BoundaryClient
 from strongroom.boundary.interface import KeyBinding
 from strongroom.boundary.messages import HEAD, HEAD_BYTES, Opcode, render_frame
 from strongroom.processes.boundary_start import render_boundary_start, render_token_options
+from strongroom.processes.control import receive_packet, send_packet
 from strongroom.token_settings import parse_pkcs11
 
 T = TypeVar("T")
@@ -126,17 +128,19 @@ class RunningBoundary:
             pin_file.write_bytes((pin or token.pin) + b"\n")
             files["pkcs11_pin"] = os.open(pin_file, os.O_RDONLY)
         payload, fds = render_boundary_start(self.options, files, seal_record)
-        socket.send_fds(self.control, [b"I" + payload], fds)
+        with contextlib.suppress(BrokenPipeError):  # it has said already why it ended
+            send_packet(self.control, b"I", payload, fds)
         for fd in fds:
             os.close(fd)
-        answer = self.control.recv(65536)
-        if answer == b"P":  # its token's PIN was refused; the sentence follows
-            answer = self.control.recv(65536)
-        if answer[:1] == b"E":
+        answer = receive_packet(self.control)
+        if answer is not None and answer.letter == b"P":  # its token's PIN was refused; the sentence follows
+            answer = receive_packet(self.control)
+        assert answer is not None, "ended without a word"
+        if answer.letter == b"E":
             assert self.process.wait(10) != 0
-            raise Refused(answer[1:].decode())
-        assert answer[:1] == b"R", answer
-        return answer[1:]
+            raise Refused(answer.payload.decode())
+        assert answer.letter == b"R", answer
+        return answer.payload
 
     def new_channel(self, name: str = "worker 1") -> socket.socket:
         """The worker's end of a new client channel."""

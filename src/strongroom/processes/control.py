@@ -68,11 +68,11 @@ def receive_packet(control: socket.socket) -> Packet | None:
 
     Raises: PacketRefused; BlockingIOError when there is none yet and the socket does not block.
     """
-    room = socket.CMSG_SPACE(FILES_MAX * array.array("i").itemsize)
     try:
-        data, ancillary, flags, _ = control.recvmsg(PACKET_BYTES_MAX, room, socket.MSG_CMSG_CLOEXEC)
+        data, ancillary, flags, _ = _receive(control)
     except ConnectionResetError:
-        return None
+        # The other side went with packets of ours unread: Linux says so once, before what it had said last.
+        data, ancillary, flags, _ = _receive(control)
     files = array.array("i")
     for level, kind, content in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -85,3 +85,8 @@ def receive_packet(control: socket.socket) -> Packet | None:
     if not data:
         return None
     return Packet(data[:1], data[1:], tuple(files))
+
+
+def _receive(control: socket.socket) -> tuple[bytes, list[tuple[int, int, bytes]], int, object]:
+    room = socket.CMSG_SPACE(FILES_MAX * array.array("i").itemsize)
+    return control.recvmsg(PACKET_BYTES_MAX, room, socket.MSG_CMSG_CLOEXEC)

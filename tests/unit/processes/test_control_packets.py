@@ -65,6 +65,23 @@ def test_receive_after_the_other_side_went_gives_none(pair: Pair) -> None:
     assert receive_packet(pair[0]) is None
 
 
+def test_last_words_of_a_side_that_went_without_reading_are_received(pair: Pair) -> None:
+    """As of a boundary whose self-test fails before it has read what to begin with."""
+    send_packet(pair[0], b"I", b"never read")
+    send_packet(pair[1], b"E", b"The self-test failed.")
+    pair[1].close()
+    packet = receive_packet(pair[0])
+    assert packet is not None
+    assert (packet.letter, packet.payload) == (b"E", b"The self-test failed.")
+    assert receive_packet(pair[0]) is None
+
+
+def test_end_of_a_side_that_went_without_reading_or_a_word_gives_none(pair: Pair) -> None:
+    send_packet(pair[0], b"I", b"never read")
+    pair[1].close()
+    assert receive_packet(pair[0]) is None
+
+
 def test_packet_that_is_too_long_is_refused(pair: Pair) -> None:
     pair[1].sendmsg([b"R" * (PACKET_BYTES_MAX + 1)])
     with pytest.raises(PacketRefused):
