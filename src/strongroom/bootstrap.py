@@ -45,7 +45,7 @@ from strongroom.operations.context import Rooms
 from strongroom.operations.deletion_ledger import LEDGER_FILE, DeletionLedger, keep_deletions
 from strongroom.operations.domain_key_anchor import DomainKeyAnchor
 from strongroom.operations.key_store_backend import KeyStoreBackend
-from strongroom.operations.request_quotas import RequestQuotas
+from strongroom.operations.request_quotas import request_quotas_of
 from strongroom.operations.rules import Rules
 from strongroom.operations.table import ALL_OPERATIONS, NOT_BUILT
 from strongroom.pipeline import Authenticator, Pipeline
@@ -86,8 +86,10 @@ from strongroom.trust_files import (
     load_attestation_roots,
     load_cluster_places,
     proxy_client_tls_when_needed,
-    proxy_tls_files,
+    renewals_of,
+    renewed_server_files,
 )
+from strongroom.wire.tls import TlsFiles
 
 if TYPE_CHECKING:
     from strongroom.wire.http_front import HttpFront
@@ -167,15 +169,13 @@ class House:
             foreign_principals=settings.xks_proxy is not None,
             operator_account_id=settings.account_id,
         )
+        self._https_client = HttpsClient(
+            proxy_client_tls_when_needed(settings),
+            timeout_seconds=settings.xks_timeout_milliseconds / 1000,
+            private_addresses=settings.xks_private_addresses,
+        )
         self.external_key_stores = ExternalKeyStores(
-            self.boundary,
-            HostClock(),
-            HttpsClient(
-                proxy_client_tls_when_needed(settings),
-                timeout_seconds=settings.xks_timeout_milliseconds / 1000,
-                private_addresses=settings.xks_private_addresses,
-            ),
-            settings.xks_port,
+            self.boundary, HostClock(), self._https_client, settings.xks_port
         )
         self.clusters = ClusterClients(loop, settings.cloudhsm_clusters)
         key_stores: dict[CustomKeyStoreType, KeyStoreBackend] = {
@@ -253,6 +253,11 @@ class House:
         files = (*self.store.settle(), ledger.make())
         self.report = render_report(confine_server(limits_to(files, reads, self.settings.xks_port)))
 
+    async def renew_until(self, stopped: asyncio.Event, front: HttpFront | None = None) -> None:
+        """Use certificates that are renewed, of the `front` and for external key stores."""
+        renewals = renewals_of(self.settings, self._https_client, front, self.control.open_file)
+        await asyncio.gather(*(renewal.watch_until(stopped) for renewal in renewals))
+
     def tell_ready(self) -> None:
         """Tell the supervisor that this process serves, and what it gave up."""
         self.control.send_ready(self.report)
@@ -293,13 +298,6 @@ def _build_authenticator(house: House) -> Authenticator:
         service_clock=rooms.clock,
         uses=rooms.access_key_uses,
     )
-
-
-def _build_request_quotas(settings: Settings) -> RequestQuotas | None:
-    quotas = settings.request_quotas
-    if quotas == "off":
-        return None
-    return RequestQuotas(None if quotas == "aws" else quotas, workers=settings.workers)
 
 
 async def _put_root_access_key(house: House) -> None:
@@ -350,7 +348,7 @@ def _build_front(house: House, on_ready: Callable[[], None]) -> HttpFront:
         operations=ALL_OPERATIONS,
         not_built=[("kms", name) for name in NOT_BUILT],
         regions=None if settings.regions is None else frozenset(map(Region, settings.regions)),
-        request_quotas=_build_request_quotas(settings),
+        request_quotas=request_quotas_of(settings.request_quotas, settings.workers),
     )
     dispatcher = Dispatcher(
         pipeline,
@@ -386,6 +384,7 @@ async def _serve_requests(context: WorkerContext) -> None:
     flushing = asyncio.gather(
         house.rooms.usage_notes.flush_until(house.store, stopped),
         house.rooms.access_key_uses.flush_until(house.store, stopped),
+        house.renew_until(stopped, front),
     )
     await front.serve(sockets=[context.listening])
     stopped.set()
@@ -421,7 +420,7 @@ async def _serve_proxy(context: ProxyContext) -> None:
     front = build_proxy_front(
         service,
         health.is_ready,
-        proxy_tls_files(proxy),
+        TlsFiles(*proxy.tls_files),
         client_names=proxy.client_names,
         connections_max=context.settings.connections_max,
         on_ready=house.tell_ready,
@@ -429,7 +428,10 @@ async def _serve_proxy(context: ProxyContext) -> None:
     house.confine()
     on_stop_signals(front.stop)
     stopped = asyncio.Event()
-    flushing = asyncio.create_task(rooms.usage_notes.flush_until(house.store, stopped))
+    renewed = renewed_server_files(proxy.tls_files, front, house.control.open_file)
+    flushing = asyncio.gather(
+        rooms.usage_notes.flush_until(house.store, stopped), renewed.watch_until(stopped)
+    )
     await front.serve(sockets=[context.listening])
     stopped.set()
     await flushing
@@ -488,6 +490,7 @@ async def _run_job_runner(context: JobsContext) -> None:
         health.run_until(stopped),
         seal.run_until(stopped),
         checkpoints.run_until(stopped),
+        house.renew_until(stopped),
     ]
     if house.hsm_key_stores is not None:
         watches.append(ClusterLogins(house.rooms, house.hsm_key_stores).run_until(stopped))

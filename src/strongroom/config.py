@@ -160,6 +160,20 @@ class Settings:
         """Whether the server speaks TLS."""
         return self.tls_certificate_file is not None
 
+    @property
+    def tls_files(self) -> tuple[Path, ...]:
+        """Certificate and key of the server, if it has them."""
+        return _given(self.tls_certificate_file, self.tls_key_file)
+
+    @property
+    def xks_client_files(self) -> tuple[Path, ...]:
+        """Authorities, certificate and key with which external key store proxies are spoken to, if given."""
+        return _given(self.xks_ca_file, self.xks_client_certificate_file, self.xks_client_key_file)
+
+
+def _given(*files: Path | None) -> tuple[Path, ...]:
+    return tuple(file for file in files if file is not None)
+
 
 def _defaults(mode: Mode) -> dict[str, Any]:
     if mode == "dev":

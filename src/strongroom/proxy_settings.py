@@ -47,6 +47,12 @@ class ProxySettings:
         """XksProxyUriPath."""
         return self.uri_path_prefix + API_PATH
 
+    @property
+    def tls_files(self) -> tuple[Path, ...]:
+        """Certificate and key of the proxy, and its clients' authorities, if it has them."""
+        files = (self.tls_certificate_file, self.tls_key_file)
+        return files if self.client_ca_file is None else (*files, self.client_ca_file)
+
 
 def parse_xks_proxy(value: object) -> ProxySettings:
     """The table, judged as a whole. Raises ValueError."""

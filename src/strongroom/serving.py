@@ -19,9 +19,9 @@ from strongroom.processes.channel import ControlChannel
 from strongroom.processes.contexts import SealedContext
 from strongroom.processes.operator_log import OperatorLog
 from strongroom.trust_files import require_server_files
+from strongroom.wire.tls import TlsFiles
 
 if TYPE_CHECKING:
-    from strongroom.wire.http_front import TlsFiles
     from strongroom.wire.limits import Limits
 
 # The wire is imported late: only processes that answer requests carry it.
@@ -50,8 +50,6 @@ def on_stop_signals(stop: Callable[[], None]) -> None:
 
 def tls_files_of(settings: Settings) -> TlsFiles | None:
     """None: plain HTTP. Raises: StartRefused for files that cannot be used."""
-    from strongroom.wire.http_front import TlsFiles
-
     if settings.tls_certificate_file is None or settings.tls_key_file is None:
         return None
     require_server_files(settings)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom.attestation.verification import AttestationVerifier
 from strongroom.config import Settings
 from strongroom.external_key_store.backend import build_tls_context, show_certificate
+from strongroom.external_key_store.https_client import HttpsClient
 from strongroom.federation.key_sets import KeySets, KeySetUnavailable
 from strongroom.hsm.backend import ClusterPlace, load_trust_anchor
 from strongroom.processes.errors import StartRefused
-from strongroom.proxy_settings import ProxySettings
+from strongroom.renewed_files import OpenFile, RenewedFiles
+from strongroom.wire.tls import TlsFiles
+from strongroom.wire.tls import build_tls_context as build_server_tls
 
 if TYPE_CHECKING:
-    from strongroom.wire.http_front import TlsFiles
+    from strongroom.wire.http_front import HttpFront
 
 ROOT_CERTIFICATE_BYTES_MAX = 1 << 16
 
@@ -85,10 +89,37 @@ def build_proxy_client_tls(settings: Settings) -> ssl.SSLContext:
 
 def proxy_client_tls_when_needed(settings: Settings) -> Callable[[], ssl.SSLContext]:
     """Made at the first use, for it takes memory; at once where it is of files that are not read later."""
-    if settings.xks_ca_file is None and settings.xks_client_certificate_file is None:
+    if not settings.xks_client_files:
         return partial(build_proxy_client_tls, settings)
     context = build_proxy_client_tls(settings)
     return lambda: context
+
+
+def renewals_of(
+    settings: Settings, client: HttpsClient, front: HttpFront | None, open_file: OpenFile
+) -> list[RenewedFiles]:
+    """What a process of requests or of jobs reads again."""
+    renewals = []
+    if front is not None and settings.tls_files:
+        renewals.append(renewed_server_files(settings.tls_files, front, open_file))
+    if settings.xks_client_files:
+        renewals.append(_renewed_proxy_client_files(settings, client, open_file))
+    return renewals
+
+
+def renewed_server_files(files: Sequence[Path], front: HttpFront, open_file: OpenFile) -> RenewedFiles:
+    """What a front speaks TLS with, read again. Shape of `files`: as `tls_files` of its settings."""
+    return RenewedFiles(files, open_file, lambda paths: front.renew_tls(TlsFiles(*paths)))
+
+
+def _renewed_proxy_client_files(settings: Settings, client: HttpsClient, open_file: OpenFile) -> RenewedFiles:
+    def use(paths: list[Path]) -> None:
+        context = build_tls_context(None if settings.xks_ca_file is None else paths[0])
+        if settings.xks_client_certificate_file is not None:
+            show_certificate(context, *paths[-2:])
+        client.renew_tls(context)
+
+    return RenewedFiles(settings.xks_client_files, open_file, use)
 
 
 def require_server_files(settings: Settings) -> None:
@@ -96,9 +127,6 @@ def require_server_files(settings: Settings) -> None:
     certificate, key = settings.tls_certificate_file, settings.tls_key_file
     if certificate is None or key is None:
         return
-    from strongroom.wire.http_front import TlsFiles  # late: as in serving.py
-    from strongroom.wire.http_front import build_tls_context as build_server_tls
-
     for name, file in (("tls_certificate_file", certificate), ("tls_key_file", key)):
         try:
             file.open("rb").close()
@@ -118,23 +146,14 @@ def require_proxy_files(settings: Settings) -> None:
     proxy = settings.xks_proxy
     if proxy is None:
         return
-    from strongroom.wire.http_front import build_tls_context as build_server_tls  # late: as in serving.py
-
     try:
-        build_server_tls(proxy_tls_files(proxy))
+        build_server_tls(TlsFiles(*proxy.tls_files))
     except (OSError, ssl.SSLError) as error:
         reason = error.strerror if not isinstance(error, ssl.SSLError) else "not what it should be, in PEM"
         raise StartRefused(
             "The XKS proxy cannot use its tls_certificate_file, tls_key_file or client_ca_file: "
             f"{reason or type(error).__name__}."
         ) from None
-
-
-def proxy_tls_files(proxy: ProxySettings) -> TlsFiles:
-    """What its front speaks TLS with."""
-    from strongroom.wire.http_front import TlsFiles
-
-    return TlsFiles(proxy.tls_certificate_file, proxy.tls_key_file, proxy.client_ca_file)
 
 
 def require_oidc_keys(settings: Settings) -> None:

@@ -21,8 +21,9 @@ from strongroom.pipeline import Answer
 from strongroom.reply import Reply
 from strongroom.wire.app import DevelopmentControls, build_app
 from strongroom.wire.front_desk import Service
-from strongroom.wire.http_front import HttpFront, TlsFiles
+from strongroom.wire.http_front import HttpFront
 from strongroom.wire.limits import Limits
+from strongroom.wire.tls import TlsFiles
 
 CONTENT_TYPE = b"application/x-amz-json-1.1"
 
@@ -190,10 +191,15 @@ class Response:
 class RawClient:
     """A socket that says exactly what the test says; a context manager."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, port: int, tls: ssl.SSLContext | None = None, session: ssl.SSLSession | None = None
+    ) -> None:
+        """`session`: of an earlier connection, to be resumed."""
         raw = socket.create_connection(("127.0.0.1", port), timeout=5)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket = raw if tls is None else tls.wrap_socket(raw, server_hostname="127.0.0.1")
+        self.socket = (
+            raw if tls is None else tls.wrap_socket(raw, server_hostname="127.0.0.1", session=session)
+        )
         self._buffer = b""
 
     def __enter__(self) -> Self:

@@ -184,11 +184,15 @@ EVENT_LOOP: Final[CallTable] = {
     "select": (23, None),
     "pselect6": (270, 72),
     "eventfd2": (290, 19),
+    "pipe2": (293, 59),
     "sched_getaffinity": (204, 123),
     "clock_getres": (229, 114),
     "set_robust_list": (273, 99),
 }
-"""What an event loop and its threads need. No bind: nobody opens a port."""
+"""What an event loop and its threads need, and who hands OpenSSL what it read (renewed_files.py).
+
+No bind: nobody opens a port.
+"""
 
 RINGS: Final[CallTable] = {"io_uring_setup": (425, 425)}
 """What passes a ring by is no system call, so no filter sees it."""

@@ -122,7 +122,7 @@ class HttpsClient:
 
         `build_tls` is called once, before the first: certificates take memory, and few servers have proxies.
         """
-        self._build_tls = cache(build_tls)
+        self._build_tls: Callable[[], ssl.SSLContext] = cache(build_tls)
         self._timeout_seconds = timeout_seconds
         self._private_addresses = private_addresses
         self._resolve = resolve
@@ -133,6 +133,11 @@ class HttpsClient:
     async def post(self, endpoint: Endpoint, head: bytes, body: bytes) -> tuple[int, bytes]:
         """Status and body of an answer in JSON. `head` ends with its empty line. Raises: ProxyFailed."""
         return await asyncio.get_running_loop().create_task(self._post(endpoint, head + body))
+
+    def renew_tls(self, context: ssl.SSLContext) -> None:
+        """Make connections by this one from now on. Those that nobody uses are closed."""
+        self._build_tls = lambda: context
+        self.close()
 
     def forget(self, endpoint: Endpoint) -> None:
         """Close the connections to it that nobody uses."""

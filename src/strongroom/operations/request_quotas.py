@@ -125,3 +125,10 @@ class RequestQuotas:
 
     def _rate(self, group: str, region: Region) -> float | None:
         return request_quota.aws_rate(group, region) if self._rates is None else self._rates.get(group)
+
+
+def request_quotas_of(setting: str | Mapping[str, float], workers: int) -> RequestQuotas | None:
+    """As the setting says: "off" (None), "aws", or requests per second by group."""
+    if setting == "off":
+        return None
+    return RequestQuotas(None if isinstance(setting, str) else setting, workers=workers)

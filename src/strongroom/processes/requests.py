@@ -19,6 +19,7 @@ from strongroom.processes.data_directory import SEAL_RECORD_FILE, DataDirectory
 from strongroom.processes.process_table import open_process_table
 
 JOBS: Final = "jobs"
+PROXY: Final = "xks proxy"
 LETTERS: Final = (b"F", b"W", b"T")
 
 
@@ -35,10 +36,14 @@ class Requests:
         """`kept_files`: the job runner's, by name. `send`: to whom, a packet's letter, payload and files."""
         self._data_directory = data_directory
         self._send = send
-        self._read_again = {str(file) for _, file in settings.oidc_issuers}
         self._kept = {str(data_directory.path / name): name for name in kept_files}
-        seal_record = str(data_directory.path / SEAL_RECORD_FILE)
-        self._read_again_by_jobs = {*self._read_again, *self._kept, seal_record}
+        proxy = settings.xks_proxy
+        shared = {str(file) for _, file in settings.oidc_issuers} | set(map(str, settings.xks_client_files))
+        self._read_again = {
+            JOBS: {*shared, *self._kept, str(data_directory.path / SEAL_RECORD_FILE)},
+            PROXY: set() if proxy is None else set(map(str, proxy.tls_files)),
+        }
+        self._read_again_by_workers = {*shared, *map(str, settings.tls_files)}
 
     def answer(self, client: Child, packet: Packet, children: Sequence[Child]) -> None:
         """Do what is asked, or say why not. `children`: all, for the table."""
@@ -52,7 +57,7 @@ class Requests:
                 running = [(one.name, one.pid, one.protections) for one in children if one.pid is not None]
                 files = [open_process_table(running)]
             else:
-                allowed = self._read_again_by_jobs if client.name == JOBS else self._read_again
+                allowed = self._read_again.get(client.name, self._read_again_by_workers)
                 files = [_open_file(os.fsdecode(packet.payload), allowed)]
         except OSError as error:
             payload = b"%d" % (error.errno or errno.EIO)

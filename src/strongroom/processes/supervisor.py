@@ -41,7 +41,7 @@ from strongroom.processes.control import Packet, PacketRefused, control_pair, re
 from strongroom.processes.errors import ServerFailed, StartRefused
 from strongroom.processes.operator_log import write_line
 from strongroom.processes.refused_pin import RefusedPin
-from strongroom.processes.requests import JOBS, LETTERS, Requests
+from strongroom.processes.requests import JOBS, LETTERS, PROXY, Requests
 from strongroom.processes.sealing import Hands, Sealing
 from strongroom.processes.signals import SignalInbox
 from strongroom.processes.spawn import exec_service, fork_child
@@ -336,9 +336,9 @@ class Supervisor:
 
         def spawn(control: socket.socket) -> int:
             context = ProxyContext(self._settings, control, listening, self._holdings.shared_words)
-            return self._fork("xks proxy", lambda: self._children.run_proxy(context), control, listening)
+            return self._fork(PROXY, lambda: self._children.run_proxy(context), control, listening)
 
-        return [Child("xks proxy", spawn)]
+        return [Child(PROXY, spawn)]
 
     def _fork_jobs(self, control: socket.socket) -> int:
         context = JobsContext(self._settings, control, self._holdings.shared_words)

@@ -8,11 +8,7 @@ import functools
 import logging
 import math
 import socket
-import ssl
-import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
@@ -20,90 +16,11 @@ import uvicorn
 from strongroom.wire.fast_lane import FastLane, connections_of
 from strongroom.wire.front_desk import FrontDesk, Service, Special
 from strongroom.wire.limits import Limits
+from strongroom.wire.tls import AlertingTlsContext, TlsFiles, build_tls_context
 
 logger = logging.getLogger("strongroom.wire")
 
-
 TLS_SHUTDOWN_SECONDS_MAX = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """Where the server's certificate chain and its private key are (PEM)."""
-
-    certificate_file: Path
-    key_file: Path
-    client_ca_file: Path | None = None
-    """Whose certificates clients must have (PEM). None: they need none."""
-
-
-class AlertingTls(ssl.SSLObject):
-    """One connection's TLS that says why it refused a handshake (RFC 8446, 6.2: an alert, then the close).
-
-    OpenSSL leaves its alert in the outgoing buffer and raises; asyncio and uvloop then close the connection
-    with the alert unsent, and a client with an expired certificate sees an empty reply. So a failure with
-    an alert to send asks for more data first, upon which the event loop sends what is there, and is raised
-    when the client has said anything more, its close included. One that says nothing meets the limit of
-    handshakes (`Limits.tls_handshake_seconds_max`).
-    """
-
-    outgoing: ssl.MemoryBIO
-    _failure: ssl.SSLError | None = None
-
-    def do_handshake(self) -> None:
-        """Raises: ssl.SSLWantReadError (more data is needed), ssl.SSLError (the handshake has failed)."""
-        if self._failure is not None:
-            raise self._failure
-        try:
-            super().do_handshake()
-            cast("AlertingTlsContext", self.context).handshakes.discard(self)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except ssl.SSLError as failure:
-            if not self.outgoing.pending:
-                raise
-            self._failure = failure.with_traceback(None)  # or it would hold this frame, and that holds us
-            raise ssl.SSLWantReadError from None
-
-
-class AlertingTlsContext(ssl.SSLContext):
-    """Makes connections with `AlertingTls`, and none where there is no room."""
-
-    sslobject_class = AlertingTls
-
-    def __init__(self, _protocol: int) -> None:
-        super().__init__()
-        self.handshakes: weakref.WeakSet[AlertingTls] = weakref.WeakSet()
-        """Those under way, whose connections the front does not know yet. What has ended is dropped."""
-        self.has_room: Callable[[], bool] = lambda: True
-
-    def wrap_bio(
-        self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **named: Any
-    ) -> AlertingTls:
-        """As `ssl.SSLContext.wrap_bio`, by which asyncio and uvloop make a connection's TLS.
-
-        Raises: ssl.SSLError, upon which they close the connection, where there is no room for one more.
-        """
-        if not self.has_room():
-            raise ssl.SSLError("too many connections")
-        tls = cast("AlertingTls", super().wrap_bio(incoming, outgoing, *arguments, **named))
-        tls.outgoing = outgoing
-        self.handshakes.add(tls)
-        return tls
-
-
-def build_tls_context(files: TlsFiles) -> AlertingTlsContext:
-    """TLS 1.2 and 1.3, HTTP/1.1 only. Raises: OSError or ssl.SSLError for unusable files."""
-    context = AlertingTlsContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    context.set_alpn_protocols(["http/1.1"])
-    # A key with a passphrase would have OpenSSL ask for it at the terminal.
-    context.load_cert_chain(files.certificate_file, files.key_file, password="")
-    if files.client_ca_file is not None:
-        context.load_verify_locations(files.client_ca_file)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 class HttpFront(uvicorn.Server):
@@ -127,7 +44,6 @@ class HttpFront(uvicorn.Server):
     ) -> None:
         self._limits = limits
         self._desk = FrontDesk(service, limits, special)
-        self._tls = tls
         self._on_ready = on_ready
         self._stopped = asyncio.Event()
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -157,14 +73,13 @@ class HttpFront(uvicorn.Server):
         self._desk.turned_away += not has_room
         return has_room
 
-    def reload_certificate(self) -> None:
-        """Read the TLS files again; connections made from now on get the new certificate.
+    def renew_tls(self, tls: TlsFiles) -> None:
+        """Speak TLS by these files from now on; connections that there are stay as they are.
 
-        Raises: OSError or ssl.SSLError when they are unusable; the old certificate stays then.
+        Of a front that was made with TLS. Raises: OSError or ssl.SSLError when the files are unusable;
+        nothing has changed then.
         """
-        if self._tls is not None and self.config.ssl is not None:
-            build_tls_context(self._tls)  # refuses before anything has changed
-            self.config.ssl.load_cert_chain(self._tls.certificate_file, self._tls.key_file, password="")
+        cast("AlertingTlsContext", self.config.ssl).be_followed_by(build_tls_context(tls))
 
     def stop(self) -> None:
         """Begin a graceful stop: no new connections; requests under way are answered; `serve` returns."""

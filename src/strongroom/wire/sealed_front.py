@@ -12,9 +12,10 @@ from strongroom.request_ids import RequestIds
 from strongroom.wire.app import build_app
 from strongroom.wire.aws_query import NAMESPACES, render_error_response
 from strongroom.wire.dispatch import query_action
-from strongroom.wire.http_front import HttpFront, TlsFiles
+from strongroom.wire.http_front import HttpFront
 from strongroom.wire.http_response import refusal
 from strongroom.wire.limits import Limits
+from strongroom.wire.tls import TlsFiles
 
 CODE: Final = "ServiceUnavailable"
 """Source: "Common errors" of the KMS, IAM and STS API references; the sentence is ours."""

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from strongroom.pipeline import Answer
 from strongroom.wire.front_desk import Service, Special
-from strongroom.wire.http_front import HttpFront, TlsFiles
+from strongroom.wire.http_front import HttpFront
 from strongroom.wire.limits import Limits
+from strongroom.wire.tls import TlsFiles
 from strongroom.xks_proxy.messages import ErrorName, ProxyRefused, render_error
 from strongroom.xks_proxy.service import JSON
 

@@ -20,6 +20,8 @@ from strongroom.processes.child import Child
 from strongroom.processes.control import control_pair, receive_packet, send_packet
 from strongroom.processes.data_directory import ANCHOR_BYTES_MAX, DataDirectory, open_data_directory
 from strongroom.processes.requests import Requests
+from strongroom.proxy_settings import ProxySettings
+from strongroom.resources.identifiers import Region
 
 ISSUER = "https://oidc.example.com/"
 
@@ -119,6 +121,52 @@ def test_no_other_file_is_opened_for_a_worker(
     path = f"{directory.path}/{name}"
     with pytest.raises(PermissionError):
         offices("worker 1").ask(lambda channel: channel._ask(b"F", path.encode()))
+
+
+@pytest.mark.parametrize("name", ["worker 2", "jobs", "xks proxy"])
+def test_certificates_are_opened_for_who_uses_them_and_for_nobody_else(
+    directory: DataDirectory, tmp_path: Path, name: str
+) -> None:
+    """INVARIANT P8: whoever takes a worker over does not learn the proxy's private key, nor the other way."""
+    used_by = {
+        "server.key": ["worker 2"],
+        "server.crt": ["worker 2"],
+        "client.key": ["worker 2", "jobs"],
+        "client-authorities.pem": ["worker 2", "jobs"],
+        "proxy.key": ["xks proxy"],
+        "proxy-clients.pem": ["xks proxy"],
+    }
+    paths = {file: tmp_path / file for file in (*used_by, "client.crt", "proxy.crt")}
+    for file, path in paths.items():
+        path.write_text(file)
+    settings = load_settings("dev", flags={"data_directory": str(directory.path)}, environment={}, file=None)
+    settings = replace(
+        settings,
+        tls_certificate_file=paths["server.crt"],
+        tls_key_file=paths["server.key"],
+        xks_ca_file=paths["client-authorities.pem"],
+        xks_client_certificate_file=paths["client.crt"],
+        xks_client_key_file=paths["client.key"],
+        xks_proxy=ProxySettings(
+            tls_certificate_file=paths["proxy.crt"],
+            tls_key_file=paths["proxy.key"],
+            client_ca_file=paths["proxy-clients.pem"],
+            keys={},
+            region=Region("eu-central-1"),
+        ),
+    )
+    office = Office(directory, settings, name)
+    for file, users in used_by.items():
+
+        def open_it(channel: ControlChannel, path: Path = paths[file]) -> Awaitable[int]:
+            return channel.open_file(path)
+
+        if name in users:
+            assert _read(office.ask(open_it)) == file.encode()
+        else:
+            with pytest.raises(PermissionError):
+                office.ask(open_it)
+    office.close()
 
 
 def test_what_is_no_file_is_not_opened(offices: Callable[[str], Office], tmp_path: Path) -> None:

@@ -32,8 +32,9 @@ from tests.support.strength import promised
 from strongroom.identity.http_request import HttpRequest
 from strongroom.pipeline import Answer
 from strongroom.wire.app import build_app
-from strongroom.wire.http_front import HttpFront, TlsFiles
+from strongroom.wire.http_front import HttpFront
 from strongroom.wire.limits import Limits
+from strongroom.wire.tls import TlsFiles
 
 
 def test_stop_idle_connections_close_and_the_front_ends() -> None:
@@ -288,12 +289,12 @@ def test_tls_certificate_renewed_is_used_for_new_connections(tls_files: TlsFiles
         trust = ssl.create_default_context(cafile=tls_files.certificate_file)
         with pytest.raises(ssl.SSLCertVerificationError):
             front.connect(trust)
-        front.front.reload_certificate()
+        front.front.renew_tls(tls_files)
         with front.connect(trust) as client:
             assert client.ask(render_request()).status == 200
         tls_files.certificate_file.write_text("not a certificate")
         with pytest.raises(ssl.SSLError):
-            front.front.reload_certificate()
+            front.front.renew_tls(tls_files)
         with front.connect(trust) as client:
             assert client.ask(render_request()).status == 200
 

@@ -13,8 +13,8 @@ import pytest
 from tests.support.certificates import Authority
 from tests.support.http_front import RawClient, RunningFront, render_request, reset
 
-from strongroom.wire.http_front import AlertingTlsContext, TlsFiles
 from strongroom.wire.limits import Limits
+from strongroom.wire.tls import AlertingTlsContext, TlsFiles
 
 
 def test_tls_handshakes_under_way_count_as_connections(tmp_path: Path) -> None:
@@ -61,6 +61,64 @@ def test_tls_handshakes_that_ended_in_any_way_count_no_more(tmp_path: Path) -> N
             assert front.front._desk.turned_away == 0
     finally:
         gc.enable()
+
+
+def test_tls_handshakes_are_bounded_after_a_renewal_too(tmp_path: Path) -> None:
+    """INVARIANT H1."""
+    server = Authority(tmp_path, "server")
+    trust = ssl.create_default_context(cafile=server.ca_file)
+    tls = TlsFiles(*server.issue("127.0.0.1"))
+    with RunningFront(tls=tls, limits=Limits(connections_max=2)) as front, front.connect() as begun:
+        begun.send(b"\x16\x03\x01")
+        assert begun.is_silent(0.2)
+        assert front.front is not None
+        front.front.renew_tls(TlsFiles(*server.issue("127.0.0.1")))
+        with front.connect() as second:
+            second.send(b"\x16\x03\x01")
+            assert second.is_silent(0.2)
+            with front.connect() as third:
+                assert third.is_closed_by_server()
+        begun.socket.close()
+        with _connect_soon(front, trust) as client:
+            assert client.ask(render_request()).status == 200
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_client_of_an_authority_that_was_taken_away_is_refused_with_its_session_too(
+    tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    server, old, new = (Authority(tmp_path, name) for name in ("server", "old", "new"))
+    files = server.issue("127.0.0.1")
+
+    def shown_by(authority: Authority) -> ssl.SSLContext:
+        trust = ssl.create_default_context(cafile=server.ca_file)
+        trust.maximum_version = version
+        trust.load_cert_chain(*authority.issue("client"))
+        return trust
+
+    knows_old, knows_new = shown_by(old), shown_by(new)
+    with RunningFront(tls=TlsFiles(*files, old.ca_file)) as front:
+        resumable, was_resumed = _ask(front, knows_old)
+        assert not was_resumed
+        assert _ask(front, knows_old, resumable)[1]
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            _ask(front, knows_new)
+        assert front.front is not None
+        front.front.renew_tls(TlsFiles(*files, new.ca_file))
+        for session in (None, resumable):
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                _ask(front, knows_old, session)
+        _ask(front, knows_new)
+
+
+def _ask(
+    front: RunningFront, trust: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> tuple[ssl.SSLSession | None, bool | None]:
+    """One request over a connection of its own: its session, and whether that was another's."""
+    with RawClient(front.port, trust, session) as client:
+        assert client.ask(render_request()).status == 200
+        assert isinstance(client.socket, ssl.SSLSocket)
+        return client.socket.session, client.socket.session_reused
 
 
 def _leave(front: RunningFront, _trust: ssl.SSLContext) -> None:

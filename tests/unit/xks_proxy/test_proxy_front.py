@@ -18,7 +18,8 @@ from tests.support.certificates import Authority
 
 from strongroom.identity.http_request import HttpRequest
 from strongroom.pipeline import Answer
-from strongroom.wire.http_front import HttpFront, TlsFiles
+from strongroom.wire.http_front import HttpFront
+from strongroom.wire.tls import TlsFiles
 from strongroom.xks_proxy.front import BODY_BYTES_MAX, build_proxy_front, is_client_named
 
 HOST = "localhost"
