@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -224,7 +225,7 @@ def _talk(arguments: list[str], answers: list[str]) -> str:
                 break
             shown += chunk.decode()
             if shown.endswith(": ") and answers:
-                time.sleep(0.2)  # it turns the echo off after it has asked, and drops what came before
+                assert not termios.tcgetattr(terminal)[3] & termios.ECHO
                 os.write(terminal, answers.pop(0).encode() + b"\n")
         assert not answers, shown
     finally:

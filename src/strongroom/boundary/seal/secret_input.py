@@ -54,9 +54,9 @@ class Terminal:
 
     def ask(self, prompt: str) -> bytes:
         """What is typed, unseen, up to the end of the line. Raises SealRefused when nothing comes."""
-        os.write(self._fd, f"{prompt}: ".encode())
         line = b""
-        with _unseen(self._fd):
+        with _unseen(self._fd):  # before it is asked: what is typed at once is neither shown nor lost
+            os.write(self._fd, f"{prompt}: ".encode())
             while not line.endswith(b"\n") and len(line) <= _LINE_BYTES_MAX:
                 received = os.read(self._fd, _LINE_BYTES_MAX)
                 if not received:
