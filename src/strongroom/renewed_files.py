@@ -45,7 +45,10 @@ class RenewedFiles:
     async def watch_until(self, stopped: asyncio.Event) -> None:
         """Look every LOOK_SECONDS."""
         while not stopped.is_set():
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:
+                logger.error("%s were not looked at: %s.", self._names(), type(error).__name__)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), LOOK_SECONDS)
 
@@ -69,11 +72,11 @@ class RenewedFiles:
             self._trouble = None
 
     def _begin_to_use(self, contents: Sequence[bytes]) -> None:
-        try:
-            with in_pipes(contents) as paths:
+        with in_pipes(contents) as paths:
+            try:
                 self._use(paths)
-        except OSError:  # Python reports OpenSSL's refusals by an errno that is not theirs, too
-            raise ValueError(_MUST_BE) from None
+            except OSError:  # Python reports OpenSSL's refusals by an errno that is not theirs, too
+                raise ValueError(_MUST_BE) from None
         if self._used is not None:
             logger.info("Renewed, and in use from now on: %s.", self._names())
 

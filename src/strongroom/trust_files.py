@@ -88,7 +88,8 @@ def build_proxy_client_tls(settings: Settings) -> ssl.SSLContext:
 
 
 def proxy_client_tls_when_needed(settings: Settings) -> Callable[[], ssl.SSLContext]:
-    """Made at the first use, for it takes memory; at once where it is of files that are not read later."""
+    """Made at the first use, for it takes memory; at once where it is of files, which a confined process
+    cannot open."""
     if not settings.xks_client_files:
         return partial(build_proxy_client_tls, settings)
     context = build_proxy_client_tls(settings)

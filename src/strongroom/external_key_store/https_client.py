@@ -64,6 +64,7 @@ class _CountingReader(asyncio.StreamReader):
 class _Connection:
     reader: _CountingReader
     writer: asyncio.StreamWriter
+    tls: ssl.SSLContext
     read: int = 0
     """Bytes of the answers so far."""
     idle_since: float = 0.0
@@ -135,7 +136,7 @@ class HttpsClient:
         return await asyncio.get_running_loop().create_task(self._post(endpoint, head + body))
 
     def renew_tls(self, context: ssl.SSLContext) -> None:
-        """Make connections by this one from now on. Those that nobody uses are closed."""
+        """Make connections by this one from now on. Others are closed when nobody uses them."""
         self._build_tls = lambda: context
         self.close()
 
@@ -181,9 +182,8 @@ class HttpsClient:
             answer = await _read(connection)
             status = answer.parser.get_status_code()
             # More than one answer to one request: the next request would be given the rest.
-            is_reusable = (
-                answer.stays_open and answer.is_json and answer.messages == 1 and connection.is_quiet
-            )
+            is_reusable = answer.stays_open and answer.is_json and answer.messages == 1
+            is_reusable = is_reusable and connection.is_quiet and connection.tls is self._build_tls()
         finally:
             if is_reusable:
                 self._keep(endpoint, connection)
@@ -226,10 +226,11 @@ class HttpsClient:
         loop = asyncio.get_running_loop()
         reader = _CountingReader(loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        tls = self._build_tls()
         transport, _ = await loop.create_connection(
-            lambda: protocol, address, endpoint.port, ssl=self._build_tls(), server_hostname=endpoint.host
+            lambda: protocol, address, endpoint.port, ssl=tls, server_hostname=endpoint.host
         )
-        return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+        return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop), tls)
 
     def _take_idle(self, endpoint: Endpoint) -> _Connection | None:
         idle = self._idle.get(endpoint, [])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from strongroom.processes.control import Packet, PacketRefused, receive_packet, send_packet
+from strongroom.processes.control import FilesLost, Packet, PacketRefused, receive_packet, send_packet
 
 
 class ControlChannel:
@@ -73,6 +74,8 @@ class ControlChannel:
     def _take_answer(self, packet: Packet) -> None:
         answer = self._asked.popleft()
         error = int(packet.payload)
+        if not error and not packet.files and packet.letter != b"W":
+            error = errno.EMFILE
         if answer.done():  # nobody waits for it any more
             packet.close_files()
         elif error:
@@ -97,6 +100,8 @@ class ControlChannel:
                 packet = receive_packet(self._control)
             except BlockingIOError:
                 return
+            except FilesLost as lost:  # who asked is told; a channel that is lost is not to be had again
+                packet = None if lost.packet.letter == b"C" else lost.packet
             except PacketRefused:
                 packet = None
             if packet is None:

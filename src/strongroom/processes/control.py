@@ -48,6 +48,15 @@ class PacketRefused(Exception):
     """The packet was too long, or carried what it should not."""
 
 
+class FilesLost(PacketRefused):
+    """Files came along, and this process has no descriptors left for them."""
+
+    def __init__(self, packet: Packet) -> None:
+        """`packet`: without them."""
+        super().__init__("the files of a control packet were lost")
+        self.packet = packet
+
+
 def control_pair() -> tuple[socket.socket, socket.socket]:
     """Two ends of a control socket: the supervisor's (which never blocks), and the child's."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -66,7 +75,8 @@ def send_packet(
 def receive_packet(control: socket.socket) -> Packet | None:
     """The next packet; None at the end, when the other side is gone.
 
-    Raises: PacketRefused; BlockingIOError when there is none yet and the socket does not block.
+    Raises: PacketRefused, and FilesLost, which is one of it; BlockingIOError when there is none yet and the
+    socket does not block.
     """
     try:
         data, ancillary, flags, _ = _receive(control)
@@ -81,7 +91,9 @@ def receive_packet(control: socket.socket) -> Packet | None:
         for fd in files:
             with contextlib.suppress(OSError):
                 os.close(fd)
-        raise PacketRefused("a control packet was cut off")
+        if flags & socket.MSG_TRUNC or len(files) == FILES_MAX:
+            raise PacketRefused("a control packet was cut off")
+        raise FilesLost(Packet(data[:1], data[1:], ()))
     if not data:
         return None
     return Packet(data[:1], data[1:], tuple(files))

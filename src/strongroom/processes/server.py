@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import resource
 import shutil
 import socket
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from strongroom import __version__
 from strongroom.config import Settings, is_loopback
@@ -20,6 +22,9 @@ from strongroom.processes.errors import ServerFailed, StartRefused
 from strongroom.processes.listening import open_listening_sockets, render_url
 from strongroom.processes.seal_opening import opens_by_itself
 from strongroom.processes.supervisor import Supervisor
+
+FILES_MAX: Final = 65_536
+"""Open files of one process."""
 
 
 def run_server(
@@ -37,6 +42,7 @@ def run_server(
     Raises: StartRefused, ServerFailed. Secrets: `root_secret_fd` is passed on to the boundary unread.
     """
     os.umask(0o077)
+    _allow_many_files()
     with contextlib.ExitStack() as held:
         if settings.data_directory is None:
             temporary = tempfile.mkdtemp(prefix="strongroom-")
@@ -78,6 +84,14 @@ def run_server(
             children.run_finish(settings)
             raise
         children.run_finish(settings)
+
+
+def _allow_many_files() -> None:
+    """A worker may have `connections_max` connections; a shell allows 1,024 files, and more to who asks."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY:
+        most = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _open_key_file(settings: Settings, has_seal_record: bool) -> int | None:

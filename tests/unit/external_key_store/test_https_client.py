@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.support.certificates import Authority
 from tests.support.xks_proxy import XksProxy
 
 from strongroom.aws.proxy_refusals import ProxyFailure
@@ -37,6 +40,49 @@ def test_answer_that_nobody_asked_for_is_not_the_answer_to_the_next_request(tmp_
         first, second = asyncio.run(ask_twice())
         assert first == second  # neither is signed
         assert b"AuthenticationFailed" in second[1]
+
+
+@pytest.mark.parametrize("is_under_way", [True, False], ids=["under way", "idle"])
+def test_no_request_goes_by_a_connection_of_an_authority_that_was_taken_away(
+    tmp_path: Path, is_under_way: bool
+) -> None:
+    trusted, other = Authority(tmp_path, "trusted"), Authority(tmp_path, "other")
+
+    async def run() -> None:
+        asked, may_answer = asyncio.Event(), asyncio.Event()
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while await reader.readuntil(b"{}"):
+                    asked.set()
+                    await may_answer.wait()
+                    writer.write(
+                        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+                    )
+            writer.transport.abort()
+
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*trusted.issue("localhost"))
+        async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls) as server:
+            endpoint = Endpoint("localhost", server.sockets[0].getsockname()[1])
+            client = HttpsClient(
+                partial(build_tls_context, trusted.ca_file), timeout_seconds=5, private_addresses=True
+            )
+            first = asyncio.ensure_future(client.post(endpoint, HEAD, b"{}"))
+            await asked.wait()
+            if not is_under_way:
+                may_answer.set()
+                assert (await first)[0] == 200
+                assert (await client.post(endpoint, HEAD, b"{}"))[0] == 200
+            client.renew_tls(build_tls_context(other.ca_file))
+            may_answer.set()
+            assert (await first)[0] == 200
+            with pytest.raises(ProxyFailed) as caught:
+                await client.post(endpoint, HEAD, b"{}")
+            assert caught.value.failure is ProxyFailure.TLS
+            client.close()
+
+    asyncio.run(run())
 
 
 class HangingNames:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
+import resource
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,7 @@ from strongroom.processes.channel import ControlChannel
 from strongroom.processes.control import (
     FILES_MAX,
     PACKET_BYTES_MAX,
+    FilesLost,
     PacketRefused,
     control_pair,
     receive_packet,
@@ -95,6 +100,71 @@ def test_packet_with_too_many_files_is_refused_and_leaves_none_open(pair: Pair) 
     with pytest.raises(PacketRefused):
         receive_packet(pair[0])
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+@contextlib.contextmanager
+def no_more_files() -> Iterator[None]:
+    """This process can open none meanwhile."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_files_for_which_there_is_no_descriptor_are_lost_and_said_to_be(pair: Pair) -> None:
+    with open(os.devnull, "rb") as nothing:
+        send_packet(pair[1], b"F", b"0", [nothing.fileno()])
+        with no_more_files(), pytest.raises(FilesLost) as lost:
+            receive_packet(pair[0])
+    assert lost.value.packet == (b"F", b"0", ())
+    send_packet(pair[1], b"R")
+    packet = receive_packet(pair[0])
+    assert packet is not None
+    assert packet.letter == b"R"
+
+
+def test_file_for_which_a_client_has_no_descriptor_is_its_error_and_not_its_end(pair: Pair) -> None:
+    """Or whoever opens connections until there is no file left would end a worker."""
+    ended: list[bool] = []
+
+    async def run() -> None:
+        control = ControlChannel(pair[1], lambda _, stream: stream.close(), lambda: ended.append(True))
+        control.start()
+        for is_full in (True, False):
+            asking = asyncio.create_task(control.open_file(Path("/any")))
+            await asyncio.sleep(0)
+            question = receive_packet(pair[0])
+            assert question is not None
+            with open(os.devnull, "rb") as nothing:
+                send_packet(pair[0], b"F", b"0", [nothing.fileno()])
+                if is_full:
+                    with no_more_files(), pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+                        await asking
+                else:
+                    os.close(await asking)
+        control.close()
+
+    asyncio.run(asyncio.wait_for(run(), 5))
+    assert ended == []
+
+
+def test_channel_that_is_lost_for_want_of_a_descriptor_ends_the_client(pair: Pair) -> None:
+    """It is not given again until the service is."""
+    received: list[str] = []
+
+    async def run() -> None:
+        ended = asyncio.Event()
+        ControlChannel(pair[1], lambda name, _: received.append(name), ended.set).start()
+        with open(os.devnull, "rb") as nothing, no_more_files():
+            send_packet(pair[0], b"C", b"boundary", [nothing.fileno()])
+            await asyncio.wait_for(ended.wait(), 5)
+
+    asyncio.run(run())
+    assert received == []
 
 
 def test_channel_packet_gives_a_connected_stream(pair: Pair) -> None:

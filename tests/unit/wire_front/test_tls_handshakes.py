@@ -63,24 +63,23 @@ def test_tls_handshakes_that_ended_in_any_way_count_no_more(tmp_path: Path) -> N
         gc.enable()
 
 
-def test_tls_handshakes_are_bounded_after_a_renewal_too(tmp_path: Path) -> None:
+def test_connections_are_counted_once_after_a_renewal_too(tmp_path: Path) -> None:
     """INVARIANT H1."""
     server = Authority(tmp_path, "server")
     trust = ssl.create_default_context(cafile=server.ca_file)
     tls = TlsFiles(*server.issue("127.0.0.1"))
-    with RunningFront(tls=tls, limits=Limits(connections_max=2)) as front, front.connect() as begun:
-        begun.send(b"\x16\x03\x01")
-        assert begun.is_silent(0.2)
+    with RunningFront(tls=tls, limits=Limits(connections_max=2)) as front:
         assert front.front is not None
         front.front.renew_tls(TlsFiles(*server.issue("127.0.0.1")))
-        with front.connect() as second:
-            second.send(b"\x16\x03\x01")
-            assert second.is_silent(0.2)
+        with front.connect(trust) as first, front.connect(trust) as second, front.connect() as third:
+            assert third.is_closed_by_server()
+            assert first.ask(render_request()).status == second.ask(render_request()).status == 200
+        with _connect_soon(front, trust) as begun, front.connect() as other:
+            other.send(b"\x16\x03\x01")
+            assert other.is_silent(0.2)
             with front.connect() as third:
                 assert third.is_closed_by_server()
-        begun.socket.close()
-        with _connect_soon(front, trust) as client:
-            assert client.ask(render_request()).status == 200
+            assert begun.ask(render_request()).status == 200
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
