@@ -134,8 +134,9 @@ class WholeKeyLife(RuleBasedStateMachine):
         self.seen = self.look()
         if error is not None:
             assert self.seen == before, f"{operation} was refused with {error}, and changed something"
-        elif touched is not None:
-            self.done.add(operation)
+            return error, content
+        self.done.add(operation)
+        if touched is not None:
             for place, found in before.items():
                 if place.split("/")[1] not in touched:
                     assert self.seen.get(place) == found, f"{operation} changed {place}"
